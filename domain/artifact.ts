@@ -1,0 +1,16 @@
+import { Schema } from "effect"
+import { Digest } from "./ids.ts"
+
+/** Bytes in the content-addressed store; `size` in bytes. */
+export const Blob = Schema.Struct({ digest: Digest, size: Schema.Int })
+export type Blob = typeof Blob.Type
+
+/** The file that a build made. `format` is the disk or archive format; `filename` is what a download is called. */
+export const Artifact = Schema.Struct({
+  digest: Digest,
+  size: Schema.Int,
+  format: Schema.String,
+  filename: Schema.String,
+  mediaType: Schema.String
+})
+export type Artifact = typeof Artifact.Type

@@ -1,0 +1,271 @@
+/** The compose: a tenant's request, the jobs it takes, their attempts, and how it ended. */
+import { Result, Schema } from "effect"
+import { Blob } from "./artifact.ts"
+import { ImageRequest, SealedComposeRequest } from "./compose-request.ts"
+import type { Decider } from "./decider.ts"
+import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
+import { Failure, JobKind, JobOutcome, lossesAllowed, type PlannedJob, planOf, retryDelayMs } from "./job.ts"
+
+const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
+
+// Stored for good: cases and optional fields may be added here, nothing renamed or removed.
+export const ComposeEvent = Schema.TaggedUnion({
+  /** `resolves`: whether the distribution's builder needs a lock before it can build. */
+  ComposeRequested: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
+  /** Carries what dispatch needs, so that a scheduler needs no second read. */
+  JobQueued: {
+    ...job,
+    kind: JobKind,
+    image: Schema.Int,
+    target: Schema.optionalKey(Schema.Int),
+    request: ImageRequest,
+    distribution: Schema.String,
+    notBefore: Schema.optionalKey(Millis)
+  },
+  JobStarted: { ...job, worker: WorkerId, token: AttemptToken },
+  JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
+  /** `final`: no further attempt follows. */
+  JobFailed: { ...job, failure: Failure, final: Schema.Boolean, log: Schema.optionalKey(Blob) },
+  JobLost: { ...job, reason: Schema.String, final: Schema.Boolean },
+  /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
+  JobReturned: { ...job },
+  JobCanceled: { ...job },
+  ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
+  ComposeFinished: { composeId: ComposeId, outcome: Schema.Literals(["succeeded", "failed"]) }
+})
+export type ComposeEvent = typeof ComposeEvent.Type
+export const {
+  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ComposeCanceled,
+  ComposeFinished
+} = ComposeEvent.cases
+
+const claim = { ...job, token: AttemptToken }
+/** `now` and `jitter` in [0, 1) place the next attempt, should there be one. */
+const chance = { now: Millis, jitter: Schema.Number }
+
+export const ComposeCommand = Schema.TaggedUnion({
+  RequestCompose: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
+  StartJob: { ...claim, worker: WorkerId },
+  SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
+  FailJob: { ...claim, ...chance, failure: Failure, log: Schema.optionalKey(Blob) },
+  ReturnJob: { ...claim },
+  LoseJob: { ...claim, ...chance, reason: Schema.String },
+  CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) }
+})
+export type ComposeCommand = typeof ComposeCommand.Type
+export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, CancelCompose } = ComposeCommand.cases
+
+/**
+ * `NotCurrent`: the attempt is over or belongs to another worker; whoever asked should stop.
+ * `Ended`: the compose has its outcome already.
+ */
+export class ComposeRejected extends Schema.TaggedError<ComposeRejected>()("ComposeRejected", {
+  composeId: ComposeId,
+  reason: Schema.Literals(["NotFound", "AlreadyRequested", "NotCurrent", "Ended"])
+}) {}
+
+export type JobState = "waiting" | "queued" | "running" | "succeeded" | "failed" | "skipped" | "canceled"
+
+export interface Job extends PlannedJob {
+  readonly state: JobState
+  readonly attempt: number
+  readonly losses: number
+  readonly worker?: WorkerId
+  readonly token?: AttemptToken
+}
+
+export interface Compose {
+  readonly status: "absent" | "open" | "succeeded" | "failed" | "canceled"
+  readonly composeId: ComposeId | undefined
+  readonly request: SealedComposeRequest | undefined
+  readonly builder: string
+  readonly jobs: ReadonlyMap<JobId, Job>
+  readonly outcomes: ReadonlyMap<JobId, JobOutcome>
+}
+
+const initial: Compose = {
+  status: "absent", composeId: undefined, request: undefined, builder: "", jobs: new Map(), outcomes: new Map()
+}
+
+const evolve = (compose: Compose, event: ComposeEvent): Compose => {
+  switch (event._tag) {
+    case "ComposeRequested":
+      return {
+        status: "open",
+        composeId: event.composeId,
+        request: event.request,
+        builder: event.builder,
+        jobs: new Map(planOf(event.request.images, event.resolves).map((planned) =>
+          [planned.jobId, { ...planned, state: "waiting", attempt: 0, losses: 0 }])),
+        outcomes: new Map()
+      }
+    case "JobQueued":
+      // The last holder's token stays, so that its late repetitions are known and never taken for a new start.
+      return withJob(compose, event.jobId, (job) => ({ ...job, state: "queued", attempt: event.attempt }))
+    case "JobStarted":
+      return withJob(compose, event.jobId, (job) => ({ ...job, state: "running", worker: event.worker, token: event.token }))
+    case "JobSucceeded":
+      return {
+        ...withJob(compose, event.jobId, (job) => ({ ...job, state: "succeeded" })),
+        outcomes: new Map(compose.outcomes).set(event.jobId, event.outcome)
+      }
+    case "JobFailed":
+      return event.final ? withFailed(compose, event.jobId) : withJob(compose, event.jobId, (job) => ({ ...job, state: "waiting" }))
+    case "JobLost": {
+      const lost = withJob(compose, event.jobId, (job) => ({ ...job, state: "waiting", losses: job.losses + 1 }))
+      return event.final ? withFailed(lost, event.jobId) : lost
+    }
+    case "JobReturned":
+      return withJob(compose, event.jobId, (job) => ({ ...job, state: "waiting" }))
+    case "JobCanceled":
+      return withJob(compose, event.jobId, (job) => ({ ...job, state: "canceled" }))
+    case "ComposeCanceled":
+      return { ...compose, status: "canceled" }
+    case "ComposeFinished":
+      return { ...compose, status: event.outcome }
+  }
+}
+
+type Decision = Result.Result<ReadonlyArray<ComposeEvent>, ComposeRejected>
+
+const decide = (command: ComposeCommand, compose: Compose): Decision => {
+  switch (command._tag) {
+    case "RequestCompose":
+      return request(command, compose)
+    case "StartJob":
+      return start(command, compose)
+    case "SucceedJob":
+      return settle(command, compose, (job) => {
+        const { composeId, jobId, attempt, outcome, log } = command
+        return conclude(compose, [
+          JobSucceeded.make({ composeId, jobId, attempt, outcome, ...(log && { log }) }),
+          ...[...compose.jobs.values()].filter((other) => other.after === job.jobId).map((next) => queue(compose, next, 1))
+        ])
+      })
+    case "FailJob":
+      return settle(command, compose, (job) => fail(command, compose, job))
+    case "LoseJob":
+      return settle(command, compose, (job) => lose(command, compose, job))
+    case "ReturnJob":
+      return settle(command, compose, (job) => {
+        const { composeId, jobId, attempt } = command
+        return [JobReturned.make({ composeId, jobId, attempt }), queue(compose, job, attempt)]
+      })
+    case "CancelCompose":
+      return cancel(command, compose)
+  }
+}
+
+export const ComposeDecider: Decider<Compose, ComposeEvent, ComposeCommand, ComposeRejected> = { initial, evolve, decide }
+
+export const isTerminal = (state: JobState): boolean =>
+  state === "succeeded" || state === "failed" || state === "skipped" || state === "canceled"
+
+// Deliveries repeat. A command whose outcome is on the stream already adds nothing, and is no error.
+const nothing: Decision = Result.succeed([])
+
+const reject = (composeId: ComposeId, reason: ComposeRejected["reason"]): Decision =>
+  Result.fail(new ComposeRejected({ composeId, reason }))
+
+const request = (command: typeof RequestCompose.Type, compose: Compose): Decision => {
+  if (compose.status !== "absent") return nothing
+  const { composeId, request, builder, resolves } = command
+  const requested = ComposeRequested.make({ composeId, request, builder, resolves })
+  const planned = evolve(compose, requested)
+  const roots = [...planned.jobs.values()].filter((job) => job.after === undefined)
+  return Result.succeed([requested, ...roots.map((job) => queue(planned, job, 1))])
+}
+
+const start = (command: typeof StartJob.Type, compose: Compose): Decision => {
+  const { composeId, jobId, attempt, worker, token } = command
+  const job = compose.jobs.get(jobId)
+  if (job === undefined) return reject(composeId, "NotFound")
+  if (job.token === token && job.attempt === attempt && job.state !== "canceled") return nothing
+  if (compose.status !== "open" || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
+  return Result.succeed([JobStarted.make({ composeId, jobId, attempt, worker, token })])
+}
+
+interface Claim {
+  readonly _tag: string
+  readonly composeId: ComposeId
+  readonly jobId: JobId
+  readonly attempt: number
+  readonly token: AttemptToken
+}
+
+/** Lets only the holder of the running attempt speak, and hears a repetition of its last word as silence. */
+const settle = (command: Claim, compose: Compose, events: (job: Job) => ReadonlyArray<ComposeEvent>): Decision => {
+  const job = compose.jobs.get(command.jobId)
+  if (job === undefined) return reject(command.composeId, "NotFound")
+  const held = job.token === command.token && job.attempt === command.attempt
+  if (held && job.state === "running" && compose.status === "open") return Result.succeed(events(job))
+  return held && job.state !== "canceled" ? nothing : reject(command.composeId, "NotCurrent")
+}
+
+const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis): typeof JobQueued.Type =>
+  JobQueued.make({
+    composeId: compose.composeId!,
+    jobId: job.jobId,
+    attempt,
+    kind: job.kind,
+    image: job.image,
+    ...(job.target !== undefined && { target: job.target }),
+    request: compose.request!.images[job.image]!,
+    distribution: compose.request!.distribution,
+    ...(notBefore !== undefined && { notBefore })
+  })
+
+const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
+  const { composeId, jobId, attempt, failure, log, now, jitter } = command
+  const delay = retryDelayMs(failure.class, attempt - job.losses, jitter)
+  const failed = JobFailed.make({ composeId, jobId, attempt, failure, final: delay === undefined, ...(log && { log }) })
+  return delay === undefined
+    ? conclude(compose, [failed])
+    : [failed, queue(compose, job, attempt + 1, Millis.make(now + delay))]
+}
+
+const lose = (command: typeof LoseJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
+  const { composeId, jobId, attempt, reason } = command
+  const final = job.losses >= lossesAllowed
+  const lost = JobLost.make({ composeId, jobId, attempt, reason, final })
+  return final ? conclude(compose, [lost]) : [lost, queue(compose, job, attempt + 1)]
+}
+
+const cancel = (command: typeof CancelCompose.Type, compose: Compose): Decision => {
+  const { composeId, reason } = command
+  if (compose.status === "absent") return reject(composeId, "NotFound")
+  if (compose.status === "canceled") return nothing
+  if (compose.status !== "open") return reject(composeId, "Ended")
+  return Result.succeed([
+    ...[...compose.jobs.values()].filter((job) => job.state === "queued" || job.state === "running")
+      .map(({ jobId, attempt }) => JobCanceled.make({ composeId, jobId, attempt })),
+    ComposeCanceled.make({ composeId, ...(reason !== undefined && { reason }) })
+  ])
+}
+
+/** Adds the compose's own end when these events leave no job open. */
+const conclude = (compose: Compose, events: ReadonlyArray<ComposeEvent>): ReadonlyArray<ComposeEvent> => {
+  const jobs = [...events.reduce(evolve, compose).jobs.values()]
+  if (!jobs.every((job) => isTerminal(job.state))) return events
+  const outcome = jobs.every((job) => job.state === "succeeded") ? "succeeded" : "failed"
+  return [...events, ComposeFinished.make({ composeId: compose.composeId!, outcome })]
+}
+
+const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Compose => {
+  const job = compose.jobs.get(jobId)
+  return job === undefined ? compose : { ...compose, jobs: new Map(compose.jobs).set(jobId, change(job)) }
+}
+
+/** The job has failed for good, and all that wait for it, near or far, will never run. */
+const withFailed = (compose: Compose, jobId: JobId): Compose => {
+  const jobs = new Map(compose.jobs)
+  const failed = new Set([jobId])
+  for (const job of jobs.values()) {
+    if (job.jobId === jobId) jobs.set(jobId, { ...job, state: "failed" })
+    if (job.after !== undefined && failed.has(job.after)) {
+      failed.add(job.jobId)
+      jobs.set(job.jobId, { ...job, state: "skipped" })
+    }
+  }
+  return { ...compose, jobs }
+}

@@ -1,0 +1,82 @@
+/** The units of a compose's work: what they are called, what they wait for, what they answer. */
+import { Schema } from "effect"
+import { Artifact, Blob } from "./artifact.ts"
+import { FailureClass, Target, type ImageRequest } from "./compose-request.ts"
+import { Digest, JobId, WorkerId } from "./ids.ts"
+
+export const JobKind = Schema.Literals(["resolve", "build", "upload"])
+export type JobKind = typeof JobKind.Type
+
+/** One node of a compose's graph; `target` only on a job that serves one target. */
+export interface PlannedJob {
+  readonly jobId: JobId
+  readonly kind: JobKind
+  readonly image: number
+  readonly target?: number
+  readonly after: JobId | undefined
+}
+
+export const targetsOf = (image: ImageRequest): ReadonlyArray<Target> => image.targets ?? [{ type: "file" }]
+
+/** The graph of one compose, dependencies before dependants. */
+export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean): ReadonlyArray<PlannedJob> =>
+  images.flatMap((request, image): ReadonlyArray<PlannedJob> => {
+    const resolve = JobId.make(`${image}-resolve`)
+    const build = JobId.make(`${image}-build`)
+    return [
+      ...(resolves ? [{ jobId: resolve, kind: "resolve" as const, image, after: undefined }] : []),
+      { jobId: build, kind: "build", image, after: resolves ? resolve : undefined },
+      ...targetsOf(request).map((_, target) =>
+        ({ jobId: JobId.make(`${image}-upload-${target}`), kind: "upload" as const, image, target, after: build })
+      )
+    ]
+  })
+
+/** What a finished job answers with. Stored for good. */
+export const JobOutcome = Schema.TaggedUnion({
+  /** `lock` names every package with version, size, SHA-256 and URL. */
+  Resolved: { lock: Blob, packages: Schema.Int, downloadBytes: Schema.Int },
+  /** `reused`: the same manifest had been built before and its artifact was still there. */
+  Built: { manifest: Digest, artifact: Artifact, heldBy: WorkerId, reused: Schema.Boolean },
+  Uploaded: { target: Target, artifact: Artifact }
+})
+export type JobOutcome = typeof JobOutcome.Type
+export const { Resolved, Built, Uploaded } = JobOutcome.cases
+
+/** Why an attempt failed: the closed class decides on retry, the message and the excerpt are for people. */
+export const Failure = Schema.Struct({
+  class: FailureClass,
+  message: Schema.String,
+  excerpt: Schema.optionalKey(Schema.String)
+})
+export type Failure = typeof Failure.Type
+
+interface RetryRule {
+  /** Attempts in all, the first included. */
+  readonly attempts: number
+  readonly firstDelayMs: number
+}
+
+const never: RetryRule = { attempts: 1, firstDelayMs: 0 }
+const retryRules: Record<FailureClass, RetryRule> = {
+  user: never,
+  canceled: never,
+  timeout: { attempts: 2, firstDelayMs: 1000 },
+  repository: { attempts: 3, firstDelayMs: 2000 },
+  platform: { attempts: 3, firstDelayMs: 1000 },
+  "target-quota": { attempts: 6, firstDelayMs: 30_000 },
+  "target-fault": { attempts: 6, firstDelayMs: 2000 }
+}
+
+const longestDelayMs = 15 * 60_000
+
+/** How long to wait before the next attempt, or `undefined` for never again. `jitter` lies in [0, 1). */
+export const retryDelayMs = (failure: FailureClass, attempt: number, jitter: number): number | undefined => {
+  const rule = retryRules[failure]
+  if (attempt >= rule.attempts) return undefined
+  const delay = Math.min(rule.firstDelayMs * 2 ** (attempt - 1), longestDelayMs)
+  return Math.round(delay * (0.5 + jitter / 2))
+}
+
+/** A worker may vanish under a job this often before the job counts as failed. */
+export const lossesAllowed = 2

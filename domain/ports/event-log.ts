@@ -1,0 +1,39 @@
+import { Context, type Effect, Schema, type Stream } from "effect"
+import type { AggregateRef, Decision, LogEntry, Position, Recorded } from "../recorded.ts"
+
+/** Somebody else's decision took the revision first: read again and decide again. */
+export class WrongRevision extends Schema.TaggedError<WrongRevision>()("WrongRevision", {
+  aggregate: Schema.String,
+  id: Schema.String,
+  after: Schema.Int
+}) {}
+
+/** The log cannot be reached or will not store; the same call may pass later. */
+export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {
+  message: Schema.String
+}) {}
+
+/** What `read` has found: the aggregate's decisions in order. Nobody's aggregate reads as none at revision 0. */
+export interface Stored {
+  readonly recorded: ReadonlyArray<Recorded>
+  readonly revision: number
+}
+
+export class EventLog extends Context.Service<EventLog, {
+  read(ref: AggregateRef): Effect.Effect<Stored, LogUnavailable>
+
+  /**
+   * Stores one decision as revision `after + 1`. When it answers, the decision is on disk.
+   * The same `messageId` again answers with the first one's position.
+   */
+  append(ref: AggregateRef, after: number, decision: Decision): Effect.Effect<Position, WrongRevision | LogUnavailable>
+
+  /** Names of the streams that the log is made of. Order holds within one. */
+  readonly streams: ReadonlyArray<string>
+
+  /** All entries of a stream after a sequence, old ones first, then new ones as they come; never ends by itself. */
+  follow(stream: string, after: number): Stream.Stream<LogEntry, LogUnavailable>
+
+  /** The sequence of a stream's last entry, 0 when it is empty. */
+  head(stream: string): Effect.Effect<number, LogUnavailable>
+}>()("domain/ports/EventLog") {}
