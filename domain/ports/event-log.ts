@@ -28,6 +28,9 @@ export class EventLog extends Context.Service<EventLog, {
    */
   append(ref: AggregateRef, after: number, decision: Decision): Effect.Effect<Position, WrongRevision | LogUnavailable>
 
+  /** One aggregate's decisions after a revision: those that are there, then new ones as they come, no gap between; never ends by itself. */
+  watch(ref: AggregateRef, after: number): Stream.Stream<Recorded, LogUnavailable>
+
   /** Names of the streams that the log is made of. Order holds within one. */
   readonly streams: ReadonlyArray<string>
 

@@ -1,0 +1,41 @@
+/** The one command handler: read, fold, decide, append; again if another decision came first. */
+import { Effect } from "effect"
+import { type ComposeCommand, ComposeDecider, type ComposeEvent } from "../domain/compose.ts"
+import { fold } from "../domain/decider.ts"
+import type { Millis, TenantId } from "../domain/ids.ts"
+import { EventLog, LogUnavailable } from "../domain/ports/event-log.ts"
+import { type Actor, composeRef, type Position } from "../domain/recorded.ts"
+
+/** Who asks, when, and under which id; the same id asks for the same thing only once. */
+export interface Intent {
+  readonly tenantId: TenantId
+  readonly messageId: string
+  readonly at: Millis
+  readonly actor: Actor
+  readonly trace?: string | undefined
+}
+
+/** What became of a command: no events and no position if everything it asks for was there already. */
+export interface Executed {
+  readonly events: ReadonlyArray<ComposeEvent>
+  readonly revision: number
+  readonly position: Position | undefined
+}
+
+export const execute = Effect.fn("execute")(
+  function*({ tenantId, messageId, at, actor, trace }: Intent, command: ComposeCommand) {
+    const log = yield* EventLog
+    const ref = composeRef(tenantId, command.composeId)
+    const { recorded, revision } = yield* log.read(ref)
+    const state = fold(ComposeDecider, recorded.flatMap(({ events }) => events))
+    const events = yield* Effect.fromResult(ComposeDecider.decide(command, state))
+    const [first, ...rest] = events
+    if (first === undefined) return { events, revision, position: undefined } satisfies Executed
+    const position = yield* log.append(ref, revision, {
+      messageId, at, actor, ...(trace !== undefined && { trace }), events: [first, ...rest]
+    })
+    return { events, revision: revision + 1, position } satisfies Executed
+  },
+  Effect.retry({ while: (error) => error._tag === "WrongRevision", times: 10 }),
+  Effect.catchTag("WrongRevision", ({ id }) => new LogUnavailable({ message: `compose ${id} is changing too fast to be written` }))
+)

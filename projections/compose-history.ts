@@ -1,0 +1,110 @@
+/** One row a compose: what lists show and filter by. */
+import { Schema } from "effect"
+import { Failure } from "../domain/job.ts"
+import type { Happened, Projection } from "./projection.ts"
+
+export const ComposeStatus = Schema.Literals(["pending", "running", "succeeded", "failed", "canceled"])
+export type ComposeStatus = typeof ComposeStatus.Type
+
+export const ImageSummary = Schema.Struct({
+  architecture: Schema.String,
+  type: Schema.String,
+  status: ComposeStatus
+})
+
+/** Times are milliseconds since 1970; `request` is the stored request, its secrets sealed. */
+export const ComposeRow = Schema.Struct({
+  tenantId: Schema.String,
+  composeId: Schema.String,
+  status: ComposeStatus,
+  distribution: Schema.String,
+  name: Schema.NullOr(Schema.String),
+  labels: Schema.Record(Schema.String, Schema.String),
+  request: Schema.Unknown,
+  images: Schema.Int,
+  requestedBy: Schema.String,
+  requestedAt: Schema.Int,
+  startedAt: Schema.NullOr(Schema.Int),
+  endedAt: Schema.NullOr(Schema.Int),
+  failure: Schema.NullOr(Failure),
+  revision: Schema.Int,
+  /** Lower-case text that `GET /composes?search` looks into. */
+  searchText: Schema.String
+})
+export type ComposeRow = typeof ComposeRow.Type
+
+export const composeHistory: Projection<ComposeRow> = {
+  name: "composes",
+  version: 1,
+  row: ComposeRow,
+  columns: {
+    tenantId: { type: "text" },
+    composeId: { type: "text" },
+    status: { type: "text" },
+    distribution: { type: "text" },
+    name: { type: "text", nullable: true },
+    labels: { type: "json" },
+    request: { type: "json" },
+    images: { type: "integer" },
+    requestedBy: { type: "text" },
+    requestedAt: { type: "millis" },
+    startedAt: { type: "millis", nullable: true },
+    endedAt: { type: "millis", nullable: true },
+    failure: { type: "json", nullable: true },
+    revision: { type: "integer" },
+    searchText: { type: "text" }
+  },
+  key: ["composeId"],
+  indexes: [["-requestedAt", "-composeId"], ["status", "-requestedAt", "-composeId"], ["distribution", "-requestedAt", "-composeId"]],
+  about: ({ event }) => ({ composeId: event.composeId }),
+  evolve: (row, { event, recorded }) => {
+    if (event._tag === "ComposeRequested") return requested(event, recorded)
+    if (row === undefined) return undefined
+    const seen = { ...row, revision: recorded.revision }
+    switch (event._tag) {
+      case "JobStarted":
+        return row.status === "pending" ? { ...seen, status: "running", startedAt: recorded.at } : seen
+      case "JobFailed":
+        return event.final && row.failure === null ? withFailure(seen, event.failure) : seen
+      case "JobLost":
+        return event.final && row.failure === null ? withFailure(seen, lost(event.reason)) : seen
+      case "ComposeCanceled":
+        return { ...seen, status: "canceled", endedAt: recorded.at }
+      case "ComposeFinished":
+        return { ...seen, status: event.outcome, endedAt: recorded.at }
+      default:
+        return seen
+    }
+  }
+}
+
+/** How a job counts that no worker brought to an end. */
+export const lost = (reason: string): Failure => ({ class: "platform", message: reason })
+
+const requested = (
+  event: Extract<Happened["event"], { _tag: "ComposeRequested" }>,
+  recorded: Happened["recorded"]
+): ComposeRow => {
+  const { composeId, request } = event
+  return {
+    tenantId: recorded.tenantId,
+    composeId,
+    status: "pending",
+    distribution: request.distribution,
+    name: request.name ?? null,
+    labels: request.labels ?? {},
+    request,
+    images: request.images.length,
+    requestedBy: recorded.actor.id,
+    requestedAt: recorded.at,
+    startedAt: null,
+    endedAt: null,
+    failure: null,
+    revision: recorded.revision,
+    searchText: [composeId, request.name ?? "", request.distribution, ...Object.entries(request.labels ?? {}).flat()]
+      .join(" ").toLowerCase()
+  }
+}
+
+const withFailure = (row: ComposeRow, failure: Failure): ComposeRow =>
+  ({ ...row, failure, searchText: `${row.searchText} ${failure.class} ${failure.message.toLowerCase()}` })
