@@ -4,7 +4,9 @@ import { Architecture } from "./ids.ts"
 import { Sealed } from "./sealed.ts"
 
 const text = (max: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(max))
-const line = (max: number) => text(max).check(Schema.isPattern(/^[^\u0000-\u001f\u007f]*$/))
+/** Text that every store takes: no NUL, no half of a surrogate pair. */
+const storable = (max: number) => Schema.String.check(Schema.isMaxLength(max), Schema.isPattern(/^[^\u0000\ud800-\udfff]*$/u))
+const line = (max: number) => text(max).check(Schema.isPattern(/^[^\u0000-\u001f\u007f\ud800-\udfff]*$/u))
 const list = <S extends Schema.Top>(item: S, max: number) => Schema.Array(item).check(Schema.isMaxLength(max))
 
 export const DistributionId = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9.-]{0,39}$/))
@@ -30,7 +32,7 @@ export const FilePath = Schema.String.check(
 
 const FileCustomization = Schema.Struct({
   path: FilePath,
-  data: Schema.String.check(Schema.isMaxLength(524_288)),
+  data: storable(524_288),
   mode: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^0?[0-7]{3,4}$/))),
   user: Schema.optionalKey(UserName),
   group: Schema.optionalKey(UserName)
@@ -96,7 +98,7 @@ const composeRequestOf = <Password extends Schema.Top>(password: Password) =>
     distribution: DistributionId,
     name: Schema.optionalKey(line(200)),
     labels: Schema.optionalKey(
-      Schema.Record(Schema.String.check(Schema.isPattern(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/)), Schema.String.check(Schema.isMaxLength(200)))
+      Schema.Record(Schema.String.check(Schema.isPattern(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/)), storable(200))
         .check(Schema.isMaxProperties(32))
     ),
     images: Schema.NonEmptyArray(ImageRequest).check(Schema.isMaxLength(16)),

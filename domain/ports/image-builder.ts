@@ -51,6 +51,8 @@ export interface DistributionInfo {
 /** A way to make images. One file a builder; `ImageBuilders` picks by name. */
 export interface ImageBuilder {
   readonly name: string
+  /** Builds even what was built before; otherwise an artifact of the same manifest stands in for a build. */
+  readonly alwaysBuilds?: true
   /** Exact packages for a spec. Network is used here, as little as may be, and in `build` for fetching what the lock names. */
   resolve(spec: ImageSpec, workspace: string, report: Report): Effect.Effect<Lock, BuildFailed>
   /** Makes the artifact in `workspace`, an empty folder that the caller removes. Interruption ends every process it began. */

@@ -1,0 +1,15 @@
+/** What all long-running processes have in common: JSON logs, a clean end on SIGTERM, one clear line when they cannot start. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Cause, Effect, Logger } from "effect"
+
+const jsonLogs = Logger.layer([Logger.consoleJson])
+
+/** Runs until it fails or is told to go. Exit code 130 after SIGTERM or SIGINT is a clean end. */
+export const runProcess = <E extends { readonly message: string }>(name: string, program: Effect.Effect<void, E>): void =>
+  program.pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.logInfo("stopped") : Effect.logFatal("ended", cause)),
+    Effect.annotateLogs({ process: name }),
+    Effect.provide(jsonLogs),
+    NodeRuntime.runMain({ disableErrorReporting: true })
+  )

@@ -1,0 +1,43 @@
+/** Feeds one projection from one stream: entries in order, rows and checkpoint together. */
+import { Effect, Stream } from "effect"
+import { EventLog } from "../../domain/ports/event-log.ts"
+import type { LogEntry, Recorded } from "../../domain/recorded.ts"
+import type { Projection } from "../../projections/projection.ts"
+import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
+
+const batchSize = 1000
+const batchWithin = "3 millis"
+
+/** Goes on for ever, or until it has taken in the entry at `until`. */
+export const followLog = Effect.fn("followLog")(function*(
+  projection: Projection,
+  generation: Generation,
+  stream: string,
+  options: { readonly until?: number; readonly onBatch?: (position: number) => Effect.Effect<void> } = {}
+) {
+  const log = yield* EventLog
+  const store = yield* ProjectionStore
+  const { until = Infinity, onBatch = () => Effect.void } = options
+  let after = yield* store.checkpoint(projection, generation, stream)
+  if (after >= until) return
+  yield* log.follow(stream, after).pipe(
+    Stream.groupedWithin(batchSize, batchWithin),
+    Stream.takeUntil((entries) => entries.at(-1)!.position.sequence >= until),
+    Stream.runForEach(Effect.fnUntraced(function*(entries) {
+      const upTo = entries.at(-1)!.position.sequence
+      yield* store.apply(projection, generation, { stream, after, upTo, recorded: yield* readable(entries) })
+      after = upTo
+      yield* onBatch(upTo)
+    }))
+  )
+})
+
+/** One entry that cannot be read does not hold up all others. */
+const readable = (entries: ReadonlyArray<LogEntry>) =>
+  Effect.map(
+    Effect.forEach(entries, (entry) =>
+      entry._tag === "Recorded"
+        ? Effect.succeed<Recorded | undefined>(entry)
+        : Effect.as(Effect.logError("an entry of the log cannot be read and was passed over", { ...entry.position, reason: entry.reason }), undefined)),
+    (all) => all.filter((entry) => entry !== undefined)
+  )

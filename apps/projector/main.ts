@@ -1,0 +1,19 @@
+import { Config, Effect, Layer } from "effect"
+import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
+import { NatsFromEnvironment, natsSettings } from "../../infra/jetstream/from-environment.ts"
+import { ProjectionStorePostgres } from "../../infra/postgres/projection-store-postgres.ts"
+import { SqlLive } from "../../infra/postgres/sql.ts"
+import { projections } from "../../projections/all.ts"
+import { runProcess } from "../process.ts"
+import { runProjector } from "./projector.ts"
+
+const Ports = Layer.unwrap(Effect.gen(function*() {
+  const nats = yield* natsSettings
+  const url = yield* Config.Redacted("KILN_POSTGRES_URL")
+  return Layer.mergeAll(
+    EventLogJetStream(nats).pipe(Layer.provide(NatsFromEnvironment("projector"))),
+    ProjectionStorePostgres.pipe(Layer.provide(SqlLive(url)))
+  )
+}))
+
+runProcess("projector", runProjector([...projections.values()]).pipe(Effect.provide(Ports)))

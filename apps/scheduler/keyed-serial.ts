@@ -1,0 +1,16 @@
+import { Effect, Semaphore } from "effect"
+
+/** Runs effects of one key one after the other, in the order they came, and those of different keys side by side. */
+export const keyedSerial = <Key>() => {
+  const lanes = new Map<Key, { readonly lane: Semaphore.Semaphore; users: number }>()
+  return <A, E, R>(key: Key, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const entry = lanes.get(key) ?? { lane: Semaphore.makeUnsafe(1), users: 0 }
+      lanes.set(key, entry)
+      entry.users += 1
+      return entry.lane.withPermits(1)(effect).pipe(Effect.ensuring(Effect.sync(() => {
+        entry.users -= 1
+        if (entry.users === 0) lanes.delete(key)
+      })))
+    })
+}

@@ -1,0 +1,15 @@
+import { Context, type Effect, Schema } from "effect"
+import type { Artifact } from "../artifact.ts"
+import type { Digest } from "../ids.ts"
+import type { BuiltFile } from "./image-builder.ts"
+
+export class HeldImagesUnavailable extends Schema.TaggedError<HeldImagesUnavailable>()("HeldImagesUnavailable", { message: Schema.String }) {}
+
+/** Images that this worker has built and still has, by the manifest they were built from. */
+export class HeldImages extends Context.Service<HeldImages, {
+  find(manifest: Digest): Effect.Effect<Artifact | undefined, HeldImagesUnavailable>
+  /** Takes a built file over; it is gone from where it was. */
+  keep(manifest: Digest, file: BuiltFile): Effect.Effect<Artifact, HeldImagesUnavailable>
+  /** Where the bytes of an artifact lie, or `undefined` if they are not here. */
+  path(digest: Digest): Effect.Effect<string | undefined, HeldImagesUnavailable>
+}>()("domain/ports/HeldImages") {}

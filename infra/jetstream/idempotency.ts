@@ -1,0 +1,36 @@
+import { createHash } from "node:crypto"
+import { Kvm } from "@nats-io/kv"
+import { Effect, Layer, Schema } from "effect"
+import { ComposeId, Digest } from "../../domain/ids.ts"
+import { LogUnavailable } from "../../domain/ports/event-log.ts"
+import { Idempotency } from "../../domain/ports/idempotency.ts"
+import { CoreNats } from "./nats.ts"
+
+const Claimed = Schema.fromJsonString(Schema.Struct({ composeId: ComposeId, request: Digest }))
+const decode = Schema.decodeUnknownSync(Claimed)
+const encode = Schema.encodeSync(Claimed)
+
+const day = 24 * 3_600_000
+
+export const IdempotencyJetStream = ({ replicas }: { readonly replicas: number }) =>
+  Layer.effect(Idempotency, Effect.gen(function*() {
+    const { js } = yield* CoreNats
+    const attempt = <A>(run: () => Promise<A>) =>
+      Effect.tryPromise({
+        try: run,
+        catch: (error) => new LogUnavailable({ message: `idempotency keys cannot be kept: ${(error as Error).message}` })
+      })
+    const bucket = yield* attempt(() => new Kvm(js).create("IDEMPOTENCY", { ttl: day, replicas }))
+    return Idempotency.of({
+      claim: Effect.fn("Idempotency.claim")(function*(tenantId, key, wanted) {
+        const name = `${tenantId}.${createHash("sha256").update(key).digest("hex")}`
+        const won = yield* attempt(() => bucket.create(name, encode(wanted)).then(() => true, async (error: unknown) => {
+          if ((error as { code?: number }).code === 10071) return false
+          throw error
+        }))
+        if (won) return wanted
+        const found = yield* attempt(() => bucket.get(name))
+        return found === null ? wanted : decode(found.string())
+      })
+    })
+  }))

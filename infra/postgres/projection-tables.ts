@@ -1,0 +1,60 @@
+/** A projection's table as SQL: names come from projections in this repository, never from input. */
+import type { Column, ColumnType, Projection } from "../../projections/projection.ts"
+import type { Generation } from "../../projections/projection-store.ts"
+
+export const schema = "kiln"
+
+const sqlTypes: Record<ColumnType, string> = {
+  text: "text", integer: "integer", bigint: "bigint", boolean: "boolean", millis: "bigint", json: "jsonb"
+}
+
+export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+export const tableOf = (projection: Projection, generation: Generation): string =>
+  `${schema}.${generation === "live" ? projection.name : `${projection.name}__rebuild`}`
+
+export const checkpointName = (projection: Projection, generation: Generation): string =>
+  generation === "live" ? projection.name : `${projection.name}__rebuild`
+
+export const columnsOf = (projection: Projection): ReadonlyArray<readonly [string, Column]> => Object.entries(projection.columns)
+
+export const keyColumns = (projection: Projection): ReadonlyArray<string> => ["tenant_id", ...projection.key.map(snake)]
+
+export const createTable = (projection: Projection, generation: Generation): string => {
+  const columns = columnsOf(projection).map(([name, { type, nullable }]) => `${snake(name)} ${sqlTypes[type]}${nullable ? "" : " not null"}`)
+  return `create table ${tableOf(projection, generation)} (${[...columns, `primary key (${keyColumns(projection).join(", ")})`].join(", ")})`
+}
+
+export const createIndexes = (projection: Projection, generation: Generation): ReadonlyArray<string> =>
+  projection.indexes.map((fields) => {
+    const columns = fields.map((field) => field.startsWith("-") ? `${snake(field.slice(1))} desc` : snake(field))
+    return `create index on ${tableOf(projection, generation)} (${["tenant_id", ...columns].join(", ")})`
+  })
+
+export const selectByKeys = (projection: Projection, generation: Generation): string => {
+  const keys = keyColumns(projection).map((name) => `${name} ${keyType(projection, name)}`).join(", ")
+  return `select t.* from ${tableOf(projection, generation)} t join json_to_recordset($1::text::json) as k(${keys}) using (${keyColumns(projection).join(", ")})`
+}
+
+/** One parameter for any number of rows. */
+export const upsert = (projection: Projection, generation: Generation): string => {
+  const table = tableOf(projection, generation)
+  const rest = columnsOf(projection).map(([name]) => snake(name)).filter((name) => !keyColumns(projection).includes(name))
+  return `insert into ${table} select * from json_populate_recordset(null::${table}, $1::text::json)
+    on conflict (${keyColumns(projection).join(", ")}) do update set ${rest.map((name) => `${name} = excluded.${name}`).join(", ")}`
+}
+
+const keyType = (projection: Projection, column: string): string => {
+  const field = columnsOf(projection).find(([name]) => snake(name) === column)
+  return sqlTypes[field?.[1].type ?? "text"]
+}
+
+/** Text that Postgres cannot store (NUL, half a surrogate pair) is replaced: one odd line must not stop a projection. */
+export const toJson = (rows: ReadonlyArray<Record<string, unknown>>): string =>
+  JSON.stringify(rows, (_, value: unknown) => typeof value === "string" ? value.replaceAll("\u0000", "\ufffd").toWellFormed() : value)
+
+export const toColumns = (row: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [snake(name), value]))
+
+export const fromColumns = <Row>(projection: Projection, columns: Record<string, unknown>): Row =>
+  Object.fromEntries(columnsOf(projection).map(([name]) => [name, columns[snake(name)]])) as Row

@@ -1,0 +1,65 @@
+/** A builder that builds nothing: it waits, talks and writes as it is asked, so that load and fault runs need no real build. */
+import { once } from "node:events"
+import { createWriteStream } from "node:fs"
+import { finished } from "node:stream/promises"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { BuildFailed, type DistributionInfo, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
+
+const options = ["duration_ms", "fail_with", "lines", "bytes"]
+const imageTypes = [{ type: "simulated", description: "Nothing that boots; takes the time and makes the bytes it is asked for", options }]
+
+export const simulatedDistribution: DistributionInfo = {
+  id: "test-distro-1",
+  name: "Test distribution 1 (simulated)",
+  builder: "simulated",
+  resolves: false,
+  architectures: [{ architecture: "x86_64", imageTypes }, { architecture: "aarch64", imageTypes }]
+}
+
+const stepMs = 250
+
+export const simulatedBuilder: ImageBuilder = {
+  name: "simulated",
+  alwaysBuilds: true,
+  resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" })),
+  build: Effect.fn("simulated.build")(function*({ image: { options = {}, architecture } }, _secrets, workspace, report) {
+    const { duration_ms: duration = 0, fail_with: failure, lines = 0, bytes = 1024 } = options
+    yield* spend(duration, lines, report)
+    if (failure !== undefined) {
+      return yield* new BuildFailed({ class: failure, message: `asked to fail as ${failure}`, excerpt: "simulated failure" })
+    }
+    const path = join(workspace, "image.raw")
+    yield* Effect.tryPromise({
+      try: () => write(path, bytes),
+      catch: (error) => new BuildFailed({ class: "platform", message: (error as Error).message })
+    })
+    report.progress({ stage: "done", percent: 100, bytesDone: bytes, bytesTotal: bytes })
+    return { path, format: "raw", filename: `simulated-${architecture}.raw`, mediaType: "application/octet-stream" }
+  })
+}
+
+/** Says its lines evenly over the time it takes. */
+const spend = Effect.fnUntraced(function*(duration: number, lines: number, report: Report) {
+  const steps = Math.max(1, Math.ceil(duration / stepMs))
+  let said = 0
+  for (let step = 1; step <= steps; step++) {
+    if (duration > 0) yield* Effect.sleep(duration / steps)
+    for (const until = Math.round((lines * step) / steps); said < until; said++) report.line(`simulated line ${said + 1} of ${lines}`)
+    report.progress({ stage: "simulate", percent: Math.round((99 * step) / steps) })
+  }
+})
+
+/** Bytes that differ from block to block and are the same for the same size. */
+const write = async (path: string, bytes: number) => {
+  const file = createWriteStream(path)
+  const block = Buffer.alloc(65_536)
+  for (let at = 0; at < bytes; at += block.length) {
+    block.fill(String(at))
+    if (!file.write(Buffer.from(block.subarray(0, Math.min(block.length, bytes - at))))) {
+      await once(file, "drain")
+    }
+  }
+  file.end()
+  await finished(file)
+}
