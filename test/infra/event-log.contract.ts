@@ -1,0 +1,124 @@
+/** What every `EventLog` does, races included. Run by each adapter's own test. */
+import { assert, type Vitest } from "@effect/vitest"
+import { Effect, Exit, Fiber, Stream } from "effect"
+import { v7 } from "uuid"
+import type { ComposeEvent } from "../../domain/compose.ts"
+import { ComposeId, TenantId } from "../../domain/ids.ts"
+import { EventLog } from "../../domain/ports/event-log.ts"
+import { type AggregateRef, composeRef } from "../../domain/recorded.ts"
+import { decisionOf, jobs, queued, requested, started } from "../support/composes.ts"
+
+const fresh = (): AggregateRef => composeRef(TenantId.make("acme"), ComposeId.make(v7()))
+const events = (...all: [ComposeEvent, ...Array<ComposeEvent>]) => decisionOf(v7(), ...all)
+
+export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
+  it.effect("reads nobody's aggregate as nothing at revision 0", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      assert.deepStrictEqual(yield* log.read(fresh()), { recorded: [], revision: 0 })
+    }))
+
+  it.effect("gives decisions back in order, with all their events and what the envelope says", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      const [first, second] = [events(requested, queued(jobs.resolve)), { ...events(started(jobs.resolve)), trace: "00-1-2-01" }]
+      yield* log.append(ref, 0, first)
+      const position = yield* log.append(ref, 1, second)
+      const { recorded, revision } = yield* log.read(ref)
+      assert.strictEqual(revision, 2)
+      assert.deepStrictEqual(recorded.map((entry) => entry.events), [first.events, second.events])
+      const { messageId, at, actor, trace, tenantId, position: where } = recorded[1]!
+      assert.deepStrictEqual({ messageId, at, actor, trace, tenantId, where }, {
+        messageId: second.messageId, at: second.at, actor: second.actor, trace: "00-1-2-01", tenantId: ref.tenantId, where: position
+      })
+    }))
+
+  it.effect("refuses a revision that is taken, and stores nothing of it", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      yield* log.append(ref, 0, events(requested))
+      const refused = yield* Effect.flip(log.append(ref, 0, events(queued(jobs.resolve))))
+      assert.strictEqual(refused._tag, "WrongRevision")
+      assert.strictEqual((yield* log.read(ref)).revision, 1)
+    }))
+
+  it.effect("takes the same decision twice as one, also when it comes after others", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      const decision = events(requested)
+      const first = yield* log.append(ref, 0, decision)
+      yield* log.append(ref, 1, events(queued(jobs.resolve)))
+      assert.deepStrictEqual(yield* log.append(ref, 0, decision), first)
+      assert.strictEqual((yield* log.read(ref)).revision, 2)
+    }))
+
+  it.effect("knows a message id only within its aggregate", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const decision = events(requested)
+      const [one, other] = [fresh(), fresh()]
+      yield* log.append(one, 0, decision)
+      yield* log.append(other, 0, decision)
+      assert.strictEqual((yield* log.read(other)).revision, 1)
+    }))
+
+  it.effect("lets one of twenty writers win each revision", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      for (let after = 0; after < 5; after++) {
+        const exits = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.exit(log.append(ref, after, events(requested))), { concurrency: 20 })
+        assert.strictEqual(exits.filter(Exit.isSuccess).length, 1)
+      }
+      assert.strictEqual((yield* log.read(ref)).revision, 5)
+    }))
+
+  it.effect("keeps tenants apart who chose the same id", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      yield* log.append(ref, 0, events(requested))
+      assert.strictEqual((yield* log.read({ ...ref, tenantId: TenantId.make("other") })).revision, 0)
+    }))
+
+  it.effect("follows a stream from a place: what is there, then what comes", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      const before = yield* log.append(ref, 0, events(requested))
+      yield* log.append(ref, 1, events(queued(jobs.resolve)))
+      const seen = yield* log.follow(before.stream, before.sequence).pipe(
+        Stream.filter((entry) => entry._tag === "Recorded" && entry.id === ref.id), Stream.take(2), Stream.runCollect, Effect.forkChild)
+      const last = yield* log.append(ref, 2, events(started(jobs.resolve)))
+      const entries = yield* Fiber.join(seen)
+      assert.deepStrictEqual(entries.map((entry) => entry._tag === "Recorded" && entry.revision), [2, 3])
+      assert.isAtLeast(yield* log.head(before.stream), last.sequence)
+      assert.include(log.streams, before.stream)
+    }))
+
+  it.effect("watches one aggregate without a gap, from any revision", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      yield* log.append(ref, 0, events(requested))
+      const seen = yield* log.watch(ref, 0).pipe(Stream.take(21), Stream.runCollect, Effect.forkChild)
+      for (let after = 1; after < 21; after++) {
+        yield* log.append(fresh(), 0, events(requested))
+        yield* log.append(ref, after, events(queued(jobs.build, after)))
+      }
+      assert.deepStrictEqual((yield* Fiber.join(seen)).map(({ revision }) => revision), Array.from({ length: 21 }, (_, index) => index + 1))
+    }))
+
+  it.effect("reads an aggregate of more than a thousand decisions whole", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const ref = fresh()
+      for (let after = 0; after < 1100; after++) yield* log.append(ref, after, events(queued(jobs.build, after)))
+      const { recorded } = yield* log.read(ref)
+      assert.deepStrictEqual(recorded.map(({ revision }) => revision), Array.from({ length: 1100 }, (_, index) => index + 1))
+    }), 30_000)
+}
+
