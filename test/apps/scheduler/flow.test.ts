@@ -1,0 +1,152 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { execute } from "../../../apps/execute.ts"
+import { rebuild } from "../../../apps/projector/rebuild.ts"
+import { CancelCompose, type ComposeEvent } from "../../../domain/compose.ts"
+import { type ComposeId, Millis, type TenantId } from "../../../domain/ids.ts"
+import { Artifacts } from "../../../domain/ports/artifacts.ts"
+import { Blobs } from "../../../domain/ports/blobs.ts"
+import { Dispatch } from "../../../domain/ports/work.ts"
+import { JobFeed } from "../../../domain/ports/job-feed.ts"
+import { gunzipSync } from "node:zlib"
+import { projections } from "../../../projections/all.ts"
+import {
+  historyOf, newTenant, requestSimulated, rowsOf, SmallStack, startProjector, startScheduler, startWorker, stateOf, until
+} from "../../support/small-stack.ts"
+
+const tags = (events: ReadonlyArray<ComposeEvent>) => events.map(({ _tag }) => _tag)
+const ended = (tenantId: TenantId, id: ComposeId) => until(stateOf(tenantId, id), ({ status }) => status !== "open")
+const running = (tenantId: TenantId, id: ComposeId) =>
+  until(stateOf(tenantId, id), ({ jobs }) => [...jobs.values()].some(({ state }) => state === "running"))
+const cancel = (tenantId: TenantId, composeId: ComposeId) =>
+  execute({ tenantId, messageId: `cancel-${composeId}`, at: Millis.make(Date.now()), actor: { kind: "requester", id: "test" } }, CancelCompose.make({ composeId }))
+
+layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compose on its way", (it) => {
+  it.effect("given scheduler and worker, when it is requested, then its jobs run one after the other and its bytes are in the store", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker()
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId, { bytes: 100_000, lines: 3 })
+      const compose = yield* ended(tenantId, id)
+      assert.strictEqual(compose.status, "succeeded")
+      const events = yield* historyOf(tenantId, id)
+      assert.deepStrictEqual(tags(events), [
+        "ComposeRequested", "JobQueued", "JobStarted", "JobSucceeded", "JobQueued", "JobStarted", "JobSucceeded", "ComposeFinished"
+      ])
+      const built = events.find((event) => event._tag === "JobSucceeded")!
+      assert.strictEqual(built.outcome._tag === "Built" && built.outcome.artifact.size, 100_000)
+      if (built.outcome._tag === "Built") {
+        assert.strictEqual(yield* (yield* Artifacts).size(built.outcome.artifact.digest), 100_000)
+      }
+      const archived = yield* (yield* Blobs).get(built.log!.digest)
+      assert.include(gunzipSync(archived!).toString(), "simulated line 3 of 3")
+      const feed = yield* (yield* JobFeed).recent(tenantId, id, 0)
+      assert.includeMembers(feed.flatMap((item) => item._tag === "LogLines" ? item.lines : []), ["simulated line 1 of 3"])
+      assert.isTrue(feed.some((item) => item._tag === "ProgressReport"))
+    }))
+
+  it.effect("given a job that fails by the requester's fault, then the compose fails at once, with class and excerpt", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker()
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId, { fail_with: "user" })
+      assert.strictEqual((yield* ended(tenantId, id)).status, "failed")
+      const failed = (yield* historyOf(tenantId, id)).find((event) => event._tag === "JobFailed")
+      assert.deepStrictEqual(failed?.failure, { class: "user", message: "asked to fail as user", excerpt: "simulated failure" })
+    }))
+
+  it.effect("given a running job, when its compose is canceled, then its worker lets go of it and is free for the next", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker("w1", { slots: { resolve: 0, build: 1, upload: 1 } })
+      const tenantId = newTenant()
+      const long = yield* requestSimulated(tenantId, { duration_ms: 60_000 })
+      yield* running(tenantId, long)
+      yield* cancel(tenantId, long)
+      assert.strictEqual((yield* stateOf(tenantId, long)).status, "canceled")
+      const next = yield* requestSimulated(tenantId)
+      assert.strictEqual((yield* ended(tenantId, next)).status, "succeeded")
+    }))
+
+  it.effect("given no scheduler, when a job ends, then its result waits and is taken in when there is one again", () =>
+    Effect.gen(function*() {
+      const scheduler = yield* startScheduler()
+      yield* startWorker()
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId, { duration_ms: 700 })
+      yield* running(tenantId, id)
+      yield* scheduler.stop
+      yield* Effect.sleep("1200 millis")
+      assert.strictEqual((yield* stateOf(tenantId, id)).status, "open")
+      yield* startScheduler()
+      assert.strictEqual((yield* ended(tenantId, id)).status, "succeeded")
+      assert.notInclude(tags(yield* historyOf(tenantId, id)), "JobLost")
+    }))
+
+  it.effect("given a running job, when its worker is told to go, then the job is given back and no attempt is counted", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      const first = yield* startWorker("w1")
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId, { duration_ms: 1000 })
+      yield* running(tenantId, id)
+      yield* first.stop
+      yield* startWorker("w2")
+      yield* ended(tenantId, id)
+      const started = (yield* historyOf(tenantId, id)).filter((event) => event._tag === "JobStarted" && event.jobId === "0-build")
+      assert.deepStrictEqual(started.map((event) => "attempt" in event && event.attempt), [1, 1])
+    }))
+
+  it.effect("given a worker that falls silent, then its job is lost and another worker gets it", () =>
+    Effect.gen(function*() {
+      yield* startScheduler("test", 4000)
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId)
+      const dispatch = yield* Dispatch
+      // Takes the job's place by hand: a worker that reports a start and is never heard of again.
+      const state = yield* stateOf(tenantId, id)
+      const job = [...state.jobs.values()].find(({ state }) => state === "queued")!
+      yield* execute(
+        { tenantId, messageId: "ghost", at: Millis.make(Date.now()), actor: { kind: "worker", id: "ghost" } },
+        { _tag: "StartJob", composeId: id, jobId: job.jobId, attempt: 1, worker: "ghost" as never, token: "g".repeat(30) as never }
+      )
+      yield* startWorker()
+      assert.strictEqual((yield* ended(tenantId, id)).status, "succeeded")
+      assert.include(tags(yield* historyOf(tenantId, id)), "JobLost")
+      assert.deepStrictEqual((yield* dispatch.waiting).filter(({ composeId }) => composeId === id), [])
+    }))
+
+  it.effect("given two schedulers, then the second waits, and takes over when the first is gone", () =>
+    Effect.gen(function*() {
+      const first = yield* startScheduler("one")
+      yield* Effect.sleep("300 millis")
+      yield* startScheduler("two")
+      yield* startWorker()
+      const tenantId = newTenant()
+      assert.strictEqual((yield* ended(tenantId, yield* requestSimulated(tenantId))).status, "succeeded")
+      yield* first.stop
+      assert.strictEqual((yield* ended(tenantId, yield* requestSimulated(tenantId))).status, "succeeded")
+    }))
+
+  it.effect("given a projector, then rows follow, and a rebuilt read model is the live one row for row", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker()
+      yield* startProjector
+      const tenantId = newTenant()
+      const ids = yield* Effect.forEach([{}, { fail_with: "user" as const }, { lines: 2 }], (options) => requestSimulated(tenantId, options))
+      yield* Effect.forEach(ids, (id) => ended(tenantId, id))
+      const rows = yield* until(rowsOf("composes", tenantId), (rows) => rows.length === 3 && rows.every((row) => row["ended_at"] !== null))
+      assert.deepStrictEqual(rows.map((row) => row["status"]).toSorted(), ["failed", "succeeded", "succeeded"])
+      const attempts = yield* rowsOf("jobs", tenantId)
+      assert.strictEqual(attempts.length, 5)
+      for (const projection of projections.values()) yield* rebuild(projection)
+      assert.deepStrictEqual(yield* rowsOf("composes", tenantId), rows)
+      assert.deepStrictEqual(yield* rowsOf("jobs", tenantId), attempts)
+      // And the live one goes on from there.
+      const more = yield* requestSimulated(tenantId)
+      yield* until(rowsOf("composes", tenantId), (rows) => rows.some((row) => row["compose_id"] === more && row["status"] === "succeeded"))
+    }))
+})

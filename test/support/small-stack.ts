@@ -1,0 +1,126 @@
+/** Scheduler, worker and projector in one process over a real NATS and a real Postgres; each can be stopped and started. */
+import { createHmac, randomBytes } from "node:crypto"
+import { join } from "node:path"
+import { Context, Duration, Effect, Fiber, Layer, Redacted, Schedule, Scope } from "effect"
+import { v7 } from "uuid"
+import { execute } from "../../apps/execute.ts"
+import { runProjector } from "../../apps/projector/projector.ts"
+import { runScheduler } from "../../apps/scheduler/scheduler.ts"
+import { runWorker, type WorkerOptions } from "../../apps/worker/worker.ts"
+import { ComposeDecider, RequestCompose } from "../../domain/compose.ts"
+import type { ImageOptions } from "../../domain/compose-request.ts"
+import { fold } from "../../domain/decider.ts"
+import { ComposeId, Millis, PoolId, TenantId, WorkerId } from "../../domain/ids.ts"
+import { EventLog } from "../../domain/ports/event-log.ts"
+import { ImageBuilders } from "../../domain/ports/image-builder.ts"
+import { composeRef } from "../../domain/recorded.ts"
+import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
+import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
+import { serveAuthCallout } from "../../infra/jetstream/auth-callout.ts"
+import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
+import { DispatchJetStream } from "../../infra/jetstream/dispatch.ts"
+import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
+import { JobFeedJetStream } from "../../infra/jetstream/job-feed.ts"
+import { LeasesJetStream } from "../../infra/jetstream/leases.ts"
+import { connection } from "../../infra/jetstream/nats.ts"
+import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
+import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
+import { SealerFiles } from "../../infra/keys/sealer-files.ts"
+import { ProjectionStorePostgres } from "../../infra/postgres/projection-store-postgres.ts"
+import { Sql, SqlLive } from "../../infra/postgres/sql.ts"
+import { simulatedBuilder } from "../../infra/simulated/simulated-builder.ts"
+import { projections } from "../../projections/all.ts"
+import { TestAccounts } from "./nats-layers.ts"
+import { temporaryFolder, TestDatabase, TestNats } from "./servers.ts"
+
+const one = { partitions: 1, replicas: 1 }
+export const pool = PoolId.make("default")
+
+class Folder extends Context.Service<Folder, { readonly dir: string }>()("test/Folder") {
+  static readonly layer = Layer.effect(Folder, Effect.map(temporaryFolder, (dir) => ({ dir })))
+}
+
+const Ports = Layer.unwrap(Effect.gen(function*() {
+  const { dir } = yield* Folder
+  return Layer.mergeAll(
+    EventLogJetStream(one), BlobsJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream(one), JobFeedJetStream(one),
+    SealerFiles(join(dir, "keys")),
+    ArtifactsFiles(join(dir, "artifacts")),
+    HeldImagesFiles(join(dir, "held")),
+    Layer.succeed(ImageBuilders, ImageBuilders.of({ builders: new Map([[simulatedBuilder.name, simulatedBuilder]]) })),
+    ProjectionStorePostgres.pipe(Layer.provideMerge(Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url)))))
+  )
+}))
+
+/** Any token will do here; whose tokens count is tested with the real issuers elsewhere. */
+const Admission = Layer.effectDiscard(Effect.gen(function*() {
+  const { url, credentials: { auth, issuer } } = yield* TestNats
+  const nc = yield* connection({ servers: url, user: auth.user, pass: Redacted.value(auth.password) })
+  yield* serveAuthCallout(nc, {
+    issuer,
+    verify: (token) =>
+      token.startsWith("pool:")
+        ? Effect.succeed({ pool: PoolId.make(token.slice(5)), worker: undefined, expiresAt: Math.floor(Date.now() / 1000) + 3600 })
+        : Effect.fail({ message: "no token of this test" })
+  })
+}))
+
+export const SmallStack = Layer.merge(Ports, Admission).pipe(
+  Layer.provideMerge(Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer)),
+  Layer.provideMerge(TestNats.layer)
+)
+
+/** A running part; `stop` interrupts it as SIGTERM would. */
+export interface Running {
+  readonly stop: Effect.Effect<void>
+}
+
+const run = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Running, never, R | Scope.Scope> =>
+  Effect.map(Effect.forkScoped(effect), (fiber) => ({ stop: Fiber.interrupt(fiber) }))
+
+export const startScheduler = (instance = "test", lostAfterMs = 30_000) => run(runScheduler({ instance, poolOf: () => pool, lostAfterMs }))
+
+export const startProjector = run(runProjector([...projections.values()]))
+
+const minute = 60_000
+
+export const startWorker = (name = "w1", options: Partial<WorkerOptions> = {}) =>
+  Effect.gen(function*() {
+    const { url } = yield* TestNats
+    const { dir } = yield* Folder
+    return yield* run(runWorker({
+      architectures: ["x86_64"], slots: { resolve: 1, build: 2, upload: 2 }, workDir: join(dir, "work", name),
+      deadlines: { resolve: minute, build: minute, upload: minute }, version: "test", ...options
+    }).pipe(Effect.provide(WorkplaceJetStream({ servers: url, pool, worker: WorkerId.make(name), token: () => `pool:${pool}` }))))
+  })
+
+export const newTenant = () => TenantId.make(`t-${createHmac("sha256", randomBytes(8)).digest("hex").slice(0, 12)}`)
+
+export const requestSimulated = Effect.fnUntraced(function*(tenantId: TenantId, options: ImageOptions = {}) {
+  const composeId = ComposeId.make(v7())
+  yield* execute(
+    { tenantId, messageId: `request-${composeId}`, at: Millis.make(Date.now()), actor: { kind: "requester", id: "test" } },
+    RequestCompose.make({
+      composeId, builder: "simulated", resolves: false,
+      request: { distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", options }] }
+    })
+  )
+  return composeId
+})
+
+export const historyOf = (tenantId: TenantId, composeId: ComposeId) =>
+  Effect.flatMap(EventLog, (log) => log.read(composeRef(tenantId, composeId))).pipe(
+    Effect.retry({ times: 50, schedule: Schedule.spaced("100 millis") }), Effect.map(({ recorded }) => recorded.flatMap(({ events }) => events)))
+
+export const stateOf = (tenantId: TenantId, composeId: ComposeId) =>
+  Effect.map(historyOf(tenantId, composeId), (events) => fold(ComposeDecider, events))
+
+/** Looks again and again until it holds; an event would tell sooner, but tests should not rely on what they test. */
+export const until = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (a: A) => boolean, within: Duration.Input = "15 seconds") =>
+  look.pipe(
+    Effect.repeat({ until: holds, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeout(within)
+  )
+
+export const rowsOf = (table: "composes" | "jobs", tenantId: TenantId) =>
+  Effect.flatMap(Sql, ({ run }) => run((sql) => sql<Array<Record<string, unknown>>>`select * from kiln.${sql(table)} where tenant_id = ${tenantId} order by 1, 2, 3`))
