@@ -1,9 +1,10 @@
 /** Feeds one projection from one stream: entries in order, rows and checkpoint together. */
-import { Effect, Stream } from "effect"
+import { Effect, Metric, Stream } from "effect"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import type { LogEntry, Recorded } from "../../domain/recorded.ts"
 import type { Projection } from "../../projections/projection.ts"
 import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
+import { lag, position, projected } from "./metrics.ts"
 
 const batchSize = 1000
 const batchWithin = "3 millis"
@@ -27,9 +28,18 @@ export const followLog = Effect.fn("followLog")(function*(
       const upTo = entries.at(-1)!.position.sequence
       yield* store.apply(projection, generation, { stream, after, upTo, recorded: yield* readable(entries) })
       after = upTo
+      yield* measure(projection, generation, entries)
       yield* onBatch(upTo)
     }))
   )
+})
+
+const measure = Effect.fnUntraced(function*(projection: Projection, generation: Generation, entries: ReadonlyArray<LogEntry>) {
+  const newest = entries.at(-1)!
+  const labels = { projection: projection.name, generation }
+  yield* Metric.update(Metric.withAttributes(projected, labels), entries.length)
+  yield* Metric.update(Metric.withAttributes(position, labels), newest.position.sequence)
+  if (newest._tag === "Recorded") yield* Metric.update(Metric.withAttributes(lag, labels), Date.now() - newest.at)
 })
 
 /** One entry that cannot be read does not hold up all others. */

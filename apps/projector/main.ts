@@ -4,6 +4,7 @@ import { NatsFromEnvironment, natsSettings } from "../../infra/jetstream/from-en
 import { ProjectionStorePostgres } from "../../infra/postgres/projection-store-postgres.ts"
 import { SqlLive } from "../../infra/postgres/sql.ts"
 import { projections } from "../../projections/all.ts"
+import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
 import { runProjector } from "./projector.ts"
 
@@ -16,4 +17,7 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
-runProcess("projector", runProjector([...projections.values()]).pipe(Effect.provide(Ports)))
+const readiness = { ready: false }
+
+runProcess("projector",
+  runProjector([...projections.values()], Effect.sync(() => void (readiness.ready = true))).pipe(Effect.provide([Ports, AdminServer(readiness)])))

@@ -8,6 +8,7 @@ import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
 import { defaultPool, WorkerAdmission } from "../../infra/jetstream/worker-admission.ts"
 import { TokensFromEnvironment } from "../../infra/jose/from-environment.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
+import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
 import { runScheduler } from "./scheduler.ts"
 
@@ -26,7 +27,9 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
   )
 })).pipe(Layer.provide(NatsFromEnvironment("scheduler")))
 
+const readiness = { ready: false }
+
 runProcess("scheduler", Effect.gen(function*() {
   const { instance, lostAfter } = yield* settings
-  yield* runScheduler({ instance, poolOf: () => defaultPool, lostAfterMs: Duration.toMillis(lostAfter) })
-}).pipe(Effect.provide(Ports)))
+  yield* runScheduler({ instance, poolOf: () => defaultPool, lostAfterMs: Duration.toMillis(lostAfter), onReady: Effect.sync(() => void (readiness.ready = true)) })
+}).pipe(Effect.provide([Ports, AdminServer(readiness)])))

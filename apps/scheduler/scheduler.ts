@@ -1,5 +1,5 @@
 /** Follows the log, fills the queues, takes in what workers report. One instance works; others wait for its lease. */
-import { Effect, Option, Schedule, Semaphore, Stream } from "effect"
+import { Effect, Metric, Option, Schedule, Semaphore, Stream } from "effect"
 import type { PoolId, TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { Leases } from "../../domain/ports/lease.ts"
@@ -9,6 +9,7 @@ import { Dispatch, type ReportDelivery } from "../../domain/ports/work.ts"
 import { type RunningJob, Scheduler } from "../../domain/scheduling/scheduler.ts"
 import { dispatchJob } from "./dispatch-job.ts"
 import { keyedSerial } from "./keyed-serial.ts"
+import { dispatched, lostJobs, openJobs, reported, unreadable, workers } from "./metrics.ts"
 import { secretsFor } from "./secrets.ts"
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts"
 import { loseJob, takeReport } from "./take-report.ts"
@@ -53,6 +54,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
   const pump = Effect.suspend(() =>
     catchingUp.size > 0 ? Effect.void : Effect.forEach(scheduler.due(Date.now()), ({ pool, job }) =>
       dispatchJob(pool, job).pipe(
+        Effect.tap(Metric.update(dispatched, 1)),
         Effect.catchCause((cause) =>
           Effect.logWarning("a job could not be dispatched and will be again", { composeId: job.composeId, jobId: job.jobId }, cause).pipe(
             Effect.andThen(Effect.sleep("1 second")),
@@ -79,6 +81,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
           Effect.gen(function*() {
             positions[stream] = entry.position.sequence
             if (entry._tag === "Unreadable") {
+              yield* Metric.update(unreadable, 1)
               yield* Effect.logError("an entry of the log cannot be read and was passed over", { ...entry.position, reason: entry.reason })
             } else {
               yield* Effect.forEach(scheduler.record(entry, Date.now()), stop, { discard: true })
@@ -106,6 +109,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
     return taken.pipe(
       Effect.flatMap((current) => current ? Effect.void : dispatch.stop(speaker, claim)),
       Effect.andThen(acknowledge),
+      Effect.tap(Metric.update(reported, 1)),
       Effect.catch((error) => Effect.andThen(Effect.logWarning("a report waits", { error: error.message }), again))
     )
   }
@@ -133,7 +137,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
 
   const loseSilent = Effect.suspend(() =>
     Effect.forEach(scheduler.lost(Date.now()), (job) =>
-      Effect.catchCause(loseJob(job, `no word from worker ${job.worker} for ${lostAfterMs / 1000} s`), (cause) => Effect.logWarning("a lost job waits", cause)),
+      Effect.catchCause(Effect.andThen(Metric.update(lostJobs, 1), loseJob(job, `no word from worker ${job.worker} for ${lostAfterMs / 1000} s`)), (cause) => Effect.logWarning("a lost job waits", cause)),
     { discard: true, concurrency: 16 })
   ).pipe(Effect.delay("1 second"), Effect.forever)
 
@@ -154,7 +158,8 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
   }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
 
   yield* Effect.addFinalizer(() => save)
-  const ticks = pump.pipe(Effect.delay("100 millis"), Effect.forever)
+  const measure = Effect.suspend(() => Effect.andThen(Metric.update(openJobs, scheduler.jobs.size), Metric.update(workers, scheduler.fleet.size)))
+  const ticks = Effect.andThen(pump, measure).pipe(Effect.delay("100 millis"), Effect.forever)
   return yield* Effect.all([
     ...log.streams.map(followStream),
     reports, heartbeats, loseSilent, recover, ticks,

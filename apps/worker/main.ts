@@ -7,6 +7,7 @@ import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
 import { simulatedBuilder } from "../../infra/simulated/simulated-builder.ts"
+import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
 import { runWorker } from "./worker.ts"
 
@@ -43,4 +44,4 @@ runProcess("worker", Effect.gen(function*() {
     architectures: ["x86_64"], slots, workDir, version: "1",
     deadlines: { resolve: minutes(10), build: minutes(60), upload: minutes(60) }
   })
-}).pipe(Effect.provide(Ports)))
+}).pipe(Effect.provide([Ports, AdminServer({ ready: true })])))

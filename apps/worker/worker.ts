@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { Cause, Deferred, Effect, Exit, Schedule, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Metric, Schedule, Stream } from "effect"
 import { type Architecture, AttemptToken, Millis } from "../../domain/ids.ts"
 import type { Failure, JobKind } from "../../domain/job.ts"
 import type { BuildFailed } from "../../domain/ports/image-builder.ts"
@@ -12,6 +12,7 @@ import {
 } from "../../domain/work.ts"
 import { makeFeed } from "./feed.ts"
 import { handleJob } from "./handle-job.ts"
+import { attempts, busy, seconds } from "./metrics.ts"
 
 export interface WorkerOptions {
   readonly architectures: ReadonlyArray<Architecture>
@@ -35,10 +36,12 @@ export const runWorker = Effect.fn("runWorker")(function*({ architectures, slots
   const running = new Map<string, Attempt>()
   let draining = false
 
-  const heartbeat = Effect.sync(() =>
+  const heartbeat = Effect.suspend(() => {
     workplace.heartbeat({
       session, architectures, slots, draining, version, running: [...running.values()].map(({ claim }) => claim), at: Millis.make(Date.now())
-    }))
+    })
+    return Metric.update(busy, running.size)
+  })
 
   /** Nobody else has this report: it is said until it is stored. */
   const report = (message: WorkReport) =>
@@ -81,10 +84,14 @@ export const runWorker = Effect.fn("runWorker")(function*({ architectures, slots
         }),
         Effect.exit
       )
+      const begun = Date.now()
       const exit = yield* Effect.raceFirst(handled, Effect.as(Deferred.await(stop), undefined))
       feed.flush()
       if (exit === undefined) return yield* Effect.logInfo("stopped: the attempt is not ours any more")
-      yield* report(reportOf(claim, exit, feed.archive()))
+      const ended = reportOf(claim, exit, feed.archive())
+      yield* report(ended)
+      yield* Metric.update(Metric.withAttributes(attempts, { kind: item.kind, how: ended._tag }), 1)
+      yield* Metric.update(Metric.withAttributes(seconds, { kind: item.kind }), (Date.now() - begun) / 1000)
     }).pipe(
       // Told to go: the job is given back untouched and at once.
       Effect.onInterrupt(() => report(AttemptReturned.make({ claim })).pipe(Effect.timeout("5 seconds"), Effect.ignore))

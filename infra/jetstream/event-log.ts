@@ -1,8 +1,9 @@
 /** The log on JetStream. The version is the subject's last token on a write-once stream, so the server settles every race. */
-import { JetStreamApiError, type StoredMsg } from "@nats-io/jetstream"
+import type { StoredMsg } from "@nats-io/jetstream"
 import { Effect, Layer, Queue, Stream } from "effect"
 import { EventLog, LogUnavailable, type Stored, WrongRevision } from "../../domain/ports/event-log.ts"
-import type { AggregateRef, Decision, LogEntry, Position, Recorded } from "../../domain/recorded.ts"
+import type { AggregateRef, Decision, LogEntry, Recorded } from "../../domain/recorded.ts"
+import { Appender } from "./appender.ts"
 import { decode, encode } from "./envelope.ts"
 import { CoreNats, type Nats } from "./nats.ts"
 import { ensureEventStreams, eventStream, livePrefix, streamOf, subjectOf } from "./streams.ts"
@@ -15,23 +16,23 @@ export interface EventLogConfig {
 
 const unavailable = (error: unknown) => new LogUnavailable({ message: `the log does not answer: ${(error as Error).message}` })
 
-/** Wrong expectation, subject taken, another write in flight: all say that somebody was first. */
-const conflicts = new Set([10071, 10077, 10164])
-
 export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
   Layer.effect(EventLog, Effect.gen(function*() {
     const nats = yield* CoreNats
     yield* ensureEventStreams(nats.jsm, partitions, replicas)
+    const streams = Array.from({ length: partitions }, (_, index) => eventStream(index, partitions).name)
+    const appenders = new Map(streams.map((stream) => [stream, new Appender(nats, stream)]))
 
     const append = Effect.fn("EventLog.append")(function*(ref: AggregateRef, after: number, decision: Decision) {
       const subject = `${subjectOf(ref, partitions)}.${after + 1}`
       const stream = streamOf(ref, partitions).name
       const msgID = `${ref.tenantId}/${ref.aggregate}/${ref.id}/${decision.messageId}`
-      const published = yield* Effect.tryPromise({
-        try: () => publish(nats, stream, subject, encode(ref, after + 1, decision), msgID),
+      const sequence = yield* Effect.tryPromise({
+        try: () => appenders.get(stream)!.append(subject, encode(ref, after + 1, decision), msgID),
         catch: unavailable
       })
-      return published ?? (yield* new WrongRevision({ aggregate: ref.aggregate, id: ref.id, after }))
+      if (sequence === undefined) return yield* new WrongRevision({ aggregate: ref.aggregate, id: ref.id, after })
+      return { stream, sequence }
     })
 
     return EventLog.of({
@@ -47,25 +48,12 @@ export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
       }),
       append,
       watch: (ref, after) => watch(nats, streamOf(ref, partitions).name, subjectOf(ref, partitions), after),
-      streams: Array.from({ length: partitions }, (_, index) => eventStream(index, partitions).name),
+      streams,
       follow: (stream, after) => follow(nats, stream, after),
       head: (stream) =>
         Effect.map(Effect.tryPromise({ try: () => nats.jsm.streams.info(stream), catch: unavailable }), ({ state }) => state.last_seq)
     })
   }))
-
-/** Nothing means that the revision is taken by another decision. */
-const publish = async (nats: Nats, stream: string, subject: string, data: string, msgID: string): Promise<Position | undefined> => {
-  try {
-    const { seq } = await nats.js.publish(subject, data, { msgID })
-    return { stream, sequence: seq }
-  } catch (error) {
-    if (!(error instanceof JetStreamApiError) || !conflicts.has(error.code)) throw error
-    // Past the server's window for duplicates, or on a cluster, our own earlier write looks like somebody else's.
-    const taken = await nats.jsm.streams.getMessage(stream, { last_by_subj: subject })
-    return taken?.header.get("Nats-Msg-Id") === msgID ? { stream, sequence: taken.seq } : undefined
-  }
-}
 
 const toEntry = (stream: string, message: StoredMsg): LogEntry =>
   decode(message.subject, { stream, sequence: message.seq }, message.string())

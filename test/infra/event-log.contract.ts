@@ -76,6 +76,24 @@ export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
       assert.strictEqual((yield* log.read(ref)).revision, 5)
     }))
 
+  it.effect("stores many at once, each once, though some of them conflict or repeat", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const refs = Array.from({ length: 200 }, fresh)
+      const taken = refs[0]!
+      yield* log.append(taken, 0, events(requested))
+      const decisions = refs.map(() => events(requested))
+      const exits = yield* Effect.forEach(refs.flatMap((ref, index) => [[ref, decisions[index]!], [ref, decisions[index]!]] as const),
+        ([ref, decision]) => Effect.exit(log.append(ref, 0, decision)), { concurrency: "unbounded" })
+      assert.strictEqual(exits.filter(Exit.isSuccess).length, 2 * (refs.length - 1))
+      for (const [index, ref] of refs.entries()) {
+        const { recorded } = yield* log.read(ref)
+        assert.strictEqual(recorded.length, 1)
+        const [first, second] = [exits[2 * index]!, exits[2 * index + 1]!]
+        if (ref !== taken) assert.deepStrictEqual([first, second], [Exit.succeed(recorded[0]!.position), Exit.succeed(recorded[0]!.position)])
+      }
+    }))
+
   it.effect("keeps tenants apart who chose the same id", () =>
     Effect.gen(function*() {
       const log = yield* EventLog

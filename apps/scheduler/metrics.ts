@@ -1,0 +1,8 @@
+import { Metric } from "effect"
+
+export const openJobs = Metric.gauge("kiln_open_jobs", { description: "Jobs that need work: waiting for a slot, on a queue or running" })
+export const workers = Metric.gauge("kiln_workers", { description: "Workers heard of lately" })
+export const dispatched = Metric.counter("kiln_jobs_dispatched_total", { description: "Jobs put on a queue", incremental: true })
+export const reported = Metric.counter("kiln_reports_total", { description: "Reports of workers taken in", incremental: true })
+export const lostJobs = Metric.counter("kiln_jobs_lost_total", { description: "Attempts whose worker vanished", incremental: true })
+export const unreadable = Metric.counter("kiln_unreadable_entries_total", { description: "Log entries passed over", incremental: true })

@@ -1,0 +1,127 @@
+import { createHash, randomBytes } from "node:crypto"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { afterEach, beforeEach } from "vitest"
+import { Digest } from "../../../domain/ids.ts"
+import { Artifacts } from "../../../domain/ports/artifacts.ts"
+import { ArtifactsFiles } from "../../../infra/files/artifacts-files.ts"
+
+let folder = ""
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kiln-artifacts-"))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const withArtifacts = <A, E>(use: (artifacts: Artifacts["Service"]) => Effect.Effect<A, E>, at = "store") =>
+  Effect.suspend(() => Effect.flatMap(Artifacts, use).pipe(Effect.provide(ArtifactsFiles(join(folder, at)))))
+
+const aFile = (bytes: Buffer = randomBytes(700_000), at = folder) => {
+  const file = join(at, "built.qcow2")
+  writeFileSync(file, bytes)
+  return { file, bytes, digest: Digest.make(`sha256:${createHash("sha256").update(bytes).digest("hex")}`) }
+}
+
+const read = (artifacts: Artifacts["Service"], digest: Digest, start: number, end: number) =>
+  Effect.map(Stream.runCollect(artifacts.read(digest, start, end)), (chunks) => Buffer.concat(chunks))
+
+describe("the artifact store", () => {
+  it.effect("keeps a file under its digest, and leaves the file where it was", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, bytes, digest } = aFile()
+        assert.deepStrictEqual(yield* artifacts.put(file, digest), { digest, size: bytes.length })
+        assert.isTrue(readFileSync(file).equals(bytes))
+        assert.strictEqual(yield* artifacts.size(digest), bytes.length)
+        const hex = digest.slice(7)
+        assert.deepStrictEqual(readdirSync(join(folder, "store", "sha256", hex.slice(0, 2))), [hex])
+      })))
+
+  it.effect("takes a file of the same disk by link, without copying", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, digest } = aFile()
+        yield* artifacts.put(file, digest)
+        assert.strictEqual(statSync(file).nlink, 2)
+      })))
+
+  it.effect("takes a file of another disk by copy", (context) =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const shm = "/dev/shm"
+        if (!readdirSync("/dev").includes("shm") || statSync(shm).dev === statSync(folder).dev) return context.skip("there is no second disk")
+        const elsewhere = mkdtempSync(join(shm, "kiln-artifacts-"))
+        const { file, bytes, digest } = aFile(undefined, elsewhere)
+        yield* artifacts.put(file, digest)
+        rmSync(elsewhere, { recursive: true })
+        assert.isTrue((yield* read(artifacts, digest, 0, bytes.length - 1)).equals(bytes))
+      })))
+
+  it.effect("takes the same file again, from several at once, as nothing new", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, bytes, digest } = aFile()
+        const blobs = yield* Effect.all(Array.from({ length: 10 }, () => artifacts.put(file, digest)), { concurrency: "unbounded" })
+        assert.deepStrictEqual(blobs, blobs.map(() => ({ digest, size: bytes.length })))
+        assert.lengthOf(readdirSync(join(folder, "store", "sha256", digest.slice(7, 9))), 1)
+      })))
+
+  it.effect("reads any part, in pieces", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, bytes, digest } = aFile()
+        yield* artifacts.put(file, digest)
+        for (const [start, end] of [[0, 0], [0, 699_999], [262_143, 262_145], [699_999, 699_999]] as const) {
+          assert.isTrue((yield* read(artifacts, digest, start, end)).equals(bytes.subarray(start, end + 1)))
+        }
+        const chunks = yield* Stream.runCollect(artifacts.read(digest, 0, bytes.length - 1))
+        assert.isAbove(chunks.length, 1)
+      })))
+
+  it.effect("keeps a file without content", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, digest } = aFile(Buffer.alloc(0))
+        yield* artifacts.put(file, digest)
+        assert.strictEqual(yield* artifacts.size(digest), 0)
+        assert.lengthOf(yield* read(artifacts, digest, 0, -1), 0)
+      })))
+
+  it.effect("says that it has no such file", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const missing = Digest.make(`sha256:${"0".repeat(64)}`)
+        assert.isUndefined(yield* artifacts.size(missing))
+        assert.isFalse((yield* Effect.flip(read(artifacts, missing, 0, 10))).full)
+      })))
+
+  it.effect("keeps what it has from being written to", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, digest } = aFile()
+        yield* artifacts.put(file, digest)
+        const hex = digest.slice(7)
+        assert.strictEqual(statSync(join(folder, "store", "sha256", hex.slice(0, 2), hex)).mode & 0o222, 0)
+        chmodSync(file, 0o600)
+      })))
+
+  it.effect("says so when the disk is full, and leaves nothing behind", (context) =>
+    Effect.gen(function*() {
+      const small = join(folder, "small")
+      mkdirSync(small)
+      const { spawnSync } = yield* Effect.promise(() => import("node:child_process"))
+      if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", small]).status !== 0) {
+        return context.skip("this machine lets us mount nothing")
+      }
+      try {
+        const { file, digest } = aFile()
+        const error = yield* Effect.flip(withArtifacts((artifacts) => artifacts.put(file, digest), "small"))
+        assert.isTrue(error.full)
+        assert.deepStrictEqual(readdirSync(join(small, "sha256", digest.slice(7, 9))), [])
+      } finally {
+        spawnSync("umount", [small])
+      }
+    }))
+})
