@@ -1,6 +1,6 @@
 /** Which streams there are and how they are kept. Made at start; a configuration that differs is brought in line or refused. */
 import { createHash } from "node:crypto"
-import { JetStreamApiError, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream"
+import { JetStreamApiError, type JetStreamManager, PersistMode, type StreamConfig } from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import { Effect } from "effect"
 import type { AggregateRef } from "../../domain/recorded.ts"
@@ -48,10 +48,13 @@ const eventsConfig = (partition: number, partitions: number, replicas: number): 
 
 const limits = { storage: "file", retention: "limits", allow_direct: true, max_consumers: 10_000 } as const
 
+/** What can be made anew from the log need not be synced for each message; replicated streams know no such mode. */
+const unsynced = (replicas: number) => replicas === 1 ? { persist_mode: PersistMode.Async } : {}
+
 const workConfigs = (replicas: number): ReadonlyArray<Partial<StreamConfig> & { name: string }> => [
   {
     name: "JOBS", subjects: ["jobs.>"], storage: "file", retention: "workqueue", num_replicas: replicas,
-    max_consumers: 10_000, allow_direct: true, duplicate_window: nanos(10 * 60_000)
+    max_consumers: 10_000, allow_direct: true, duplicate_window: nanos(10 * 60_000), ...unsynced(replicas)
   },
   {
     name: "RESULTS", subjects: ["worker.*.*.result"], storage: "file", retention: "workqueue", num_replicas: replicas,
@@ -59,7 +62,7 @@ const workConfigs = (replicas: number): ReadonlyArray<Partial<StreamConfig> & { 
   },
   { ...limits, name: "PROGRESS", subjects: ["worker.*.*.progress.>"], max_msgs_per_subject: 1, max_age: nanos(24 * 3_600_000), storage: "memory" },
   {
-    ...limits, name: "LOGS", subjects: ["worker.*.*.log.>"], max_age: nanos(24 * 3_600_000), max_bytes: 2 * 2 ** 30, compression: "s2",
+    ...limits, ...unsynced(replicas), name: "LOGS", subjects: ["worker.*.*.log.>"], max_age: nanos(24 * 3_600_000), max_bytes: 2 * 2 ** 30, compression: "s2",
     republish: { src: ">", dest: `${livePrefix}.>` }
   }
 ]
