@@ -2,7 +2,7 @@
 import { Effect, Metric, Option, Schedule, Semaphore, Stream } from "effect"
 import type { PoolId, TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import { Leases } from "../../domain/ports/lease.ts"
+import { type Held, Leases } from "../../domain/ports/lease.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
 import { Snapshots } from "../../domain/ports/snapshots.ts"
 import { Dispatch, type ReportDelivery } from "../../domain/ports/work.ts"
@@ -31,10 +31,10 @@ export const runScheduler = Effect.fn("runScheduler")(function*(options: Schedul
   const leases = yield* Leases
   const lease = yield* leases.acquire("scheduler", options.instance)
   yield* Effect.logInfo("scheduling", { fence: lease.fence })
-  return yield* Effect.raceFirst(schedule(options), lease.lost)
+  return yield* Effect.raceFirst(schedule(options, lease), lease.lost)
 }, Effect.scoped)
 
-const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady = Effect.void }: SchedulerOptions) {
+const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady = Effect.void }: SchedulerOptions, { isHeld }: Held) {
   const log = yield* EventLog
   const dispatch = yield* Dispatch
   const snapshots = yield* Snapshots
@@ -52,7 +52,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
 
   /** Synchronous up to the fork, so no two pumps see the same free slot. */
   const pump = Effect.suspend(() =>
-    catchingUp.size > 0 ? Effect.void : Effect.forEach(scheduler.due(Date.now()), ({ pool, job }) =>
+    catchingUp.size > 0 || !isHeld() ? Effect.void : Effect.forEach(scheduler.due(Date.now()), ({ pool, job }) =>
       dispatchJob(pool, job).pipe(
         Effect.tap(Metric.update(dispatched, 1)),
         Effect.catchCause((cause) =>
@@ -152,7 +152,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
   let savedAt = ""
   const save = Effect.suspend(() => {
     const at = JSON.stringify(positions)
-    if (at === savedAt || catchingUp.size > 0) return Effect.void
+    if (at === savedAt || catchingUp.size > 0 || !isHeld()) return Effect.void
     const text = encodeSnapshot({ version: 1, positions: { ...positions }, jobs: [...scheduler.jobs.values()] })
     return Effect.andThen(snapshots.save(snapshotName, text), Effect.sync(() => savedAt = at))
   }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))

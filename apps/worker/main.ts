@@ -3,6 +3,8 @@ import { Config, Effect, Layer, Schema } from "effect"
 import { PoolId, WorkerId } from "../../domain/ids.ts"
 import { JobKind } from "../../domain/job.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
+import { debianBuilder } from "../../infra/debian/builder.ts"
+import { debianConfigOf } from "../../infra/debian/config.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
@@ -23,13 +25,12 @@ const settings = Config.all({
   workDir: Config.String("KILN_WORK"),
   artifacts: Config.String("KILN_ARTIFACTS"),
   /** How many jobs of each kind at once, as JSON. */
-  slots: Config.schema(Slots, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 })),
-  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
+  slots: Config.schema(Slots, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 }))
 })
 
 const Ports = Layer.unwrap(Effect.gen(function*() {
   const { servers, tokenFile, pool, worker, cache, artifacts } = yield* settings
-  const builders = new Map([simulatedBuilder].map((builder) => [builder.name, builder]))
+  const builders = new Map([simulatedBuilder, debianBuilder(debianConfigOf(cache, process.env))].map((builder) => [builder.name, builder]))
   return Layer.mergeAll(
     WorkplaceJetStream({ servers, pool, worker, token: () => readFileSync(tokenFile, "utf8").trim() }),
     HeldImagesFiles(`${cache}/held`),

@@ -6,6 +6,8 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { na
 export interface Held {
   /** Grows with every change of hands. */
   readonly fence: number
+  /** False as soon as the lease may have run out by our own clock, as after a pause of this process; then nothing may be done. */
+  readonly isHeld: () => boolean
   /** Fails when the lease is not ours any more; never succeeds. */
   readonly lost: Effect.Effect<never, LeaseLost>
 }

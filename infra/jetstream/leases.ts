@@ -5,6 +5,7 @@ import { type Held, LeaseLost, Leases } from "../../domain/ports/lease.ts"
 import { CoreNats } from "./nats.ts"
 
 const lifetimeMs = 10_000
+const marginMs = 1000
 const renewEvery = "2 seconds"
 
 export const LeasesJetStream = ({ replicas }: { readonly replicas: number }) =>
@@ -23,8 +24,15 @@ export const LeasesJetStream = ({ replicas }: { readonly replicas: number }) =>
           Effect.retry(Schedule.spaced("1 second"))
         )
         let revision = first!
+        let renewedAt = performance.now()
         const lost = yield* Deferred.make<never, LeaseLost>()
-        yield* Effect.tryPromise({ try: async () => void (revision = await bucket.update(name, owner, revision)), catch: failed }).pipe(
+        const renew = async () => {
+          // Counted from before the request: the server may count from any moment after it.
+          const asked = performance.now()
+          revision = await bucket.update(name, owner, revision)
+          renewedAt = asked
+        }
+        yield* Effect.tryPromise({ try: renew, catch: failed }).pipe(
           // A server that is away for a moment is no reason to stop; a key that somebody else wrote is, and so is time run out.
           Effect.retry({ schedule: Schedule.spaced("1 second"), times: 5 }),
           Effect.repeat(Schedule.spaced(renewEvery)),
@@ -33,7 +41,8 @@ export const LeasesJetStream = ({ replicas }: { readonly replicas: number }) =>
           Effect.forkScoped
         )
         yield* Effect.addFinalizer(() => Effect.promise(() => bucket.delete(name, { previousSeq: revision }).catch(() => undefined)))
-        return { fence: first!, lost: Deferred.await(lost) } satisfies Held
+        const isHeld = () => performance.now() - renewedAt < lifetimeMs - marginMs
+        return { fence: first!, isHeld, lost: Deferred.await(lost) } satisfies Held
       })
     })
   }))

@@ -37,7 +37,7 @@ export const connection = (options: NodeConnectionOptions) =>
       catch: (error) => new NatsFailed({ message: `cannot reach NATS at ${String(options.servers)}: ${(error as Error).message}` })
     }).pipe(
       Effect.tapError((error) => Effect.logWarning(error.message)),
-      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]))
+      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("500 millis")]))
     ),
     (nc) => Effect.promise(() => nc.close())
   )

@@ -25,6 +25,7 @@ export const simulatedBuilder: ImageBuilder = {
   resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" })),
   build: Effect.fn("simulated.build")(function*({ image: { options = {}, architecture } }, _secrets, workspace, report) {
     const { duration_ms: duration = 0, fail_with: failure, lines = 0, bytes = 1024 } = options
+    report.progress({ stage: "simulate", percent: 0 })
     yield* spend(duration, lines, report)
     if (failure !== undefined) {
       return yield* new BuildFailed({ class: failure, message: `asked to fail as ${failure}`, excerpt: "simulated failure" })

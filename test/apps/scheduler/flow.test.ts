@@ -4,6 +4,7 @@ import { execute } from "../../../apps/execute.ts"
 import { rebuild } from "../../../apps/projector/rebuild.ts"
 import { CancelCompose, type ComposeEvent } from "../../../domain/compose.ts"
 import { type ComposeId, Millis, type TenantId } from "../../../domain/ids.ts"
+import { EventLog } from "../../../domain/ports/event-log.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { Blobs } from "../../../domain/ports/blobs.ts"
 import { Dispatch } from "../../../domain/ports/work.ts"
@@ -128,6 +129,28 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       assert.strictEqual((yield* ended(tenantId, yield* requestSimulated(tenantId))).status, "succeeded")
       yield* first.stop
       assert.strictEqual((yield* ended(tenantId, yield* requestSimulated(tenantId))).status, "succeeded")
+    }))
+
+  it.effect("given a scheduler that has worked before, when it starts again, then it reads the log from where it stopped", () =>
+    Effect.gen(function*() {
+      const first = yield* startScheduler()
+      yield* startWorker()
+      const tenantId = newTenant()
+      yield* ended(tenantId, yield* requestSimulated(tenantId))
+      yield* first.stop
+      const head = yield* (yield* EventLog).head("EVENTS")
+      const waiting = yield* requestSimulated(tenantId)
+      const asked: Array<number> = []
+      const real = yield* EventLog
+      yield* startScheduler().pipe(Effect.provideService(EventLog, EventLog.of({
+        ...real,
+        follow: (stream, after) => {
+          asked.push(after)
+          return real.follow(stream, after)
+        }
+      })))
+      assert.strictEqual((yield* ended(tenantId, waiting)).status, "succeeded")
+      assert.isAtLeast(asked[0]!, head)
     }))
 
   it.effect("given a projector, then rows follow, and a rebuilt read model is the live one row for row", () =>

@@ -1,0 +1,32 @@
+/** `npm run bench -- <name> [--json]`: starts what it needs, measures its peer or limit in the same run, cleans up. */
+import { parseArgs } from "node:util"
+import { accept } from "./accept.ts"
+import { append } from "./append.ts"
+import { asLine, asTable, type Bench } from "./bench.ts"
+import { build } from "./build.ts"
+import { dispatch } from "./dispatch.ts"
+import { memory } from "./memory.ts"
+
+const benches: ReadonlyArray<Bench> = [build, dispatch, accept, append, memory]
+
+const help = `npm run bench -- <name …|all> [--json]
+
+${benches.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join("\n")}
+
+Exit code 1 when a figure falls short of its goal, 2 for wrong usage.`
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" }, help: { type: "boolean" } } })
+const wanted = positionals.includes("all") ? benches : positionals.map((name) => benches.find((bench) => bench.name === name))
+
+if (values.help || wanted.length === 0 || wanted.includes(undefined)) {
+  process.stdout.write(`${help}\n`)
+  process.exit(values.help ? 0 : 2)
+}
+
+let short = false
+for (const bench of wanted as ReadonlyArray<Bench>) {
+  const metrics = await bench.run((line) => process.stderr.write(`${bench.name}: ${line}\n`))
+  short ||= metrics.some(({ holds }) => holds === false)
+  process.stdout.write(values.json ? metrics.map((metric) => `${asLine(bench.name, metric)}\n`).join("") : `${asTable(bench.name, metrics)}\n`)
+}
+process.exit(short ? 1 : 0)

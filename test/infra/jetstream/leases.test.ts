@@ -1,0 +1,43 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Leases } from "../../../domain/ports/lease.ts"
+import { CoreNats } from "../../../infra/jetstream/nats.ts"
+import { LeasesJetStream } from "../../../infra/jetstream/leases.ts"
+import { Kvm } from "@nats-io/kv"
+import { TestAccounts } from "../../support/nats-layers.ts"
+import { TestNats } from "../../support/servers.ts"
+
+const Stack = LeasesJetStream({ replicas: 1 }).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
+
+layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a lease", (it) => {
+  it.effect("is one owner's at a time, and goes on with a higher fence when it is given back", () =>
+    Effect.gen(function*() {
+      const leases = yield* Leases
+      const scope = yield* Scope.make()
+      const first = yield* leases.acquire("a", "one").pipe(Scope.provide(scope))
+      const waiting = yield* Effect.forkChild(leases.acquire("a", "two"))
+      yield* Effect.sleep("700 millis")
+      assert.isTrue(first.isHeld())
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* Scope.close(scope, Exit.void)
+      assert.isAbove((yield* Fiber.join(waiting)).fence, first.fence)
+    }))
+
+  it.effect("is its owner's again at once after a crash", () =>
+    Effect.gen(function*() {
+      const leases = yield* Leases
+      const first = yield* leases.acquire("b", "one")
+      assert.isAbove((yield* leases.acquire("b", "one").pipe(Effect.timeout("1 second"))).fence, first.fence)
+    }))
+
+  it.effect("is lost to who took it, and its former holder hears of it", () =>
+    Effect.gen(function*() {
+      const leases = yield* Leases
+      const { js } = yield* CoreNats
+      const held = yield* leases.acquire("c", "one")
+      const bucket = yield* Effect.promise(() => new Kvm(js).open("LEASES"))
+      yield* Effect.promise(() => bucket.put("c", "somebody else"))
+      const error = yield* Effect.flip(held.lost).pipe(Effect.timeout("15 seconds"))
+      assert.strictEqual(error._tag, "LeaseLost")
+    }), 20_000)
+})
