@@ -27,4 +27,4 @@ export const rebuild = Effect.fn("rebuild")(function*(
     }
     if (yield* store.swap(projection)) return
   }
-}, (effect, projection) => Effect.flatMap(ProjectionStore, (store) => store.alone(`rebuild/${projection.name}`, effect)))
+}, (effect, projection, _onProgress?) => Effect.flatMap(ProjectionStore, (store) => store.alone(`rebuild/${projection.name}`, effect)))

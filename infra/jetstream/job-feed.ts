@@ -1,4 +1,5 @@
 /** What running attempts say, from the PROGRESS and LOGS streams. */
+import type { StoredMsg } from "@nats-io/jetstream"
 import { Effect, Exit, Layer, Queue, Schema, Stream } from "effect"
 import { AttemptToken, type ComposeId, JobId, Millis, type TenantId } from "../../domain/ids.ts"
 import { LogUnavailable } from "../../domain/ports/event-log.ts"
@@ -71,26 +72,33 @@ export const JobFeedJetStream = ({ replicas }: { readonly replicas: number }) =>
 
 const recent = async (nats: Nats, tenantId: TenantId, composeId: ComposeId, after: number): Promise<ReadonlyArray<FeedItem>> => {
   const items: Array<FeedItem> = []
-  const add = (message: { subject: string; seq: number; string(): string }) => {
+  const add = (message: StoredMsg) => {
     const item = toItem(message.subject, message.seq, message.string())
     if (item !== undefined) items.push(item)
-    return message.seq
   }
-  const empty = (error: unknown) => {
-    if ((error as { code?: number }).code === 404) return []
-    throw error
+  const lines = feedFilter("log", tenantId, composeId)
+  for (let next = after + 1, found = batch; found === batch;) {
+    found = await each(nats.jsm.direct.getBatch("LOGS", { seq: next, next_by_subj: lines, batch }), (message) => {
+      add(message)
+      next = message.seq + 1
+    })
   }
-  for (let next = after + 1, size = batch; size === batch;) {
-    size = 0
-    for await (const message of await nats.jsm.direct.getBatch("LOGS", { seq: next, next_by_subj: feedFilter("log", tenantId, composeId), batch }).catch(empty)) {
-      next = add(message) + 1
-      size += 1
-    }
-  }
-  for await (const message of await nats.jsm.direct.getLastMessagesFor("PROGRESS", { multi_last: [feedFilter("progress", tenantId, composeId)] }).catch(empty)) {
-    add(message)
-  }
+  await each(nats.jsm.direct.getLastMessagesFor("PROGRESS", { multi_last: [feedFilter("progress", tenantId, composeId)] }), add)
   return items
+}
+
+/** How many there were. The server says "not found" instead of giving none, before the first message or in its place. */
+const each = async (messages: Promise<AsyncIterable<StoredMsg>>, use: (message: StoredMsg) => void): Promise<number> => {
+  let count = 0
+  try {
+    for await (const message of await messages) {
+      use(message)
+      count += 1
+    }
+  } catch (error) {
+    if ((error as { code?: number }).code !== 404) throw error
+  }
+  return count
 }
 
 const batch = 1000

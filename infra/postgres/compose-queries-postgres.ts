@@ -19,7 +19,7 @@ export const ComposeQueriesPostgres = Layer.effect(ComposeQueries, Effect.gen(fu
           ${distribution === undefined ? sql`` : sql`and distribution = ${distribution}`}
           ${since === undefined ? sql`` : sql`and requested_at >= ${since}`}
           ${until === undefined ? sql`` : sql`and requested_at < ${until}`}
-          ${words.map((word) => sql`and position(${word} in search_text) > 0`)}
+          ${words.length === 0 ? sql`` : words.map((word) => sql`and position(${word} in search_text) > 0`)}
           ${before === undefined ? sql`` : sql`and (requested_at, compose_id) < (${before.requestedAt}, ${before.composeId})`}
           order by requested_at desc, compose_id desc limit ${limit}`
       }).pipe(Effect.mapError(({ code, message }) =>

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import postgres from "postgres"
 import { asOther, runAs } from "../../../infra/postgres-server/binaries.ts"
 import { startPostgresServer } from "../../../infra/postgres-server/postgres-server.ts"
+import { skipWhere } from "../../support/needs.ts"
 import { createDatabase, temporaryFolder } from "../../support/servers.ts"
 
 const query = Effect.fnUntraced(function*(url: Redacted.Redacted, text: string) {
@@ -63,22 +64,25 @@ describe("the embedded Postgres", () => {
       assert.match(yield* refusal({ dir: join(dir, "second") }), /was made by Postgres 12, this one is 18$/)
     }))
 
-  it.effect("runs as another user where root may not have a namespace, and changes over and back", ({ skip }) =>
+  it.effect("gives each test a database of its own", () =>
     Effect.gen(function*() {
-      skip(process.getuid?.() !== 0, "it is about root, and this is not")
-      const dir = yield* temporaryFolder
+      const [one, other] = [yield* createDatabase, yield* createDatabase]
+      yield* query(one, "create table t (n int)")
+      assert.deepStrictEqual(yield* query(other, "select to_regclass('t')::text"), [[null]] as never)
+    }))
+})
+
+describe("the embedded Postgres under root", () => {
+  skipWhere(process.getuid?.() !== 0, "this is not root")
+
+  it.effect("runs as another user where root may not have a namespace, and changes over and back", () =>
+    Effect.gen(function*() {
+      const dir = join(yield* temporaryFolder, "inside")
       for (const as of [runAs(), asOther(), runAs()]) {
         yield* Effect.scoped(Effect.flatMap(
           startPostgresServer({ dir, durable: false, runAs: as }),
           ({ url }) => query(url, "create table if not exists t (n int)")
         ))
       }
-    }))
-
-  it.effect("gives each test a database of its own", () =>
-    Effect.gen(function*() {
-      const [one, other] = [yield* createDatabase, yield* createDatabase]
-      yield* query(one, "create table t (n int)")
-      assert.deepStrictEqual(yield* query(other, "select to_regclass('t')::text"), [[null]] as never)
     }))
 })

@@ -1,0 +1,47 @@
+/** What can be asked for. */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { DistributionId } from "../../../domain/compose-request.ts"
+import { Architecture } from "../../../domain/ids.ts"
+import { Authorization } from "./authorization.ts"
+import { BadRequest, NotFound, Unavailable } from "./problems.ts"
+
+export const DistributionView = Schema.Struct({
+  id: Schema.String,
+  name: Schema.String,
+  architectures: Schema.Array(Schema.Struct({
+    architecture: Architecture,
+    image_types: Schema.Array(Schema.Struct({
+      type: Schema.String,
+      description: Schema.String,
+      /** Keys that `images[].options` may have. */
+      options: Schema.Array(Schema.String)
+    }))
+  }))
+}).annotate({ identifier: "Distribution" })
+export type DistributionView = typeof DistributionView.Type
+
+export const PackageView = Schema.Struct({
+  name: Schema.String,
+  version: Schema.String,
+  summary: Schema.String,
+  section: Schema.String
+}).annotate({ identifier: "Package" })
+export type PackageView = typeof PackageView.Type
+
+export class CatalogApi extends HttpApiGroup.make("catalog").add(
+  HttpApiEndpoint.get("distributions", "/distributions", { success: Schema.Array(DistributionView) }),
+  HttpApiEndpoint.get("distribution", "/distributions/:id", {
+    params: { id: DistributionId }, success: DistributionView, error: [BadRequest, NotFound]
+  }),
+  HttpApiEndpoint.get("packages", "/packages", {
+    query: Schema.Struct({
+      distribution: DistributionId,
+      architecture: Architecture,
+      search: Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9+.-]{0,127}$/)),
+      limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })))
+    }),
+    success: Schema.Array(PackageView),
+    error: [BadRequest, Unavailable]
+  })
+).middleware(Authorization) {}

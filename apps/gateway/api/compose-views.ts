@@ -1,0 +1,120 @@
+/** Composes as the API shows them. Times are RFC 3339 in UTC, names are snake_case. */
+import { Schema } from "effect"
+import { ComposeRequest, Target } from "../../../domain/compose-request.ts"
+import { Architecture, ComposeId, Digest, JobId } from "../../../domain/ids.ts"
+import { Failure, JobKind } from "../../../domain/job.ts"
+import { ComposeStatus } from "../../../projections/compose-history.ts"
+import { AttemptStatus } from "../../../projections/job-attempts.ts"
+
+const optional = Schema.optionalKey
+const Time = Schema.String.annotate({ description: "RFC 3339, UTC", examples: ["2026-01-31T12:00:00.000Z"] })
+
+export const ArtifactSummary = Schema.Struct({
+  digest: Digest,
+  size: Schema.Int,
+  format: Schema.String,
+  filename: Schema.String,
+  media_type: Schema.String
+})
+
+export const TargetView = Schema.Struct({
+  type: Target.members[0].fields.type,
+  status: ComposeStatus,
+  artifact: optional(ArtifactSummary)
+})
+
+export const ImageView = Schema.Struct({
+  architecture: Architecture,
+  type: Schema.String,
+  status: ComposeStatus,
+  targets: Schema.Array(TargetView)
+})
+export type ImageView = typeof ImageView.Type
+
+export const AttemptView = Schema.Struct({
+  attempt: Schema.Int,
+  status: AttemptStatus,
+  queued_at: Time,
+  not_before: optional(Time),
+  started_at: optional(Time),
+  ended_at: optional(Time),
+  worker: optional(Schema.String),
+  failure: optional(Failure),
+  /** Whether the attempt's log is archived. */
+  log: Schema.Boolean
+})
+export type AttemptView = typeof AttemptView.Type
+
+export const JobStatus = Schema.Literals(["waiting", "queued", "running", "succeeded", "failed", "skipped", "canceled"])
+export type JobStatus = typeof JobStatus.Type
+
+/** `job`: another must end first; `worker`: one must take it; `retry`: the next attempt is not due before `until`. */
+export const WaitingFor = Schema.Struct({
+  reason: Schema.Literals(["job", "worker", "retry"]),
+  job: optional(JobId),
+  until: optional(Time)
+})
+
+export const JobView = Schema.Struct({
+  id: JobId,
+  kind: JobKind,
+  image: Schema.Int,
+  target: optional(Schema.Int),
+  status: JobStatus,
+  waiting_for: optional(WaitingFor),
+  attempts: Schema.Array(AttemptView)
+})
+export type JobView = typeof JobView.Type
+
+/** What lists show. */
+export const ComposeSummary = Schema.Struct({
+  id: ComposeId,
+  status: ComposeStatus,
+  distribution: Schema.String,
+  name: optional(Schema.String),
+  labels: Schema.Record(Schema.String, Schema.String),
+  images: Schema.Int,
+  requested_by: Schema.String,
+  requested_at: Time,
+  started_at: optional(Time),
+  ended_at: optional(Time),
+  failure: optional(Failure)
+}).annotate({ identifier: "ComposeSummary" })
+export type ComposeSummary = typeof ComposeSummary.Type
+
+/** One compose in full; `request` has `"***"` for every secret. */
+export const ComposeDetails = Schema.Struct({
+  ...ComposeSummary.fields,
+  request: ComposeRequest,
+  images: Schema.Array(ImageView),
+  jobs: Schema.Array(JobView),
+  /** Grows with every decision about this compose. */
+  revision: Schema.Int
+}).annotate({ identifier: "ComposeDetails" })
+export type ComposeDetails = typeof ComposeDetails.Type
+
+export const ComposeAccepted = Schema.Struct({
+  id: ComposeId,
+  status: ComposeStatus,
+  distribution: Schema.String,
+  name: optional(Schema.String),
+  requested_at: Time
+}).annotate({ identifier: "ComposeAccepted" })
+export type ComposeAccepted = typeof ComposeAccepted.Type
+
+export const ComposePage = Schema.Struct({
+  items: Schema.Array(ComposeSummary),
+  /** The `cursor` of the next page; none on the last. */
+  next: optional(Schema.String)
+}).annotate({ identifier: "ComposePage" })
+export type ComposePage = typeof ComposePage.Type
+
+/** A file to fetch; `url` needs no token and works until `expires_at`. */
+export const ArtifactView = Schema.Struct({
+  image: Schema.Int,
+  target: Schema.Int,
+  ...ArtifactSummary.fields,
+  url: Schema.String,
+  expires_at: Time
+}).annotate({ identifier: "Artifact" })
+export type ArtifactView = typeof ArtifactView.Type

@@ -1,0 +1,24 @@
+/** Kiln's own API as a value: routes, client and OpenAPI document come from it. */
+import { HttpApi, OpenApi } from "effect/http-api"
+import { CatalogApi } from "./catalog-api.ts"
+import { ComposesApi } from "./composes-api.ts"
+import { DownloadsApi } from "./downloads-api.ts"
+
+export const prefix = "/api/kiln/v1"
+
+// Unknown fields are refused, so that a misspelt one never passes for a default. Headers come with many unknown ones.
+const strict = { onExcessProperty: "error", errors: "all" } as const
+
+export class KilnApi extends HttpApi.make("kiln")
+  .add(ComposesApi, CatalogApi, DownloadsApi)
+  .prefix(prefix)
+  .annotate(HttpApi.PayloadParseOptions, strict)
+  .annotate(HttpApi.ParamsParseOptions, strict)
+  .annotate(HttpApi.QueryParseOptions, strict)
+  .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+  .annotateMerge(OpenApi.annotations({
+    title: "Kiln",
+    version: "1.0.0",
+    description: "Operating-system images, built on request."
+  }))
+{}

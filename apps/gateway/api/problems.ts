@@ -1,0 +1,61 @@
+/** Every way this API says no, as RFC 9457 documents (`application/problem+json`). */
+import { Schema } from "effect"
+import { HttpApiError } from "effect/http-api"
+
+const type = <Name extends string>(name: Name) => `urn:kiln:problem:${name}` as const
+
+/** `in` says which part of the request, `path` where in it, such as `images[0].type`. */
+export const Fault = Schema.Struct({
+  in: Schema.Literals(["body", "query", "path", "header"]),
+  path: Schema.String,
+  message: Schema.String
+})
+export type Fault = typeof Fault.Type
+
+export class BadRequest extends HttpApiError.Problem<BadRequest>()("BadRequest", {
+  type: type("bad-request"), status: 400, title: "The request is not right"
+}, { errors: Schema.Array(Fault) }) {}
+
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()("Unauthorized", {
+  type: type("unauthorized"), status: 401, title: "A valid bearer token is needed"
+}) {}
+
+export class Forbidden extends HttpApiError.Problem<Forbidden>()("Forbidden", {
+  type: type("forbidden"), status: 403, title: "Not allowed"
+}) {}
+
+/** Also the answer for what belongs to another tenant. */
+export class NotFound extends HttpApiError.Problem<NotFound>()("NotFound", {
+  type: type("not-found"), status: 404, title: "Nothing there"
+}) {}
+
+export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()("MethodNotAllowed", {
+  type: type("method-not-allowed"), status: 405, title: "This resource knows no such method"
+}) {}
+
+/** The compose has ended, so it cannot be canceled. */
+export class ComposeEnded extends HttpApiError.Problem<ComposeEnded>()("ComposeEnded", {
+  type: type("compose-ended"), status: 409, title: "The compose has ended already"
+}, { compose_status: Schema.String }) {}
+
+/** The idempotency key was used before, for another request. */
+export class KeyReused extends HttpApiError.Problem<KeyReused>()("KeyReused", {
+  type: type("idempotency-key-reused"), status: 409, title: "This Idempotency-Key was used for another request"
+}) {}
+
+export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()("BodyTooLarge", {
+  type: type("body-too-large"), status: 413, title: "The body is larger than 1 MiB"
+}) {}
+
+export class WrongMediaType extends HttpApiError.Problem<WrongMediaType>()("WrongMediaType", {
+  type: type("wrong-media-type"), status: 415, title: "The body must be application/json"
+}) {}
+
+export class WrongRange extends HttpApiError.Problem<WrongRange>()("WrongRange", {
+  type: type("wrong-range"), status: 416, title: "The file has no such range"
+}) {}
+
+/** Not the caller's fault and worth another try. */
+export class Unavailable extends HttpApiError.Problem<Unavailable>()("Unavailable", {
+  type: type("unavailable"), status: 503, title: "Not available at the moment"
+}) {}

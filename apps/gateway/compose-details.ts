@@ -1,0 +1,143 @@
+/** One compose as its own events tell it, without waiting for a read model. */
+import { type Compose, ComposeDecider, type Job } from "../../domain/compose.ts"
+import type { ComposeRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
+import type { Artifact } from "../../domain/artifact.ts"
+import { fold } from "../../domain/decider.ts"
+import { ComposeId } from "../../domain/ids.ts"
+import { targetsOf } from "../../domain/job.ts"
+import type { Recorded } from "../../domain/recorded.ts"
+import { composeHistory, type ComposeRow, type ComposeStatus } from "../../projections/compose-history.ts"
+import { type AttemptRow, jobAttempts } from "../../projections/job-attempts.ts"
+import { project } from "../../projections/projection.ts"
+import type { AttemptView, ComposeDetails, ComposeSummary, ImageView, JobStatus, JobView } from "./api/compose-views.ts"
+import { Speakers } from "./speakers.ts"
+
+/** A compose's events in the shapes that answers are made of. */
+export interface ComposeState {
+  readonly row: ComposeRow
+  readonly compose: Compose
+  readonly attempts: ReadonlyArray<AttemptRow>
+  readonly speakers: Speakers
+}
+
+export const stateOf = (history: ReadonlyArray<Recorded>): ComposeState | undefined => {
+  const [row] = project(composeHistory, history).values()
+  const events = history.flatMap((recorded) => recorded.events)
+  return row && {
+    row,
+    compose: fold(ComposeDecider, events),
+    attempts: [...project(jobAttempts, history).values()],
+    speakers: new Speakers(events)
+  }
+}
+
+export const summaryOf = (row: ComposeRow): ComposeSummary => ({
+  id: ComposeId.make(row.composeId),
+  status: row.status,
+  distribution: row.distribution,
+  ...(row.name !== null && { name: row.name }),
+  labels: row.labels,
+  images: row.images,
+  requested_by: row.requestedBy,
+  requested_at: time(row.requestedAt),
+  ...(row.startedAt !== null && { started_at: time(row.startedAt) }),
+  ...(row.endedAt !== null && { ended_at: time(row.endedAt) }),
+  ...(row.failure !== null && { failure: row.failure })
+})
+
+export const detailsOf = ({ row, compose, attempts }: ComposeState, now: number): ComposeDetails => ({
+  ...summaryOf(row),
+  request: withoutSecrets(compose.request!),
+  images: compose.request!.images.map((_, index) => imageView(compose, index)),
+  jobs: [...compose.jobs.values()].map((job) =>
+    jobView(compose, job, attempts.filter(({ jobId }) => jobId === job.jobId), now)),
+  revision: row.revision
+})
+
+export const time = (millis: number): string => new Date(millis).toISOString()
+
+/** A canceled compose has no jobs that still wait. */
+export const jobStatus = (compose: Compose, job: Job): JobStatus =>
+  compose.status === "canceled" && job.state === "waiting" ? "canceled" : job.state
+
+export interface Delivered {
+  readonly image: number
+  readonly target: number
+  readonly artifact: Artifact
+}
+
+/** What each upload has delivered. */
+export const delivered = (compose: Compose): ReadonlyArray<Delivered> =>
+  [...compose.jobs.values()].flatMap(({ jobId, image, target }) => {
+    const outcome = compose.outcomes.get(jobId)
+    return target !== undefined && outcome?._tag === "Uploaded" ? [{ image, target, artifact: outcome.artifact }] : []
+  })
+
+export const artifactSummary = ({ digest, size, format, filename, mediaType }: Artifact) =>
+  ({ digest, size, format, filename, media_type: mediaType })
+
+const imageView = (compose: Compose, index: number): ImageView => {
+  const { architecture, type, ...image } = compose.request!.images[index]!
+  const jobs = [...compose.jobs.values()].filter((job) => job.image === index)
+  const artifacts = delivered(compose).filter((delivery) => delivery.image === index)
+  return {
+    architecture,
+    type,
+    status: statusOf(jobs.map((job) => jobStatus(compose, job))),
+    targets: targetsOf({ architecture, type, ...image }).map((target, place) => {
+      const artifact = artifacts.find((delivery) => delivery.target === place)?.artifact
+      return {
+        type: target.type,
+        status: statusOf(jobs.filter((job) => job.target === place).map((job) => jobStatus(compose, job))),
+        ...(artifact && { artifact: artifactSummary(artifact) })
+      }
+    })
+  }
+}
+
+const statusOf = (jobs: ReadonlyArray<JobStatus>): ComposeStatus => {
+  if (jobs.some((status) => status === "failed" || status === "skipped")) return "failed"
+  if (jobs.some((status) => status === "canceled")) return "canceled"
+  if (jobs.every((status) => status === "succeeded")) return "succeeded"
+  return jobs.some((status) => status === "running" || status === "succeeded") ? "running" : "pending"
+}
+
+const jobView = (compose: Compose, job: Job, attempts: ReadonlyArray<AttemptRow>, now: number): JobView => {
+  const status = jobStatus(compose, job)
+  const waitingFor = waiting(job, status, attempts.at(-1)?.notBefore ?? null, now)
+  return {
+    id: job.jobId,
+    kind: job.kind,
+    image: job.image,
+    ...(job.target !== undefined && { target: job.target }),
+    status,
+    ...(waitingFor && { waiting_for: waitingFor }),
+    attempts: attempts.map(attemptView)
+  }
+}
+
+const waiting = (job: Job, status: JobStatus, notBefore: number | null, now: number): JobView["waiting_for"] => {
+  if (status === "waiting" && job.after !== undefined) return { reason: "job", job: job.after }
+  if (status !== "queued") return undefined
+  return notBefore !== null && notBefore > now ? { reason: "retry", until: time(notBefore) } : { reason: "worker" }
+}
+
+const attemptView = (row: AttemptRow): AttemptView => ({
+  attempt: row.attempt,
+  status: row.status,
+  queued_at: time(row.queuedAt),
+  ...(row.notBefore !== null && { not_before: time(row.notBefore) }),
+  ...(row.startedAt !== null && { started_at: time(row.startedAt) }),
+  ...(row.endedAt !== null && { ended_at: time(row.endedAt) }),
+  ...(row.worker !== null && { worker: row.worker }),
+  ...(row.failure !== null && { failure: row.failure }),
+  log: row.log !== null
+})
+
+const withoutSecrets = (request: SealedComposeRequest): ComposeRequest => {
+  const { customizations, ...plain } = request
+  if (customizations === undefined) return plain
+  const { users, ...others } = customizations
+  const masked = users?.map(({ password, ...user }) => password === undefined ? user : { ...user, password: "***" })
+  return { ...plain, customizations: { ...others, ...(masked && { users: masked }) } }
+}

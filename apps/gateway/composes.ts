@@ -1,0 +1,144 @@
+/** The handlers of everything about composes: each a translation and one call. */
+import { Clock, Effect, Metric, Stream } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import { CancelCompose } from "../../domain/compose.ts"
+import { Millis } from "../../domain/ids.ts"
+import { Blobs, type BlobsUnavailable } from "../../domain/ports/blobs.ts"
+import { EventLog, type LogUnavailable } from "../../domain/ports/event-log.ts"
+import { Idempotency } from "../../domain/ports/idempotency.ts"
+import { JobFeed } from "../../domain/ports/job-feed.ts"
+import { Sealer } from "../../domain/ports/sealer.ts"
+import { Signer } from "../../domain/ports/signer.ts"
+import { ComposeQueries } from "../../projections/compose-queries.ts"
+import { execute } from "../execute.ts"
+import { CurrentIdentity } from "./api/authorization.ts"
+import { KilnApi, prefix } from "./api/kiln-api.ts"
+import { ComposeEnded, NotFound } from "./api/problems.ts"
+import { baseUrl } from "./base-url.ts"
+import { Catalog } from "./catalog.ts"
+import { composeBody } from "./compose-body.ts"
+import { artifactSummary, delivered, detailsOf, time } from "./compose-details.ts"
+import { GatewayConfig } from "./config.ts"
+import { downloadLink } from "./download-links.ts"
+import { fault } from "./faults.ts"
+import { findCompose, orUnavailable } from "./find-compose.ts"
+import { beginning, followCompose } from "./follow-compose.ts"
+import { listComposes, nextLink } from "./list-composes.ts"
+import { composeLogs, followedLogs } from "./logs.ts"
+import { offered } from "./offered.ts"
+import { requestCompose } from "./request-compose.ts"
+import { cursorOf, sse } from "./sse.ts"
+
+type Ports = EventLog | Idempotency | JobFeed | Blobs | Sealer | Signer | ComposeQueries
+
+export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnUntraced(function*(handlers) {
+  const ports = yield* Effect.context<Ports>()
+  const catalog = yield* Catalog
+  const config = yield* GatewayConfig
+  const signer = yield* Signer
+
+  return handlers
+    .handleRaw("request", Effect.fnUntraced(function*({ request: http, headers }) {
+      const identity = yield* CurrentIdentity
+      const request = yield* composeBody(http)
+      const distribution = yield* Effect.fromResult(offered(catalog.distributions, request))
+      const accepted = yield* requestCompose({
+        identity, request, distribution, idempotencyKey: headers["idempotency-key"], trace: traceOf(http)
+      }).pipe(Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die }))
+      yield* Metric.update(acceptedBy(distribution.id), 1)
+      const location = `${prefix}/composes/${accepted.id}`
+      return HttpServerResponse.jsonUnsafe(accepted, { status: 202, headers: { location } })
+    }, Effect.provideContext(ports)))
+    .handleAll({
+      list: Effect.fnUntraced(function*({ query, request }) {
+        const { tenantId } = yield* CurrentIdentity
+        const body = yield* listComposes(tenantId, query)
+        const headers = body.next === undefined ? {} : { link: nextLink(request.url, body.next) }
+        return HttpApiSchema.withHeaders({ body, headers })
+      }, Effect.provideContext(ports)),
+
+      show: Effect.fnUntraced(function*({ params: { id } }) {
+        const { tenantId } = yield* CurrentIdentity
+        return detailsOf(yield* findCompose(tenantId, id), yield* Clock.currentTimeMillis)
+      }, Effect.provideContext(ports)),
+
+      events: Effect.fnUntraced(function*({ params: { id }, headers }) {
+        const { tenantId } = yield* CurrentIdentity
+        const last = headers["last-event-id"]
+        const from = last === undefined || last === "" ? beginning : cursorOf(last)
+        if (from === undefined) return yield* fault("header", "last-event-id", "not an id of this stream")
+        yield* findCompose(tenantId, id)
+        const events = sse(followCompose(tenantId, id, from), config.keepAlive)
+        return streamed(Stream.provideContext(events, ports), "text/event-stream")
+      }, Effect.provideContext(ports)),
+
+      logs: Effect.fnUntraced(function*({ params: { id }, query: { job, follow } }) {
+        const { tenantId } = yield* CurrentIdentity
+        const state = yield* findCompose(tenantId, id)
+        if (job !== undefined && !state.compose.jobs.has(job)) {
+          return yield* new NotFound({ detail: `the compose has no job ${job}` })
+        }
+        const text: Stream.Stream<Uint8Array, BlobsUnavailable | LogUnavailable, Ports> =
+          follow === "true" && state.row.endedAt === null
+            ? followedLogs(followCompose(tenantId, id, beginning), job)
+            : composeLogs(tenantId, state, job)
+        return streamed(Stream.provideContext(text, ports), "text/plain; charset=utf-8")
+      }, Effect.provideContext(ports)),
+
+      artifacts: Effect.fnUntraced(function*({ params: { id }, request }) {
+        const { tenantId } = yield* CurrentIdentity
+        const { compose } = yield* findCompose(tenantId, id)
+        const expiresAt = (yield* Clock.currentTimeMillis) + config.linkTtl
+        const base = baseUrl(config, request)
+        return delivered(compose).map(({ image, target, artifact }) => ({
+          image,
+          target,
+          ...artifactSummary(artifact),
+          url: downloadLink(signer, base, { tenantId, ...artifact }, expiresAt),
+          expires_at: time(expiresAt)
+        }))
+      }, Effect.provideContext(ports)),
+
+      cancel: Effect.fnUntraced(function*({ params: { id }, request }) {
+        const { tenantId, role, subject } = yield* CurrentIdentity
+        const now = yield* Clock.currentTimeMillis
+        const actor = { kind: role, id: subject }
+        const intent = { tenantId, messageId: `cancel-${id}`, at: Millis.make(now), actor, trace: traceOf(request) }
+        yield* execute(intent, CancelCompose.make({ composeId: id })).pipe(Effect.catchTags({
+          LogUnavailable: unavailable,
+          ComposeRejected: ({ reason }) => reason === "NotFound"
+            ? new NotFound({ detail: `there is no compose ${id}` })
+            : Effect.flatMap(findCompose(tenantId, id), ({ row }) =>
+              new ComposeEnded({ detail: `the compose has ${row.status}`, compose_status: row.status }))
+        }))
+        return detailsOf(yield* findCompose(tenantId, id), now)
+      }, Effect.provideContext(ports))
+    })
+}))
+
+const unavailable = (error: { readonly message: string }) => orUnavailable(Effect.fail(error))
+
+/** Headers are long gone when a stream breaks off: the client sees its end without the last event, and comes back. */
+const streamed = <E extends { readonly message: string }>(body: Stream.Stream<Uint8Array, E>, contentType: string) =>
+  HttpServerResponse.stream(
+    Stream.catch(body, ({ message }) => Stream.fromEffectDrain(Effect.logWarning("a stream ended early", message))),
+    { contentType, headers: { "cache-control": "no-cache", "x-accel-buffering": "no" } }
+  )
+
+const traceShape = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** W3C trace context, if it is well formed. */
+const traceOf = ({ headers }: HttpServerRequest.HttpServerRequest): string | undefined => {
+  const trace = headers["traceparent"]
+  return trace !== undefined && traceShape.test(trace) ? trace : undefined
+}
+
+const counters = new Map<string, Metric.Counter<number>>()
+const acceptedBy = (distribution: string): Metric.Counter<number> => {
+  const counter = counters.get(distribution) ?? Metric.counter("kiln_composes_accepted_total", {
+    description: "Composes accepted", incremental: true, attributes: { distribution }
+  })
+  counters.set(distribution, counter)
+  return counter
+}

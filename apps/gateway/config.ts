@@ -1,0 +1,17 @@
+import { Context } from "effect"
+
+/** What an operator may set; the defaults suit one machine. */
+export interface GatewayConfig {
+  /** Where clients reach us, such as `https://images.example.org`; without it, what each request has as its Host. */
+  readonly publicUrl?: string
+  /** How long a download link works, in milliseconds. */
+  readonly linkTtl: number
+  /** Requests that take longer, in milliseconds, are logged. */
+  readonly slow: number
+  /** Silence on an event stream before a comment keeps it open, in milliseconds. */
+  readonly keepAlive: number
+}
+
+export const GatewayConfig = Context.Reference<GatewayConfig>("gateway/GatewayConfig", {
+  defaultValue: () => ({ linkTtl: 3_600_000, slow: 1000, keepAlive: 15_000 })
+})

@@ -1,0 +1,34 @@
+/** The gateway without its ports: what a process or a test gives them to. */
+import { createServer } from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { AnswersLive } from "./answers.ts"
+import { KilnApi, prefix } from "./api/kiln-api.ts"
+import { AuthorizationLive } from "./authorize.ts"
+import { ComposesLive } from "./composes.ts"
+import { DownloadsLive } from "./downloads.ts"
+import { OffersLive } from "./offers.ts"
+import { PagesLive } from "./pages.ts"
+
+const ApiLive = HttpApiBuilder.layer(KilnApi, { openapiPath: `${prefix}/openapi.json` }).pipe(
+  Layer.provide([ComposesLive, OffersLive, DownloadsLive]),
+  Layer.provide(AuthorizationLive)
+)
+
+/** Answers requests for as long as the layer lives. Provide a `HttpServer`, or use `gatewayOn`. */
+export const gateway = HttpRouter.serve(Layer.mergeAll(ApiLive, PagesLive, AnswersLive), {
+  disableLogger: true,
+  disableListenLog: true,
+  routerConfig: { maxParamLength: 2000 }
+})
+
+/** Open event streams never end by themselves, so closing waits for them no longer than this. */
+const farewell = "2 seconds"
+
+/** Also gives the `HttpServer`, whose address tells the port when 0 was asked for. */
+export const gatewayOn = (options: { readonly port: number; readonly host?: string }) =>
+  Layer.provideMerge(gateway, NodeHttpServer.layer(() => createServer(), {
+    port: options.port, host: options.host ?? "127.0.0.1", gracefulShutdownTimeout: farewell
+  }))

@@ -1,0 +1,53 @@
+import { Config, Duration, Effect, Layer, Option } from "effect"
+import { debianConfigOf } from "../../infra/debian/config.ts"
+import { debianDistributions } from "../../infra/debian/distributions.ts"
+import { packageIndexDebian } from "../../infra/debian/package-index.ts"
+import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
+import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
+import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
+import { NatsFromEnvironment, natsSettings } from "../../infra/jetstream/from-environment.ts"
+import { IdempotencyJetStream } from "../../infra/jetstream/idempotency.ts"
+import { JobFeedJetStream } from "../../infra/jetstream/job-feed.ts"
+import { WorkerAdmission } from "../../infra/jetstream/worker-admission.ts"
+import { TokensFromEnvironment } from "../../infra/jose/from-environment.ts"
+import { SealerFiles } from "../../infra/keys/sealer-files.ts"
+import { SignerFiles } from "../../infra/keys/signer-files.ts"
+import { ComposeQueriesPostgres } from "../../infra/postgres/compose-queries-postgres.ts"
+import { SqlLive } from "../../infra/postgres/sql.ts"
+import { simulatedDistribution } from "../../infra/simulated/simulated-builder.ts"
+import { runProcess } from "../process.ts"
+import { Catalog } from "./catalog.ts"
+import { GatewayConfig } from "./config.ts"
+import { gatewayOn } from "./gateway.ts"
+
+const settings = Config.all({
+  host: Config.String("KILN_HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: Config.Port("KILN_PORT"),
+  publicUrl: Config.option(Config.String("KILN_PUBLIC_URL")),
+  linkTtl: Config.Duration("KILN_LINK_TTL").pipe(Config.withDefault("1 hour")),
+  keys: Config.String("KILN_KEYS"),
+  artifacts: Config.String("KILN_ARTIFACTS"),
+  cache: Config.String("KILN_CACHE"),
+  postgres: Config.Redacted("KILN_POSTGRES_URL"),
+  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
+})
+
+const Gateway = Layer.unwrap(Effect.gen(function*() {
+  const { host, port, publicUrl, linkTtl, keys, artifacts, cache, postgres, testDistribution } = yield* settings
+  const nats = yield* natsSettings
+  const defaults = yield* GatewayConfig
+  const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), IdempotencyJetStream(nats))
+  const ports = Layer.mergeAll(
+    onNats.pipe(Layer.provide(NatsFromEnvironment("gateway"))),
+    ComposeQueriesPostgres.pipe(Layer.provide(SqlLive(postgres))),
+    ArtifactsFiles(artifacts), SealerFiles(keys), SignerFiles(keys),
+    packageIndexDebian(debianConfigOf(cache, process.env)),
+    Layer.succeed(Catalog, { distributions: [...debianDistributions, ...testDistribution ? [simulatedDistribution] : []] }),
+    Layer.succeed(GatewayConfig, {
+      ...defaults, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
+    })
+  )
+  return Layer.merge(gatewayOn({ host, port }).pipe(Layer.provide(ports)), WorkerAdmission("gateway")).pipe(Layer.provide(TokensFromEnvironment))
+}))
+
+runProcess("gateway", Layer.launch(Gateway))

@@ -1,0 +1,19 @@
+/** What single commands need beyond the service; `main.ts` names the technology and loads it only then. */
+import { Context, type Layer } from "effect"
+import type { EventLog } from "../../domain/ports/event-log.ts"
+import type { LocalIssuer } from "../../domain/ports/tokens.ts"
+import type { ProjectionStore } from "../../projections/projection-store.ts"
+
+/** How an operator reaches the log and the read models: URLs with user and password. */
+export interface Backends {
+  readonly nats: string
+  readonly postgres: string
+  readonly partitions: number
+}
+
+export class Adapters extends Context.Service<Adapters, {
+  /** The issuer whose keys are in this folder. */
+  localIssuer(keys: string): Layer.Layer<LocalIssuer>
+  /** Log and read models, past the gateway. */
+  backends(backends: Backends): Layer.Layer<EventLog | ProjectionStore, { readonly message: string }>
+}>()("operator/Adapters") {}

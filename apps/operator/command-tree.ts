@@ -1,0 +1,116 @@
+/** Every command's words; what it does is loaded when it is asked for, so that a short one starts fast. */
+import { Effect } from "effect"
+import { Argument, Command, Completions, Flag } from "effect/cli"
+import { print } from "./output.ts"
+import { alone, root, talking } from "./root.ts"
+
+const load = <Module, A, E, R>(module: () => Promise<Module>, run: (module: Module) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Effect.promise(module), run)
+
+const described = (words: string) => <A>(flag: Flag.Flag<A>) => Flag.withDescription(flag, words)
+const off = <A>(flag: Flag.Flag<A>) => Flag.withoutNegation(Flag.withDefault(flag as Flag.Flag<boolean>, false))
+const optional = (name: string, words: string) => Flag.String(name).pipe(described(words), Flag.optional)
+const id = Argument.String("id").pipe(
+  Argument.withDescription("The compose, as kiln list shows it"),
+  Argument.filter((text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text), () => "a compose's id, as kiln list shows it")
+)
+
+const build = Command.make("build", {
+  file: Argument.String("file").pipe(Argument.withDescription("The request as JSON or YAML; - reads standard input")),
+  detach: Flag.Boolean("detach").pipe(described("Print the id and leave, instead of watching"), off),
+  download: Flag.String("download").pipe(
+    Flag.withOptionalValue("."), Flag.withMetavar("dir"), described("Fetch the files when done, here or to --download=dir"), Flag.optional
+  ),
+  idempotencyKey: optional("idempotency-key", "The same key makes the same compose, however often it is sent")
+}, (input) => talking(load(() => import("./commands/build.ts"), ({ build }) => build(input)))).pipe(
+  Command.withDescription("Ask for images and watch them being built"),
+  Command.withExamples([
+    { command: "kiln build web.yaml --download=images", description: "Build, watch, fetch the files" },
+    { command: "kiln build web.yaml --detach --json", description: "Only ask; print the answer as JSON" }
+  ])
+)
+
+const watch = Command.make("watch", { id }, (input) =>
+  talking(load(() => import("./commands/watch.ts"), ({ watch }) => watch(input)))).pipe(
+  Command.withDescription("Watch a compose until it ends; --json prints its events, one a line")
+)
+
+const logs = Command.make("logs", {
+  id,
+  job: optional("job", "Only this job, such as 0-build"),
+  follow: Flag.Boolean("follow").pipe(Flag.withAlias("f"), described("Go on until the compose ends"), off)
+}, (input) => talking(load(() => import("./commands/logs.ts"), ({ logs }) => logs(input)))).pipe(
+  Command.withDescription("Print what the jobs of a compose printed")
+)
+
+const list = Command.make("list", {
+  status: Flag.Literals("status", ["pending", "running", "succeeded", "failed", "canceled"]).pipe(described("Only in this state"), Flag.optional),
+  distribution: optional("distribution", "Only of this distribution"),
+  since: optional("since", "Requested at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 2h for two hours ago"),
+  until: optional("until", "Requested before"),
+  search: optional("search", "Every word in id, name, labels, distribution or failure"),
+  limit: Flag.Int("limit").pipe(Flag.withMetavar("n"), described("At most so many (20)"), Flag.filter((n) => n > 0, () => "1 or more"), Flag.optional),
+  all: Flag.Boolean("all").pipe(described("All pages"), off)
+}, (input) => talking(load(() => import("./commands/list.ts"), ({ list }) => list(input)))).pipe(
+  Command.withDescription("List composes, newest first")
+)
+
+const show = Command.make("show", { id }, (input) =>
+  talking(load(() => import("./commands/show.ts"), ({ show }) => show(input)))).pipe(
+  Command.withDescription("Show a compose with its images, jobs and attempts")
+)
+
+const cancel = Command.make("cancel", { id }, (input) =>
+  talking(load(() => import("./commands/cancel.ts"), ({ cancel }) => cancel(input)))).pipe(
+  Command.withDescription("Cancel a compose")
+)
+
+const download = Command.make("download", {
+  id,
+  output: Flag.String("output").pipe(Flag.withAlias("o"), Flag.withMetavar("dir"), described("Where to put the files (here)"), Flag.withDefault(".")),
+  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Only image n, counted from 0"), Flag.optional)
+}, (input) => talking(load(() => import("./commands/download.ts"), ({ download }) => download(input)))).pipe(
+  Command.withDescription("Fetch the files of a compose and check them; a broken download goes on where it stopped")
+)
+
+const distributions = Command.make("distributions", {}, () =>
+  talking(load(() => import("./commands/distributions.ts"), ({ distributions }) => distributions()))).pipe(
+  Command.withDescription("List what can be built")
+)
+
+const packages = Command.make("packages", {
+  search: Argument.String("search").pipe(Argument.withDescription("The beginning of a package's name")),
+  distribution: Flag.String("distribution").pipe(Flag.withAlias("d"), described("In which distribution")),
+  architecture: Flag.Literals("architecture", ["x86_64", "aarch64"]).pipe(described("For which architecture (x86_64)"), Flag.withDefault("x86_64" as const)),
+  limit: Flag.Int("limit").pipe(Flag.withMetavar("n"), described("At most so many, 1 to 100"), Flag.optional)
+}, (input) => talking(load(() => import("./commands/packages.ts"), ({ packages }) => packages(input)))).pipe(
+  Command.withDescription("Search the packages of a distribution")
+)
+
+const token = Command.make("token", {
+  tenant: Flag.String("tenant").pipe(described("For whom"), Flag.withDefault("default")),
+  role: Flag.Literals("role", ["requester", "operator", "worker"]).pipe(described("As what (requester)"), Flag.withDefault("requester" as const)),
+  ttl: Flag.String("ttl").pipe(Flag.withMetavar("span"), described("How long it counts: 90s, 15m, 1h, 30d (1h)"), Flag.withDefault("1h")),
+  pool: optional("pool", "The one pool a worker may serve")
+}, (input) => alone(load(() => import("./commands/token.ts"), ({ token }) => token(input)))).pipe(
+  Command.withDescription("Print a token of this machine's own issuer")
+)
+
+const replay = Command.make("replay", {
+  projection: Flag.Literals("projection", ["composes", "jobs"]).pipe(described("Which read model"))
+}, (input) => alone(load(() => import("./replay.ts"), ({ replay }) => replay(input)))).pipe(
+  Command.withDescription("Rebuild a read model from the log")
+)
+
+const completions = Command.make("completions", {
+  shell: Argument.Literals("shell", ["bash", "zsh", "fish"])
+}, ({ shell }): Effect.Effect<void, never, Command.CommandContext<"kiln">> =>
+  alone(Effect.suspend(() => print(Completions.generate("kiln", shell, Completions.fromCommand(kiln)))))).pipe(
+  Command.withDescription("Print a completion script for a shell where `kiln` stands for npm run -s kiln --")
+)
+
+export const kiln = root.pipe(Command.withSubcommands([
+  { group: "Composes", commands: [build, watch, logs, list, show, cancel, download] },
+  { group: "Catalog", commands: [distributions, packages] },
+  { group: "Operation", commands: [token, replay, completions] }
+]))

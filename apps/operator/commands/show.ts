@@ -1,0 +1,66 @@
+import { Effect } from "effect"
+import type { AttemptView, ComposeDetails, JobView } from "../../gateway/api/compose-views.ts"
+import { Kiln } from "../client.ts"
+import { moment } from "../moments.ts"
+import { answer, harmless, type OutputShape, painted, paintedStatus } from "../output.ts"
+import { facts, table } from "../table.ts"
+import { between, bytes } from "../units.ts"
+
+export const show = Effect.fn("show")(function*({ id }: { readonly id: string }) {
+  const compose = yield* (yield* Kiln).json<ComposeDetails>(`/composes/${id}`)
+  yield* answer(compose, (output) => people(output, compose))
+})
+
+export const people = (output: OutputShape, compose: ComposeDetails): ReadonlyArray<string> => [
+  ...facts(output, [
+    ["Compose", compose.id],
+    ["Status", paintedStatus(output, compose.status)],
+    ["Name", compose.name === undefined ? undefined : harmless(compose.name)],
+    ["Labels", Object.entries(compose.labels).map(([key, value]) => harmless(`${key}=${value}`)).join("  ")],
+    ["Distribution", compose.distribution],
+    ["Requested", `${moment(compose.requested_at, output.utc)} by ${harmless(compose.requested_by)}`],
+    ["Started", moment(compose.started_at, output.utc)],
+    ["Ended", compose.ended_at === undefined ? undefined
+      : `${moment(compose.ended_at, output.utc)}, after ${between(compose.requested_at, compose.ended_at)}`]
+  ]),
+  ...failureLines(output, compose),
+  "",
+  ...table(output, [
+    { title: "IMAGE", of: ({ at }) => String(at), right: true },
+    { title: "TYPE", of: ({ image }) => image.type },
+    { title: "ARCH", of: ({ image }) => image.architecture },
+    { title: "STATUS", of: ({ image }) => image.status, paint: (text) => paintedStatus(output, text) },
+    { title: "TARGET", of: ({ target }) => target?.type ?? "" },
+    { title: "FILE", of: ({ target }) => target?.artifact?.filename ?? "" },
+    { title: "SIZE", of: ({ target }) => target?.artifact === undefined ? "" : bytes(target.artifact.size), right: true }
+  ], compose.images.flatMap((image, at) => image.targets.map((target) => ({ at, image, target })))),
+  "",
+  ...table(output, [
+    { title: "JOB", of: ({ job }) => job.id },
+    { title: "STATUS", of: ({ attempt, job }) => attempt?.status ?? job.status, paint: (text) => paintedStatus(output, text) },
+    { title: "ATTEMPT", of: ({ attempt }) => attempt === undefined ? "" : String(attempt.attempt), right: true },
+    { title: "WORKER", of: ({ attempt }) => attempt?.worker ?? "" },
+    { title: "STARTED", of: ({ attempt }) => moment(attempt?.started_at, output.utc) },
+    { title: "TOOK", of: ({ attempt }) => between(attempt?.started_at, attempt?.ended_at), right: true },
+    { title: "NOTE", of: ({ attempt, job }) => note(output, job, attempt), shrinks: true }
+  ], compose.jobs.flatMap((job): ReadonlyArray<{ job: JobView; attempt: AttemptView | undefined }> =>
+    job.attempts.length === 0 ? [{ job, attempt: undefined }] : job.attempts.map((attempt) => ({ job, attempt }))
+  ))
+]
+
+const failureLines = (output: OutputShape, { failure }: ComposeDetails) => {
+  if (failure === undefined) return []
+  const excerpt = (failure.excerpt ?? "").split("\n").filter((line) => line !== "")
+  return [
+    ...facts(output, [["Failure     ", painted(output, "red", `${failure.class}: ${harmless(failure.message)}`)]]),
+    ...excerpt.map((line) => painted(output, "dim", `  | ${harmless(line)}`))
+  ]
+}
+
+const note = ({ utc }: OutputShape, job: JobView, attempt: AttemptView | undefined) => {
+  if (attempt?.failure !== undefined) return `${attempt.failure.class}: ${attempt.failure.message}`
+  const { job: other, reason, until } = job.waiting_for ?? {}
+  if (reason === "job") return `waits for ${other ?? "another job"}`
+  if (reason === "worker") return "waits for a worker"
+  return reason === "retry" ? `tries again at ${moment(until, utc)}` : ""
+}

@@ -1,0 +1,27 @@
+/** `npm run kiln -- …` */
+import { Effect, Layer, Redacted } from "effect"
+import { Adapters } from "./adapters.ts"
+import { runKiln } from "./run.ts"
+
+const adapters = Adapters.of({
+  localIssuer: (keys) =>
+    Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/jose/local-issuer.ts")), ({ LocalIssuerFiles }) => LocalIssuerFiles(keys))),
+  backends: ({ nats, postgres, partitions }) =>
+    Layer.unwrap(Effect.promise(async () => {
+      const [{ EventLogJetStream }, { CoreNatsLive }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([
+        import("../../infra/jetstream/event-log.ts"), import("../../infra/jetstream/nats.ts"),
+        import("../../infra/postgres/projection-store-postgres.ts"), import("../../infra/postgres/sql.ts")
+      ])
+      const { host, password, username } = new URL(nats)
+      const core = CoreNatsLive({ servers: host, user: decodeURIComponent(username), password: decodeURIComponent(password) }, "operator")
+      return Layer.merge(
+        EventLogJetStream({ partitions, replicas: Number(process.env["KILN_REPLICAS"] ?? 1) }).pipe(Layer.provide(core)),
+        ProjectionStorePostgres.pipe(Layer.provide(SqlLive(Redacted.make(postgres))))
+      )
+    }))
+})
+
+// `kiln list | head` closes our output early, and means it.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
+
+process.exitCode = await runKiln(process.argv.slice(2), adapters)

@@ -1,0 +1,32 @@
+/** What Kiln's processes are told by their environment, as far as the home decides it. */
+import { randomBytes } from "node:crypto"
+import { join } from "node:path"
+import { readOr, writePrivate } from "../../infra/process/server-folder.ts"
+import { pool, workerTokenFile } from "./tokens.ts"
+
+export const environment = (home: string): NodeJS.ProcessEnv => ({
+  ...process.env,
+  NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(home, "compile-cache"),
+  KILN_HOME: home,
+  KILN_INSTANCE: instanceOf(home),
+  KILN_PARTITIONS: process.env["KILN_PARTITIONS"] ?? "1",
+  KILN_REPLICAS: "1",
+  KILN_KEYS: join(home, "keys"),
+  KILN_ARTIFACTS: join(home, "artifacts"),
+  KILN_CACHE: join(home, "cache"),
+  KILN_WORK: join(home, "work"),
+  KILN_POOL: pool,
+  KILN_WORKER_TOKEN_FILE: workerTokenFile(home),
+  // One port for all of them would go to one of them.
+  KILN_ADMIN_PORT: undefined
+})
+
+/** The same at every start of this home, so that a lease of the run before is our own. */
+const instanceOf = (home: string) => {
+  const path = join(home, "instance")
+  const known = readOr(path, "").trim()
+  if (known !== "") return known
+  const made = `home-${randomBytes(6).toString("hex")}`
+  writePrivate(path, `${made}\n`)
+  return made
+}

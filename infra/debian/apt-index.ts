@@ -1,0 +1,177 @@
+/** A private apt state for each distribution, architecture and set of mirrors; this machine's own apt is never touched. */
+import { mkdir, readFile, readlink, rename, writeFile } from "node:fs/promises"
+import { createHash, randomUUID } from "node:crypto"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Semaphore } from "effect"
+import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
+import { acquireSettings, machineSources } from "./apt-output.ts"
+import { withoutSlash, type DebianConfig } from "./config.ts"
+import type { Archive, Release } from "./distributions.ts"
+import { diskFailure, excerptOf } from "./failures.ts"
+import { run } from "./run.ts"
+import { scriptPath } from "./scripts.ts"
+
+export interface IndexSource {
+  readonly uri: string
+  readonly suite: string
+  /** Digest of the source's signed Release file. */
+  readonly revision: string
+}
+
+/** One revision of an index. Never changes, and stays for a day after it was replaced. */
+export interface AptIndex {
+  readonly dir: string
+  readonly revision: string
+  readonly sources: ReadonlyArray<IndexSource>
+  /** Environment and arguments that make an apt program use it. */
+  readonly env: Readonly<Record<string, string>>
+  readonly options: ReadonlyArray<string>
+}
+
+const defaultUpdateMs = 10 * 60_000
+const retryMs = 60_000
+
+export const digestOf = (text: string | Buffer) => createHash("sha256").update(text).digest("hex")
+
+/** A file that readers see whole or not at all. */
+export const writeAtomically = async (path: string, text: string) => {
+  const part = `${path}.${randomUUID()}.part`
+  await writeFile(part, text)
+  await rename(part, path)
+}
+
+const aptConf = (state: string, architecture: string, acquire: string) => `APT::Architecture "${architecture}"; APT::Architectures "${architecture}";
+Dir "/"; Dir::Etc "${state}/none"; Dir::Etc::sourcelist "${state}/sources.list"; Dir::Etc::main "${state}/none/apt.conf";
+Dir::Etc::sourceparts "${state}/none"; Dir::Etc::parts "${state}/none"; Dir::Etc::preferencesparts "${state}/none"; Dir::Etc::trustedparts "${state}/none";
+Dir::State "${state}"; Dir::State::status "${state}/status"; Dir::Cache "${state}"; Dir::Cache::archives "${state}/empty"; Dir::Cache::srcpkgcache "";
+Dir::Log "${state}"; Acquire::Languages "none"; APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "true";
+Acquire::Retries "2"; Acquire::http::Timeout "20"; Acquire::https::Timeout "20"; Acquire::ForceHash "sha256"; Acquire::GzipIndexes "false";
+${acquire}
+`
+
+/** apt's settings of this machine that say how mirrors are reached. */
+export const machineAcquire = Effect.map(
+  run({ argv: ["apt-config", "dump"], collect: true }),
+  ({ stdout }) => stdout
+)
+
+const machineMirrors = Effect.map(
+  run({ argv: ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(LABEL)", "Created-By: Packages"], collect: true }),
+  ({ stdout }): Partial<Record<Archive, string>> => {
+    const sources = machineSources(stdout)
+    // Labels are known once this machine has fetched its lists; before that the names of the suites must do.
+    const security = sources.find(({ label, suite }) => label === "Debian-Security" || (label === "" && /^[a-z]+-security$/.test(suite)))
+    const debian = sources.find(({ label, suite, uri }) => label === "Debian" || (label === "" && uri !== security?.uri && /^(bookworm|trixie|forky|sid|stable|testing|unstable)$/.test(suite)))
+    return { ...debian && { debian: debian.uri }, ...security && { security: security.uri } }
+  }
+)
+
+export interface AptIndexes {
+  get(release: Release, architecture: string, report?: Report): Effect.Effect<AptIndex, BuildFailed>
+}
+
+/** One a process. Processes that share a cache take turns by a lock in the file system. */
+export const aptIndexes = (config: DebianConfig): AptIndexes => {
+  const states = new Map<string, { readonly turn: Semaphore.Semaphore; askAgainAt: number; dir?: string; known?: AptIndex }>()
+  let fromMachine: Partial<Record<Archive, string>> | undefined
+
+  const sourcesOf = Effect.fnUntraced(function*(release: Release) {
+    const missing = release.sources.some(({ archive }) => config.mirrors?.[archive] === undefined)
+    if (missing && fromMachine === undefined) fromMachine = yield* machineMirrors
+    const sources: Array<{ uri: string; suite: string }> = []
+    for (const { archive, suite } of release.sources) {
+      const uri = config.mirrors?.[archive] ?? fromMachine?.[archive]
+      if (uri === undefined || !/^(https?|file|copy):\/[^\s[\]]+$/.test(uri)) {
+        return yield* new BuildFailed({
+          class: "platform",
+          message: `no usable ${archive} mirror for ${release.id}: set ${archiveVariable[archive]}, or give this machine's apt a source for it`
+        })
+      }
+      sources.push({ uri: withoutSlash(uri), suite })
+    }
+    return sources
+  })
+
+  const prepare = Effect.fnUntraced(function*(release: Release, architecture: string) {
+    const sources = yield* sourcesOf(release)
+    if (!existsSync(release.keyring)) {
+      return yield* new BuildFailed({ class: "platform", message: `${release.name} needs ${release.keyring}, which is not on this machine` })
+    }
+    const list = sources.map(({ suite, uri }) => `deb [signed-by=${release.keyring}] ${uri} ${suite} ${release.components}\n`).join("")
+    const dir = join(config.cacheDir, "apt", `${release.id}-${architecture}-${digestOf(list).slice(0, 12)}`)
+    const conf = aptConf(dir, architecture, acquireSettings(yield* machineAcquire))
+    yield* Effect.tryPromise({
+      try: async () => {
+        await mkdir(join(dir, "none"), { recursive: true })
+        await mkdir(join(dir, "empty", "partial"), { recursive: true })
+        await writeAtomically(join(dir, "status"), "")
+        await writeAtomically(join(dir, "sources.list"), list)
+        await writeAtomically(join(dir, "apt.conf"), conf)
+      },
+      catch: diskFailure("preparing the package index")
+    })
+    return { dir, sources }
+  })
+
+  const read = (dir: string, sources: ReadonlyArray<{ uri: string; suite: string }>) =>
+    Effect.tryPromise({
+      try: async (): Promise<AptIndex | undefined> => {
+        const link = await readlink(join(dir, "current")).catch(() => undefined)
+        if (link === undefined) return undefined
+        const index = join(dir, link)
+        const lists = sources.map(({ suite, uri }) => join(index, "lists", `${escapedUri(uri)}_dists_${escapedUri(suite)}_InRelease`))
+        return {
+          dir: index,
+          revision: link.slice(link.lastIndexOf("/") + 1),
+          sources: await Promise.all(sources.map(async (source, at) => ({ ...source, revision: digestOf(await readFile(lists[at]!)) }))),
+          env: { APT_CONFIG: join(dir, "apt.conf") },
+          options: ["-o", `Dir::State::lists=${join(index, "lists")}`, "-o", `Dir::Cache=${index}`]
+        }
+      },
+      catch: diskFailure("reading the package index")
+    })
+
+  const get = Effect.fn("debian.index")(function*(release: Release, architecture: string, report?: Report) {
+    const key = `${release.id}/${architecture}`
+    const state = states.get(key) ?? { turn: Semaphore.makeUnsafe(1), askAgainAt: 0 }
+    states.set(key, state)
+    // eslint-disable-next-line -- one update serves everybody who waits for it
+    return yield* state.turn.withPermit(Effect.gen(function*() {
+      if (state.known !== undefined && Date.now() < state.askAgainAt) return state.known
+      const { dir, sources } = yield* prepare(release, architecture)
+      const everyMs = config.updateEveryMs ?? defaultUpdateMs
+      const updated = yield* run({
+        argv: ["bash", scriptPath("update-index.sh"), dir, String(everyMs / 60_000)],
+        ...report && { onLine: (line) => report.line(line) }
+      })
+      const index = yield* read(dir, sources)
+      if (index === undefined) {
+        return yield* new BuildFailed({
+          class: /No space left/i.test(updated.tail.join("\n")) ? "platform" : "repository",
+          message: `no package index of ${release.name}: its mirror cannot be used`,
+          excerpt: excerptOf(updated.tail)
+        })
+      }
+      if (updated.code !== 0) report?.line(`warning: the package index of ${release.name} could not be updated; going on with the last one`)
+      state.known = index
+      state.askAgainAt = Date.now() + (updated.code === 0 ? everyMs : Math.min(retryMs, everyMs))
+      return index
+    }))
+  })
+
+  return { get }
+}
+
+const archiveVariable: Record<Archive, string> = {
+  debian: "KILN_DEBIAN_MIRROR",
+  security: "KILN_DEBIAN_SECURITY_MIRROR",
+  ubuntu: "KILN_UBUNTU_MIRROR"
+}
+
+/** How apt names the files of a list. */
+const escapedUri = (uri: string) =>
+  uri.replace(/^[a-z]+:\/+/, (scheme) => scheme.startsWith("file") || scheme.startsWith("copy") ? "/" : "")
+    .replace(/[\\|{}[\]<>"^~_=!@#$%&*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, "0")}`)
+    .replaceAll("/", "_")
+

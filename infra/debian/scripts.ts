@@ -1,0 +1,25 @@
+/** The programs of this folder that are no TypeScript, and the digest that stands for all their texts. */
+import { createHash } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+
+export const scriptPath = (name: string) => join(import.meta.dirname, "scripts", name)
+export const guestDir = join(import.meta.dirname, "guest")
+
+/** Of the files that decide what is in a base tree. */
+export const baseScriptsDigest = (): string => {
+  const hash = createHash("sha256")
+  for (const name of ["base-tree.sh", "essential.sh", "slim.sh"]) hash.update(readFileSync(scriptPath(name)))
+  return hash.digest("hex")
+}
+
+/** Of every file that decides what is in an image. */
+export const scriptsDigest = (): string => {
+  const hash = createHash("sha256")
+  for (const root of [join(import.meta.dirname, "scripts"), guestDir]) {
+    for (const entry of readdirSync(root, { recursive: true, withFileTypes: true }).filter((item) => item.isFile()).map((item) => join(item.parentPath, item.name)).sort()) {
+      hash.update(entry.slice(root.length)).update("\0").update(readFileSync(entry)).update("\0")
+    }
+  }
+  return hash.digest("hex")
+}

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Makes a base tree of exactly what a closed repository holds, as a compressed tar.
+# Runs as root of its own mount and process namespaces; takes everything from the environment.
+#   KILN_SCRATCH   empty folder to work in        KILN_MEMORY      tmpfs size for it, or empty for none
+#   KILN_REPOSITORY, KILN_SUITE, KILN_INCLUDE     what to install: all of suite "base" of the repository
+#   KILN_OUT       the .tar.zst to make, unless somebody else does first
+set -euo pipefail
+trap 'exit 143' TERM
+scripts=$(dirname "$(readlink -f "$0")")
+export KILN_HOOKS=$scripts
+
+# One at a time for each base; whoever waited finds it made. What is left of one that was killed is thrown out.
+exec 9>"$KILN_OUT.lock"
+flock 9
+[ ! -e "$KILN_OUT" ] || exit 0
+rm -f "$KILN_OUT.part"
+
+[ -z "$KILN_MEMORY" ] || mount -t tmpfs -o "size=$KILN_MEMORY,mode=755" kiln "$KILN_SCRATCH"
+export TMPDIR=$KILN_SCRATCH
+
+# shellcheck disable=SC2016 # mmdebstrap expands "$1", its shell the rest
+mmdebstrap --mode=root --variant=apt --format=tar --include="$KILN_INCLUDE" \
+  --essential-hook='sh "$KILN_HOOKS/essential.sh" "$1"' \
+  --customize-hook='sh "$KILN_HOOKS/slim.sh" "$1"' \
+  --customize-hook='rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/apt/sources.list"' \
+  "$KILN_SUITE" - "deb [trusted=yes] copy://$KILN_REPOSITORY base main" </dev/null |
+  zstd -q -1 -T0 -o "$KILN_OUT.part"
+mv "$KILN_OUT.part" "$KILN_OUT"

@@ -1,0 +1,73 @@
+#!/bin/bash
+# Base tree + packages + customizations -> bootable disk -> qcow2. No loop devices, no mounts of the disk.
+# Runs as root of its own mount and process namespaces; takes everything from the environment.
+#   KILN_INPUT     data of this image: extras, auto, sources.extras, sources.list, custom/
+#   KILN_REPOSITORY  the closed repository, or empty when there are no extras
+#   KILN_SCRATCH   empty folder to work in        KILN_MEMORY      tmpfs size for it, or empty for none
+#   KILN_BASE      the base tree, .tar.zst        KILN_OUT         the qcow2 to write
+#   KILN_GUEST     files every image gets         KILN_SIZE        bytes of the disk, or empty
+#   KILN_DISK_ID KILN_ESP_ID KILN_ROOT_ID KILN_HASH_SEED KILN_FAT_ID
+# Lines on stdout that begin with "kiln-stage" say where it is; "kiln-user-error" on stderr is for whoever asked.
+set -euo pipefail
+trap 'exit 143' TERM
+scripts=$(dirname "$(readlink -f "$0")")
+export LC_ALL=C TZ=UTC
+: "${SOURCE_DATE_EPOCH:?}"
+
+[ -z "$KILN_MEMORY" ] || mount -t tmpfs -o "size=$KILN_MEMORY,mode=755" kiln "$KILN_SCRATCH"
+cd "$KILN_SCRATCH"
+mkdir tree
+echo "kiln-stage base-system"
+# Device nodes cannot be made in a user namespace, and an image does not need them.
+# No pipe to tar: it stops reading at the archive's end mark, and zstd would now and then die of it.
+tar --zstd -x -f "$KILN_BASE" -C tree --numeric-owner --xattrs --xattrs-include='*' --same-permissions --exclude='./dev/*'
+
+# What runs in the tree sees the tree, a few harmless devices and this image's data, read-only. All of it lies on
+# mounts, so that nothing of it can end up in the image.
+mount -t tmpfs -o mode=755 kiln tree/dev
+for node in null zero random urandom; do
+  : >"tree/dev/$node"
+  mount --bind "/dev/$node" "tree/dev/$node"
+done
+mount -t tmpfs -o mode=755 kiln tree/run
+mount -t tmpfs -o mode=1777 kiln tree/tmp
+mkdir -p tree/run/kiln tree/run/lock
+offer() {
+  [ -n "$2" ] || return 0
+  mkdir "tree/run/kiln/$1"
+  mount --bind "$2" "tree/run/kiln/$1"
+  # An ordinary user may be refused this; what is offered is not writable for him then, or his own.
+  mount -o remount,bind,ro "tree/run/kiln/$1" 2>/dev/null || true
+}
+offer input "$KILN_INPUT"
+offer guest "$KILN_GUEST"
+offer scripts "$scripts"
+offer repository "$KILN_REPOSITORY"
+inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
+  SYSTEMD_OFFLINE=1 SYSTEMD_LOG_LEVEL=err DEBIAN_FRONTEND=noninteractive KILN_HOSTNAME="$KILN_HOSTNAME" KILN_ROOT_ID="$KILN_ROOT_ID" KILN_ESP_ID="$KILN_ESP_ID" \
+  chroot tree /bin/sh -eu "/run/kiln/scripts/$1" </dev/null; }
+
+if [ -s "$KILN_INPUT/extras" ]; then
+  echo "kiln-stage packages"
+  mount -t proc proc tree/proc
+  inside guest-packages.sh
+  umount tree/proc
+  sh "$scripts/slim.sh" tree
+fi
+echo "kiln-stage customize"
+# No /proc from here on: nothing a tenant names can lead out of the tree through it.
+inside guest-defaults.sh
+inside guest-customize.sh
+inside guest-finish.sh
+# A tenant's files may be programs, or change what programs do. From here on nothing in the tree is run.
+umount -R tree/tmp tree/dev
+perl "$scripts/place-files.pl" tree
+umount -R tree/run
+
+echo "kiln-stage disk"
+find tree -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
+bash "$scripts/disk.sh" tree disk.raw
+rm -rf --one-file-system tree
+
+echo "kiln-stage convert"
+qemu-img convert -p -f raw -O qcow2 -c -o compression_type=zstd disk.raw "$KILN_OUT"

@@ -1,0 +1,90 @@
+/** `Artifacts` in a folder, each file under its own digest: `<folder>/sha256/ab/<hex>`. */
+import { randomBytes } from "node:crypto"
+import { constants, createReadStream } from "node:fs"
+import { chmod, copyFile, link, mkdir, open, rename, rm, stat } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Effect, Layer, Stream } from "effect"
+import { Digest } from "../../domain/ids.ts"
+import { Artifacts, ArtifactsUnavailable } from "../../domain/ports/artifacts.ts"
+
+/** Large enough that a download spends its time in the kernel, small enough to have many at once. */
+const chunkSize = 128 * 1024
+
+export const ArtifactsFiles = (folder: string): Layer.Layer<Artifacts> =>
+  Layer.succeed(Artifacts, Artifacts.of({
+    put: Effect.fn("Artifacts.put")(function*(file, digest) {
+      const place = placeOf(folder, digest)
+      const size = yield* attempt(async () => await sizeOf(place) ?? await takeIn(file, place))
+      return { digest, size }
+    }),
+    size: (digest) => attempt(() => sizeOf(placeOf(folder, digest))),
+    read: (digest, start, end) =>
+      end < start ? Stream.empty : NodeStream.fromReadable({
+        evaluate: () => createReadStream(placeOf(folder, digest), { start, end, highWaterMark: chunkSize }),
+        onError: unavailable
+      })
+  }))
+
+/** The path is made of the digest alone, so nothing but a digest may pass. */
+const placeOf = (folder: string, digest: Digest): string => {
+  const hex = Digest.make(digest).slice("sha256:".length)
+  return join(folder, "sha256", hex.slice(0, 2), hex)
+}
+
+const sizeOf = async (place: string): Promise<number | undefined> => {
+  try {
+    return (await stat(place)).size
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw error
+  }
+}
+
+/** Complete and on disk under another name first; only then does it get the name by which it is found. */
+const takeIn = async (file: string, place: string): Promise<number> => {
+  await mkdir(dirname(place), { recursive: true })
+  const draft = `${place}.${process.pid}.${randomBytes(6).toString("hex")}`
+  try {
+    await linkOrCopy(file, draft)
+    await chmod(draft, 0o444)
+    await sync(draft)
+    await rename(draft, place)
+    await sync(dirname(place))
+    return (await stat(place)).size
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+const cannotLink = new Set(["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "EACCES", "ENOSYS"])
+
+const linkOrCopy = async (file: string, draft: string) => {
+  try {
+    await link(file, draft)
+  } catch (error) {
+    if (!cannotLink.has(codeOf(error) ?? "")) throw error
+    await copyFile(file, draft, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+  }
+}
+
+const sync = async (path: string) => {
+  const handle = await open(path, "r")
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
+
+const unavailable = (error: unknown): ArtifactsUnavailable => {
+  const full = codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT"
+  const message = full
+    ? "the disk that holds the artifacts is full"
+    : `the artifact store cannot be used: ${codeOf(error) ?? "unknown error"}`
+  return new ArtifactsUnavailable({ message, full })
+}

@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { dirname, join, normalize, relative } from "node:path"
+
+const root = join(import.meta.dirname, "..")
+const rooms = ["domain", "projections", "infra", "apps", "test"]
+
+/** Which rooms, `effect` and other packages the files of a room may import. */
+const table: Record<string, (target: string, file: string) => boolean> = {
+  domain: (target) => ["domain", "effect"].includes(target),
+  projections: (target) => ["projections", "domain", "effect"].includes(target),
+  infra: (target) => target !== "apps" && target !== "test",
+  // A technology is named where a process is wired together, nowhere else; running the technologies themselves is
+  // what standalone is for.
+  apps: (target, file) => target !== "test" && (target !== "infra" || /\/main\.ts$|^apps\/standalone\//.test(file))
+}
+
+const imports = (file: string) =>
+  [...readFileSync(join(root, file), "utf8").matchAll(/^(?:import|export)[^"]*? from "([^"]+)"|^import "([^"]+)"|\bimport\("([^"]+)"\)/gm)]
+    .map(([, from, bare, lazy]) => (from ?? bare ?? lazy)!)
+
+const roomOf = (file: string, specifier: string) => {
+  if (!specifier.startsWith(".")) return specifier.split("/")[0]!
+  return relative(".", normalize(join(dirname(file), specifier))).split("/")[0]!
+}
+
+describe("imports point one way", () => {
+  for (const [room, allows] of Object.entries(table)) {
+    it(`in ${room}`, () => {
+      const files = globSync(`${room}/**/*.ts`, { cwd: root })
+      const wrong = files.flatMap((file) =>
+        imports(file).filter((specifier) => !allows(roomOf(file, specifier), file)).map((specifier) => `${file}: ${specifier}`))
+      assert.deepStrictEqual(wrong, [])
+    })
+  }
+
+  it("and every file lives in a room", () => {
+    const all = globSync("*/**/*.ts", { cwd: root, exclude: (path) => ["node_modules", ".tools", ".kiln"].includes(path) })
+    assert.deepStrictEqual(all.filter((file) => !rooms.includes(file.split("/")[0]!)), [])
+  })
+})

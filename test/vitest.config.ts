@@ -1,0 +1,30 @@
+import { join } from "node:path"
+import { defineConfig } from "vitest/config"
+
+const root = join(import.meta.dirname, "..")
+const globalSetup = [join(import.meta.dirname, "support/global-setup.ts")]
+
+const project = (name: string, include: ReadonlyArray<string>, test = {}) => ({
+  root,
+  test: { name, include: [...include], ...test }
+})
+
+/** Domain tests need no server. System tests take the whole machine, so they come last and one file at a time. */
+export default defineConfig({
+  root,
+  test: {
+    reporters: ["default", join(import.meta.dirname, "support/closing-line-reporter.ts")],
+    projects: [
+      project("domain", ["test/{domain,projections}/**/*.test.ts", "test/*.test.ts"]),
+      project("infra", ["test/infra/**/*.test.ts"], { globalSetup, testTimeout: 60_000, hookTimeout: 60_000 }),
+      project("apps", ["test/apps/**/*.test.ts"], { globalSetup, testTimeout: 60_000, hookTimeout: 60_000 }),
+      project("system", ["test/system/**/*.test.ts"], {
+        globalSetup,
+        testTimeout: 300_000,
+        hookTimeout: 300_000,
+        fileParallelism: false,
+        sequence: { groupOrder: 1 }
+      })
+    ]
+  }
+})
