@@ -27,7 +27,7 @@ export const SshKey = line(8192).check(
 /** Absolute, with no empty, `.` or `..` part, and not below the kernel's own trees. */
 export const FilePath = Schema.String.check(
   Schema.isMaxLength(1024),
-  Schema.isPattern(/^(?!\/(proc|sys|dev|run)(\/|$))(\/(?!\.{1,2}(\/|$))[^/\u0000-\u001f\u007f]+)+$/)
+  Schema.isPattern(/^(?!\/(proc|sys|dev|run)(\/|$))(\/(?!\.{1,2}(\/|$))[^/\u0000-\u001f\u007f\ud800-\udfff]+)+$/u)
 )
 
 const FileCustomization = Schema.Struct({

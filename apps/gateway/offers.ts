@@ -31,6 +31,8 @@ export const OffersLive = HttpApiBuilder.group(KilnApi, "catalog", Effect.fnUntr
       if (!architectures.includes(architecture)) {
         return yield* fault("query", "architecture", `no such architecture; there is ${architectures.join(", ")}`)
       }
+      // What needs no lock has no packages either.
+      if (!offer.resolves) return []
       return yield* orUnavailable(index.search(distribution, architecture, search, limit))
     })
   })

@@ -5,8 +5,9 @@ import { composeEvents, type ComposeEvent } from "./event-stream.ts"
 import { changeOf, closing, frame, nameOf, progressLine } from "./live-words.ts"
 import { evolve, isOver, type Live, type LiveJob, nothingYet } from "./live.ts"
 import { timeOfDay } from "./moments.ts"
-import { harmless, Output, painted, print } from "./output.ts"
+import { harmless, Output, painted, paintedStatus, print } from "./output.ts"
 import { screenOn } from "./screen.ts"
+import { span } from "./units.ts"
 
 export const watchCompose = Effect.fn("watchCompose")(function*(id: string) {
   const { json, terminal } = yield* Output
@@ -34,15 +35,21 @@ const onTerminal = Effect.fnUntraced(function*(id: string) {
     const after = evolve(before, event)
     yield* Ref.set(state, after)
     const over = [...after.jobs.values()].filter((job) => news(before, job) && isOver(job) && job.status !== "skipped")
-    if (over.length > 0) screen.keep(over.map((job) => closing(output, after, job)))
+    if (over.length === 0) return
+    screen.keep(over.map((job) => closing(output, after, job)))
+    yield* draw
   })
   yield* Effect.raceFirst(
     Stream.runForEach(composeEvents(id), take),
     Effect.andThen(Effect.repeat(draw, Schedule.spaced("150 millis")), Effect.never)
   )
+  const ended = yield* Ref.get(state)
   screen.draw([])
-  return yield* Ref.get(state)
+  screen.keep([`compose ${paintedStatus(output, ended.status)}${ended.startedAt === undefined ? "" : ` after ${span(tookMillis(ended))}`}`])
+  return ended
 })
+
+const tookMillis = ({ jobs, startedAt = 0 }: Live) => Math.max(startedAt, ...[...jobs.values()].map(({ endedAt }) => endedAt ?? 0)) - startedAt
 
 const news = (before: Live, job: LiveJob) => {
   const known = before.jobs.get(job.id)
@@ -77,6 +84,12 @@ const inLines = Effect.fnUntraced(function*(id: string) {
   }))
   return live
 })
+
+/** Leaving the watch leaves the compose alone, which not everybody expects. */
+export const sayThatItGoesOn = (id: string) => <A, E, R>(watching: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Output, ({ json, writeError }) =>
+    Effect.onInterrupt(watching, () =>
+      Effect.sync(() => json || writeError(`\nCompose ${id} goes on; watch it again with kiln watch ${id}, stop it with kiln cancel ${id}\n`))))
 
 /** Says why it failed, with the last lines of the job that did; then ends as the compose did. */
 export const conclude = Effect.fn("conclude")(function*(id: string, live: Live) {

@@ -5,7 +5,7 @@ import { downloadImages } from "../download-images.ts"
 import { fromHere } from "../endpoint.ts"
 import { answer, Output, print } from "../output.ts"
 import { readRequest } from "../request-file.ts"
-import { conclude, watchCompose } from "../watch-compose.ts"
+import { conclude, sayThatItGoesOn, watchCompose } from "../watch-compose.ts"
 
 export interface BuildInput {
   readonly file: string
@@ -24,7 +24,7 @@ export const build = Effect.fn("build")(function*({ detach, download, file, idem
   })
   if (detach) return yield* answer(accepted, () => [accepted.id])
   if (!json) yield* print(`compose ${accepted.id}`)
-  const live = yield* watchCompose(accepted.id)
+  const live = yield* watchCompose(accepted.id).pipe(sayThatItGoesOn(accepted.id))
   const files = live.status === "succeeded" && Option.isSome(download)
     ? yield* downloadImages(accepted.id, { folder: fromHere(download.value) })
     : []

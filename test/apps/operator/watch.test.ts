@@ -70,6 +70,7 @@ describe("watching", () => {
     const plain = stripVTControlCharacters(text)
     assert.include(plain, "✓ build     4.0 s")
     assert.include(plain, "✓ 0-upload-0")
+    assert.isTrue(plain.endsWith("compose succeeded after 6.0 s\n"))
     assert.notInclude(text, "\u001b[31mvim")
     assert.isTrue(plain.split("\n").every((each) => each.length <= 80))
   }))

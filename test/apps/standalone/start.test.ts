@@ -1,12 +1,12 @@
 /** `npm start` as a process: what it leaves while it serves, how it ends, and what survives a kill. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
 import { Effect } from "effect"
-import { runKiln } from "../../../apps/operator/run.ts"
 import { poll } from "../../../infra/process/poll.ts"
+import { kiln } from "../operator/kiln-command.ts"
 
 const main = join(import.meta.dirname, "../../../apps/standalone/main.ts")
 const home = mkdtempSync(join(tmpdir(), "kiln-start-"))
@@ -43,12 +43,9 @@ const serving = (kiln: Started) =>
 const pidOf = (name: string) => Number.parseInt(readFileSync(join(home, "run", `${name}.pid`), "utf8"), 10)
 const runs = (pid: number) => existsSync(`/proc/${pid}`)
 
-const kiln = async (url: string, token: string, ...args: ReadonlyArray<string>) => {
-  const out: Array<string> = []
-  const code = await runKiln(["--url", url, "--token", token, "--json", ...args], { localIssuer: undefined as never }, (wishes) => ({
-    ...wishes, terminal: false, colours: false, columns: () => 80, write: (text) => void out.push(text), writeError: (text) => void out.push(text)
-  }))
-  return { code, answer: JSON.parse(out.join("")) }
+const ask = async (url: string, token: string, ...args: ReadonlyArray<string>) => {
+  const { code, out } = await kiln(["--url", url, "--token", token, "--json", ...args])
+  return { code, answer: JSON.parse(out) }
 }
 
 afterAll(async () => {
@@ -64,9 +61,8 @@ describe("npm start", () => {
     assert.strictEqual(statSync(endpointFile).mode & 0o777, 0o600)
     assert.isTrue(URL.canParse(nats) && URL.canParse(postgres))
     const request = join(home, "request.json")
-    await import("node:fs/promises").then(({ writeFile }) =>
-      writeFile(request, JSON.stringify({ distribution: "test-distro-1", name: "kept", images: [{ architecture: "x86_64", type: "simulated" }] })))
-    const built = await kiln(url, token, "build", request)
+    writeFileSync(request, JSON.stringify({ distribution: "test-distro-1", name: "kept", images: [{ architecture: "x86_64", type: "simulated" }] }))
+    const built = await ask(url, token, "build", request)
     assert.deepStrictEqual([built.code, built.answer.status], [0, "succeeded"])
 
     // A second one on the same home, or on the same port, says so.
@@ -97,7 +93,7 @@ describe("npm start", () => {
       const found = existsSync(endpointFile) ? JSON.parse(readFileSync(endpointFile, "utf8")) as Record<string, string> : undefined
       return found?.["url"] !== url && again.out().includes("Kiln serves at") ? found : undefined
     })
-    const listed = await kiln(next["url"]!, next["token"]!, "list")
+    const listed = await ask(next["url"]!, next["token"]!, "list")
     assert.deepStrictEqual(listed.answer.items.map(({ name }: { name: string }) => name), ["kept"])
 
     // Told to go, it leaves nothing behind.
