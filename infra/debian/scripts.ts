@@ -9,7 +9,7 @@ export const guestDir = join(import.meta.dirname, "guest")
 /** Of the files that decide what is in a base tree. */
 export const baseScriptsDigest = (): string => {
   const hash = createHash("sha256")
-  for (const name of ["base-tree.sh", "essential.sh", "slim.sh"]) hash.update(readFileSync(scriptPath(name)))
+  for (const name of ["base-tree.sh", "essential.sh", "base-hook.sh", "slim.sh"]) hash.update(readFileSync(scriptPath(name)))
   return hash.digest("hex")
 }
 

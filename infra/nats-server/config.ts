@@ -43,7 +43,7 @@ accounts {
 }
 system_account: SYS
 authorization {
-  timeout: 10
+  timeout: 3
   auth_callout {
     account: AUTH
     issuer: ${credentials.issuer.publicKey}

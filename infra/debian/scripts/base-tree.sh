@@ -17,12 +17,13 @@ rm -f "$KILN_OUT.part"
 
 [ -z "$KILN_MEMORY" ] || mount -t tmpfs -o "size=$KILN_MEMORY,mode=755" kiln "$KILN_SCRATCH"
 export TMPDIR=$KILN_SCRATCH
+# The kernel's own hook and then a trigger would each make the initramfs; base-hook.sh makes it once, at the end.
+export INITRD=No
 
 # shellcheck disable=SC2016 # mmdebstrap expands "$1", its shell the rest
-mmdebstrap --mode=root --variant=apt --format=tar --include="$KILN_INCLUDE" \
+mmdebstrap --verbose --mode=root --variant=apt --format=tar --include="$KILN_INCLUDE" \
   --essential-hook='sh "$KILN_HOOKS/essential.sh" "$1"' \
-  --customize-hook='sh "$KILN_HOOKS/slim.sh" "$1"' \
-  --customize-hook='rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/apt/sources.list"' \
+  --customize-hook='sh "$KILN_HOOKS/base-hook.sh" "$1"' --customize-hook='sh "$KILN_HOOKS/slim.sh" "$1"' \
   "$KILN_SUITE" - "deb [trusted=yes] copy://$KILN_REPOSITORY base main" </dev/null |
   zstd -q -1 -T0 -o "$KILN_OUT.part"
 mv "$KILN_OUT.part" "$KILN_OUT"
