@@ -56,3 +56,10 @@ export const canonical = (value: unknown): string =>
     if (typeof record["fingerprint"] === "string" && typeof record["ciphertext"] === "string") return { sealed: record["fingerprint"] }
     return Object.fromEntries(Object.keys(record).sort().map((key) => [key, record[key]]))
   })
+
+/**
+ * The text whose digest is a build's key. Repositories are signed anew every few hours though no package changes, so the
+ * revision of an index is no part of it; packages are named by their own digests.
+ */
+export const buildKeyText = ({ lock, ...manifest }: Manifest): string =>
+  canonical({ ...manifest, ...(lock && { lock: { ...lock, sources: lock.sources.map(({ uri, suite }) => ({ uri, suite })) } }) })

@@ -13,6 +13,7 @@ const project = (name: string, include: ReadonlyArray<string>, test = {}) => ({
 export default defineConfig({
   root,
   test: {
+    maxWorkers: 2,
     reporters: ["default", join(import.meta.dirname, "support/closing-line-reporter.ts")],
     projects: [
       project("domain", ["test/{domain,projections}/**/*.test.ts", "test/*.test.ts"]),

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { Effect } from "effect"
 import { Digest } from "../../domain/ids.ts"
-import { canonical, manifestOf } from "../../domain/manifest.ts"
+import { buildKeyText, manifestOf } from "../../domain/manifest.ts"
 import { Artifacts } from "../../domain/ports/artifacts.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
 import { BuildFailed, type ImageBuilder, ImageBuilders, type Report, type Secrets } from "../../domain/ports/image-builder.ts"
@@ -37,7 +37,7 @@ const buildImage = Effect.fn("buildImage")(function*(item: WorkItem, { workspace
   const builder = yield* builderOf(item)
   const held = yield* HeldImages
   const manifest = manifestOf(builder.name, item, item.lock)
-  const digest = Digest.make(`sha256:${createHash("sha256").update(canonical(manifest)).digest("hex")}`)
+  const digest = Digest.make(`sha256:${createHash("sha256").update(buildKeyText(manifest)).digest("hex")}`)
   const known = builder.alwaysBuilds ? undefined : yield* held.find(digest)
   if (known !== undefined) {
     report.line(`manifest ${digest} was built before; its image is used again`)

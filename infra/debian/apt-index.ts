@@ -1,4 +1,4 @@
-/** A private apt state for each distribution, architecture and set of mirrors; this machine's own apt is never touched. */
+/** A private apt state for each distribution, architecture and set of mirrors; this machine's own is never touched. */
 import { mkdir, readFile, readlink, rename, writeFile } from "node:fs/promises"
 import { createHash, randomUUID } from "node:crypto"
 import { existsSync } from "node:fs"
@@ -41,29 +41,43 @@ export const writeAtomically = async (path: string, text: string) => {
   await rename(part, path)
 }
 
-const aptConf = (state: string, architecture: string, acquire: string) => `APT::Architecture "${architecture}"; APT::Architectures "${architecture}";
-Dir "/"; Dir::Etc "${state}/none"; Dir::Etc::sourcelist "${state}/sources.list"; Dir::Etc::main "${state}/none/apt.conf";
-Dir::Etc::sourceparts "${state}/none"; Dir::Etc::parts "${state}/none"; Dir::Etc::preferencesparts "${state}/none"; Dir::Etc::trustedparts "${state}/none";
-Dir::State "${state}"; Dir::State::status "${state}/status"; Dir::Cache "${state}"; Dir::Cache::archives "${state}/empty"; Dir::Cache::srcpkgcache "";
-Dir::Log "${state}"; Acquire::Languages "none"; APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "true";
-Acquire::Retries "2"; Acquire::http::Timeout "20"; Acquire::https::Timeout "20"; Acquire::ForceHash "sha256"; Acquire::GzipIndexes "false";
+const aptConf = (state: string, architecture: string, acquire: string) =>
+  `${privateApt(state, architecture)}Dir::Cache::archives "${state}/empty"; Dir::Cache::srcpkgcache "";
+Acquire::Retries "2"; Acquire::http::Timeout "20"; Acquire::https::Timeout "20"; Acquire::GzipIndexes "false";
 ${acquire}
 `
 
+/** apt with nothing of its machine; `dir` is a folder of its own, with an empty `none` in it. */
+export const privateApt = (dir: string, architecture: string) =>
+  `APT::Architecture "${architecture}"; APT::Architectures "${architecture}";
+Dir "/"; Dir::Etc "${dir}/none"; Dir::Etc::sourcelist "${dir}/sources.list"; Dir::Etc::main "${dir}/none/apt.conf";
+Dir::Etc::sourceparts "${dir}/none"; Dir::Etc::parts "${dir}/none";
+Dir::Etc::preferencesparts "${dir}/none"; Dir::Etc::trustedparts "${dir}/none";
+Dir::State "${dir}"; Dir::State::status "${dir}/status"; Dir::Cache "${dir}"; Dir::Log "${dir}";
+Acquire::Languages "none"; Acquire::ForceHash "sha256";
+APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "true";
+`
+
 /** apt's settings of this machine that say how mirrors are reached. */
-export const machineAcquire = Effect.map(
-  run({ argv: ["apt-config", "dump"], collect: true }),
-  ({ stdout }) => stdout
-)
+export const machineAcquire = Effect.map(run({ argv: ["apt-config", "dump"], collect: true }), ({ stdout }) => stdout)
 
 const machineMirrors = Effect.map(
-  run({ argv: ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(LABEL)", "Created-By: Packages"], collect: true }),
+  run({
+    argv: ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(LABEL)", "Created-By: Packages"],
+    collect: true
+  }),
   ({ stdout }): Partial<Record<Archive, string>> => {
     const sources = machineSources(stdout)
     // Labels are known once this machine has fetched its lists; before that the names of the suites must do.
-    const security = sources.find(({ label, suite }) => label === "Debian-Security" || (label === "" && /^[a-z]+-security$/.test(suite)))
-    const debian = sources.find(({ label, suite, uri }) => label === "Debian" || (label === "" && uri !== security?.uri && /^(bookworm|trixie|forky|sid|stable|testing|unstable)$/.test(suite)))
-    return { ...debian && { debian: debian.uri }, ...security && { security: security.uri } }
+    const security = sources.find(
+      ({ label, suite }) => label === "Debian-Security" || (label === "" && /^[a-z]+-security$/.test(suite))
+    )
+    const debian = sources.find(
+      ({ label, suite, uri }) =>
+        label === "Debian" ||
+        (label === "" && uri !== security?.uri && /^(bookworm|trixie|forky|sid|stable|testing|unstable)$/.test(suite))
+    )
+    return { ...(debian && { debian: debian.uri }), ...(security && { security: security.uri }) }
   }
 )
 
@@ -73,7 +87,10 @@ export interface AptIndexes {
 
 /** One a process. Processes that share a cache take turns by a lock in the file system. */
 export const aptIndexes = (config: DebianConfig): AptIndexes => {
-  const states = new Map<string, { readonly turn: Semaphore.Semaphore; askAgainAt: number; dir?: string; known?: AptIndex }>()
+  const states = new Map<
+    string,
+    { readonly turn: Semaphore.Semaphore; askAgainAt: number; dir?: string; known?: AptIndex }
+  >()
   let fromMachine: Partial<Record<Archive, string>> | undefined
 
   const sourcesOf = Effect.fnUntraced(function*(release: Release) {
@@ -85,7 +102,7 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
       if (uri === undefined || !/^(https?|file|copy):\/[^\s[\]]+$/.test(uri)) {
         return yield* new BuildFailed({
           class: "platform",
-          message: `no usable ${archive} mirror for ${release.id}: set ${archiveVariable[archive]}, or give this machine's apt a source for it`
+          message: `no usable ${archive} mirror for ${release.id}: set ${archiveVariable[archive]}, or give this machine's apt a source`
         })
       }
       sources.push({ uri: withoutSlash(uri), suite })
@@ -96,9 +113,14 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
   const prepare = Effect.fnUntraced(function*(release: Release, architecture: string) {
     const sources = yield* sourcesOf(release)
     if (!existsSync(release.keyring)) {
-      return yield* new BuildFailed({ class: "platform", message: `${release.name} needs ${release.keyring}, which is not on this machine` })
+      return yield* new BuildFailed({
+        class: "platform",
+        message: `${release.name} needs ${release.keyring}, which is not on this machine`
+      })
     }
-    const list = sources.map(({ suite, uri }) => `deb [signed-by=${release.keyring}] ${uri} ${suite} ${release.components}\n`).join("")
+    const list = sources
+      .map(({ suite, uri }) => `deb [signed-by=${release.keyring}] ${uri} ${suite} ${release.components}\n`)
+      .join("")
     const dir = join(config.cacheDir, "apt", `${release.id}-${architecture}-${digestOf(list).slice(0, 12)}`)
     const conf = aptConf(dir, architecture, acquireSettings(yield* machineAcquire))
     yield* Effect.tryPromise({
@@ -120,11 +142,15 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
         const link = await readlink(join(dir, "current")).catch(() => undefined)
         if (link === undefined) return undefined
         const index = join(dir, link)
-        const lists = sources.map(({ suite, uri }) => join(index, "lists", `${escapedUri(uri)}_dists_${escapedUri(suite)}_InRelease`))
+        const lists = sources.map(({ suite, uri }) =>
+          join(index, "lists", `${escapedUri(uri)}_dists_${escapedUri(suite)}_`)
+        )
         return {
           dir: index,
           revision: link.slice(link.lastIndexOf("/") + 1),
-          sources: await Promise.all(sources.map(async (source, at) => ({ ...source, revision: digestOf(await readFile(lists[at]!)) }))),
+          sources: await Promise.all(
+            sources.map(async (source, at) => ({ ...source, revision: digestOf(await signedRelease(lists[at]!)) }))
+          ),
           env: { APT_CONFIG: join(dir, "apt.conf") },
           options: ["-o", `Dir::State::lists=${join(index, "lists")}`, "-o", `Dir::Cache=${index}`]
         }
@@ -136,28 +162,31 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
     const key = `${release.id}/${architecture}`
     const state = states.get(key) ?? { turn: Semaphore.makeUnsafe(1), askAgainAt: 0 }
     states.set(key, state)
-    // eslint-disable-next-line -- one update serves everybody who waits for it
-    return yield* state.turn.withPermit(Effect.gen(function*() {
-      if (state.known !== undefined && Date.now() < state.askAgainAt) return state.known
-      const { dir, sources } = yield* prepare(release, architecture)
-      const everyMs = config.updateEveryMs ?? defaultUpdateMs
-      const updated = yield* run({
-        argv: ["bash", scriptPath("update-index.sh"), dir, String(everyMs / 60_000)],
-        ...report && { onLine: (line) => report.line(line) }
-      })
-      const index = yield* read(dir, sources)
-      if (index === undefined) {
-        return yield* new BuildFailed({
-          class: /No space left/i.test(updated.tail.join("\n")) ? "platform" : "repository",
-          message: `no package index of ${release.name}: its mirror cannot be used`,
-          excerpt: excerptOf(updated.tail)
+    // One update serves everybody who waits for it.
+    return yield* state.turn.withPermit(
+      Effect.gen(function*() {
+        if (state.known !== undefined && Date.now() < state.askAgainAt) return state.known
+        const { dir, sources } = yield* prepare(release, architecture)
+        const everyMs = config.updateEveryMs ?? defaultUpdateMs
+        const updated = yield* run({
+          argv: ["bash", scriptPath("update-index.sh"), dir, String(everyMs / 60_000)],
+          ...(report && { onLine: (line) => report.line(line) })
         })
-      }
-      if (updated.code !== 0) report?.line(`warning: the package index of ${release.name} could not be updated; going on with the last one`)
-      state.known = index
-      state.askAgainAt = Date.now() + (updated.code === 0 ? everyMs : Math.min(retryMs, everyMs))
-      return index
-    }))
+        const index = yield* read(dir, sources)
+        if (index === undefined) {
+          return yield* new BuildFailed({
+            class: /No space left/i.test(updated.tail.join("\n")) ? "platform" : "repository",
+            message: `no package index of ${release.name}: its mirror cannot be used`,
+            excerpt: excerptOf(updated.tail)
+          })
+        }
+        if (updated.code !== 0)
+          report?.line(`warning: the package index of ${release.name} could not be updated; going on with the last one`)
+        state.known = index
+        state.askAgainAt = Date.now() + (updated.code === 0 ? everyMs : Math.min(retryMs, everyMs))
+        return index
+      })
+    )
   })
 
   return { get }
@@ -169,9 +198,12 @@ const archiveVariable: Record<Archive, string> = {
   ubuntu: "KILN_UBUNTU_MIRROR"
 }
 
+/** Some mirrors keep the signature in a file apart. */
+const signedRelease = (list: string) => readFile(`${list}InRelease`).catch(() => readFile(`${list}Release`))
+
 /** How apt names the files of a list. */
 const escapedUri = (uri: string) =>
-  uri.replace(/^[a-z]+:\/+/, (scheme) => scheme.startsWith("file") || scheme.startsWith("copy") ? "/" : "")
+  uri
+    .replace(/^[a-z]+:\/+/, (scheme) => (scheme.startsWith("file") || scheme.startsWith("copy") ? "/" : ""))
     .replace(/[\\|{}[\]<>"^~_=!@#$%&*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, "0")}`)
     .replaceAll("/", "_")
-

@@ -5,18 +5,33 @@ const uriLine = /^'([^']+)' (\S+)_([^_\s]+)_([a-z0-9]+)\.deb (\d+) SHA256:([0-9a
 
 /** The packages of `apt-get install --print-uris`, sorted by name. Epochs arrive as `1%3a2.0`. */
 export const packagesOf = (printed: string): ReadonlyArray<LockedPackage> =>
-  printed.split("\n").flatMap((line) => {
-    const [, url, name, version, architecture, size, sha256] = uriLine.exec(line) ?? []
-    return url && name && version && architecture && sha256
-      ? [{ name, version: decodeURIComponent(version.replace(/%(?![0-9a-f]{2})/gi, "%25")), architecture, size: Number(size), sha256, url }]
-      : []
-  }).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : a.architecture < b.architecture ? -1 : 1)
+  printed
+    .split("\n")
+    .flatMap((line) => {
+      const [, url, name, version, architecture, size, sha256] = uriLine.exec(line) ?? []
+      return url && name && version && architecture && sha256
+        ? [
+            {
+              name,
+              version: decodeURIComponent(version.replace(/%(?![0-9a-f]{2})/gi, "%25")),
+              architecture,
+              size: Number(size),
+              sha256,
+              url
+            }
+          ]
+        : []
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.architecture < b.architecture ? -1 : 1))
 
 /** Names that apt could not place, from any of the ways it says so. */
-export const unknownPackages = (said: string): ReadonlyArray<string> => [...new Set(
-  [...said.matchAll(/^E: (?:Unable to locate package (\S+)|Package '([^']+)' has no installation candidate)$/gm)]
-    .flatMap(([, missing, virtual]) => missing ?? virtual ?? [])
-)]
+export const unknownPackages = (said: string): ReadonlyArray<string> => [
+  ...new Set(
+    [
+      ...said.matchAll(/^E: (?:Unable to locate package (\S+)|Package '([^']+)' has no installation candidate)$/gm)
+    ].flatMap(([, missing, virtual]) => missing ?? virtual ?? [])
+  )
+]
 
 /** The block in which apt explains why wishes do not fit together. */
 export const unmetDependencies = (said: string): string | undefined => {
@@ -37,12 +52,19 @@ export interface MachineSource {
 export const machineSources = (printed: string): ReadonlyArray<MachineSource> =>
   printed.split("\n").flatMap((line) => {
     const [uri, suite, label] = line.split("|")
-    return uri && suite ? [{ uri: uri.replace(/\/+$/, ""), suite, label: label?.startsWith("$(") ? "" : label ?? "" }] : []
+    return uri && suite
+      ? [{ uri: uri.replace(/\/+$/, ""), suite, label: label?.startsWith("$(") ? "" : (label ?? "") }]
+      : []
   })
 
 /** How to reach a mirror, as the administrator told this machine's apt: proxies, certificates, checks of the date. */
 export const acquireSettings = (dump: string): string =>
-  dump.split("\n").filter((line) => /^Acquire::(http|https|ftp|Check-Valid-Until|Check-Date|Max-FutureTime|ForceIPv4|ForceIPv6)\b.* ".+";$/.test(line)).join("\n")
+  dump
+    .split("\n")
+    .filter((line) =>
+      /^Acquire::(http|https|ftp|Check-Valid-Until|Check-Date|Max-FutureTime|ForceIPv4|ForceIPv6)\b.* ".+";$/.test(line)
+    )
+    .join("\n")
 
 /** The proxy for plain downloads, from the same dump. */
 export const proxyOf = (dump: string, scheme: "http" | "https"): string | undefined =>

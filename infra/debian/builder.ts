@@ -16,7 +16,12 @@ const plain = (...paths: ReadonlyArray<string>): Effect.Effect<void, BuildFailed
   const odd = paths.find((path) => !plainPath.test(path))
   return odd === undefined
     ? Effect.void
-    : Effect.fail(new BuildFailed({ class: "platform", message: `the path ${JSON.stringify(odd)} must be absolute, of letters, digits and . _ + - only` }))
+    : Effect.fail(
+        new BuildFailed({
+          class: "platform",
+          message: `the path ${JSON.stringify(odd)} must be absolute, of letters, digits and . _ + - only`
+        })
+      )
 }
 
 export const debianBuilder = (config: DebianConfig): ImageBuilder => {
@@ -32,7 +37,10 @@ export const debianBuilder = (config: DebianConfig): ImageBuilder => {
     name: builderName,
     resolve: (spec, _, report) => Effect.andThen(plain(config.cacheDir), resolved(spec, report)),
     build: (manifest, secrets, workspace, report) =>
-      plain(config.cacheDir, workspace).pipe(Effect.andThen(sweepOnce), Effect.andThen(built(manifest, secrets, workspace, report)))
+      plain(config.cacheDir, workspace).pipe(
+        Effect.andThen(sweepOnce),
+        Effect.andThen(built(manifest, secrets, workspace, report))
+      )
   }
 }
 
@@ -46,7 +54,8 @@ export const sweep = (cacheDir: string): Effect.Effect<void> =>
       for (const name of await readdir(dir).catch(() => [])) {
         const path = join(dir, name)
         const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now())
-        if (age > (name.endsWith(".part") ? 2 * hour : 30 * 24 * hour)) await rm(path, { recursive: true, force: true }).catch(() => {})
+        if (age > (name.endsWith(".part") ? 2 * hour : 30 * 24 * hour))
+          await rm(path, { recursive: true, force: true }).catch(() => {})
       }
     }
   })

@@ -17,22 +17,29 @@ export interface DebianConfig {
 type Env = Readonly<Record<string, string | undefined>>
 
 const mirrorsOf = (debian?: string, security?: string, ubuntu?: string): Partial<Record<Archive, string>> => ({
-  ...debian && { debian: withoutSlash(debian) },
-  ...security && { security: withoutSlash(security) },
-  ...ubuntu && { ubuntu: withoutSlash(ubuntu) }
+  ...(debian && { debian: withoutSlash(debian) }),
+  ...(security && { security: withoutSlash(security) }),
+  ...(ubuntu && { ubuntu: withoutSlash(ubuntu) })
 })
 
 export const withoutSlash = (uri: string) => uri.replace(/\/+$/, "")
 
-/** Reads KILN_DEBIAN_MIRROR, KILN_DEBIAN_SECURITY_MIRROR, KILN_UBUNTU_MIRROR, their KILN_IMAGE_… twins, KILN_APT_UPDATE_MINUTES and KILN_SCRATCH. */
+/**
+ * Reads KILN_DEBIAN_MIRROR, KILN_DEBIAN_SECURITY_MIRROR, KILN_UBUNTU_MIRROR, their KILN_IMAGE_… twins,
+ * KILN_APT_UPDATE_MINUTES and KILN_SCRATCH.
+ */
 export const debianConfigOf = (cacheDir: string, env: Env): DebianConfig => {
   const minutes = Number(env["KILN_APT_UPDATE_MINUTES"] ?? Number.NaN)
   return {
     cacheDir,
     mirrors: mirrorsOf(env["KILN_DEBIAN_MIRROR"], env["KILN_DEBIAN_SECURITY_MIRROR"], env["KILN_UBUNTU_MIRROR"]),
-    imageMirrors: mirrorsOf(env["KILN_IMAGE_DEBIAN_MIRROR"], env["KILN_IMAGE_DEBIAN_SECURITY_MIRROR"], env["KILN_IMAGE_UBUNTU_MIRROR"]),
-    ...Number.isFinite(minutes) && { updateEveryMs: minutes * 60_000 },
-    ...env["KILN_SCRATCH"] === "disk" && { scratch: "disk" as const }
+    imageMirrors: mirrorsOf(
+      env["KILN_IMAGE_DEBIAN_MIRROR"],
+      env["KILN_IMAGE_DEBIAN_SECURITY_MIRROR"],
+      env["KILN_IMAGE_UBUNTU_MIRROR"]
+    ),
+    ...(Number.isFinite(minutes) && { updateEveryMs: minutes * 60_000 }),
+    ...(env["KILN_SCRATCH"] === "disk" && { scratch: "disk" as const })
   }
 }
 
@@ -42,8 +49,14 @@ export interface Source {
 }
 
 /** The sources.list of an image: what its lock was made from, unless images are to use another mirror. */
-export const imageSources = (release: Release, sources: ReadonlyArray<Source>, mirrors: DebianConfig["imageMirrors"]): string =>
-  sources.map(({ suite, uri }) => {
-    const archive = release.sources.find((source) => source.suite === suite)?.archive
-    return `deb [signed-by=${release.keyring}] ${(archive && mirrors?.[archive]) ?? uri} ${suite} ${release.components}\n`
-  }).join("")
+export const imageSources = (
+  release: Release,
+  sources: ReadonlyArray<Source>,
+  mirrors: DebianConfig["imageMirrors"]
+): string =>
+  sources
+    .map(({ suite, uri }) => {
+      const archive = release.sources.find((source) => source.suite === suite)?.archive
+      return `deb [signed-by=${release.keyring}] ${(archive && mirrors?.[archive]) ?? uri} ${suite} ${release.components}\n`
+    })
+    .join("")

@@ -24,7 +24,7 @@ const lines = (values: ReadonlyArray<string>) => values.map((value) => `${value}
 
 /** `undefined` values are left out. */
 const filesIn = (folder: string, values: Readonly<Record<string, string | undefined>>): ReadonlyArray<DataFile> =>
-  Object.entries(values).flatMap(([name, text]) => text === undefined ? [] : [{ path: `${folder}/${name}`, text }])
+  Object.entries(values).flatMap(([name, text]) => (text === undefined ? [] : [{ path: `${folder}/${name}`, text }]))
 
 export const secretNameOf = (user: string) => `users.${user}.password`
 
@@ -34,35 +34,43 @@ const ownUnits = (files: NonNullable<Manifest["customizations"]["files"]>, units
 
 /** The users whose sealed password came without its secret. */
 export const missingSecrets = ({ users = [] }: Manifest["customizations"], secrets: Secrets): ReadonlyArray<string> =>
-  users.filter(({ name, password }) => password !== undefined && !secrets.has(secretNameOf(name))).map(({ name }) => secretNameOf(name))
+  users
+    .filter(({ name, password }) => password !== undefined && !secrets.has(secretNameOf(name)))
+    .map(({ name }) => secretNameOf(name))
 
 export const customizationFiles = (
   { files = [], hostname, locale, services, timezone, users = [] }: Manifest["customizations"],
   hashes: ReadonlyMap<string, string>
 ): ReadonlyArray<DataFile> => [
   ...filesIn(".", { hostname, locale, timezone }),
-  ...users.flatMap((user, index) => filesIn(`users/${numbered(index)}`, {
-    name: user.name,
-    groups: lines(user.groups ?? []),
-    password: hashes.get(user.name),
-    keys: user.keys && lines(user.keys),
-    shell: user.shell,
-    home: user.home,
-    uid: user.uid?.toString(),
-    sudo: user.sudo ? "" : undefined
-  })),
-  ...files.flatMap((file, index) => filesIn(`files/${numbered(index)}`, {
-    field: `files[${index}]`,
-    path: file.path,
-    data: file.data,
-    mode: file.mode ?? "644",
-    user: file.user,
-    group: file.group
-  })),
-  ...(services?.enabled ?? []).flatMap((name) => {
-    const brought = broughtUnit(files, name)
-    return brought === undefined ? [] : linksOf(name, brought)
-  }).flatMap((link, index) => filesIn(`links/${numbered(index)}`, { path: link.path, target: link.target })),
+  ...users.flatMap((user, index) =>
+    filesIn(`users/${numbered(index)}`, {
+      name: user.name,
+      groups: lines(user.groups ?? []),
+      password: hashes.get(user.name),
+      keys: user.keys && lines(user.keys),
+      shell: user.shell,
+      home: user.home,
+      uid: user.uid?.toString(),
+      sudo: user.sudo ? "" : undefined
+    })
+  ),
+  ...files.flatMap((file, index) =>
+    filesIn(`files/${numbered(index)}`, {
+      field: `files[${index}]`,
+      path: file.path,
+      data: file.data,
+      mode: file.mode ?? "644",
+      user: file.user,
+      group: file.group
+    })
+  ),
+  ...(services?.enabled ?? [])
+    .flatMap((name) => {
+      const brought = broughtUnit(files, name)
+      return brought === undefined ? [] : linksOf(name, brought)
+    })
+    .flatMap((link, index) => filesIn(`links/${numbered(index)}`, { path: link.path, target: link.target })),
   ...filesIn("services", {
     enabled: ownUnits(files, services?.enabled),
     disabled: ownUnits(files, services?.disabled),

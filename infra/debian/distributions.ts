@@ -21,11 +21,21 @@ export const imageType = "guest-image"
 
 const common = [
   // zstd makes the initramfs small and fast; without it gzip is used silently.
-  "zstd", "udev", "dbus", "iproute2", "netbase", "openssh-server", "sudo", "systemd-sysv", "systemd-resolved", "systemd-timesyncd",
+  "zstd",
+  "udev",
+  "dbus",
+  "iproute2",
+  "netbase",
+  "openssh-server",
+  "sudo",
+  "systemd-sysv",
+  "systemd-resolved",
+  "systemd-timesyncd",
   // No longer essential in Debian 13, where the console would restart for ever without it.
   "login",
   // The root file system is checked, and grown to the disk, at boot.
-  "e2fsprogs", "fdisk"
+  "e2fsprogs",
+  "fdisk"
 ]
 
 const debian = (version: number, suite: string): Release => ({
@@ -66,19 +76,25 @@ const infoOf = (release: Release): DistributionInfo => ({
   resolves: true,
   architectures: (Object.keys(debianArchitectures) as Array<Architecture>).map((architecture) => ({
     architecture,
-    imageTypes: [{
-      type: imageType,
-      description: "qcow2 disk for virtual machines; boots in BIOS and UEFI, grows to its disk, serial console and DHCP",
-      options: ["size_bytes"]
-    }]
+    imageTypes: [
+      {
+        type: imageType,
+        description:
+          "qcow2 disk for virtual machines; boots in BIOS and UEFI, grows to its disk, serial console and DHCP",
+        options: ["size_bytes"]
+      }
+    ]
   }))
 })
 
 /** Ubuntu only where an archive is named and its keyring installed. */
 export const distributionsOf = (env: Readonly<Record<string, string | undefined>>): ReadonlyArray<DistributionInfo> =>
   releases
-    .filter((release) => !release.sources.some(({ archive }) => archive === "ubuntu") ||
-      (env["KILN_UBUNTU_MIRROR"] !== undefined && existsSync(release.keyring)))
+    .filter(
+      (release) =>
+        !release.sources.some(({ archive }) => archive === "ubuntu") ||
+        (env["KILN_UBUNTU_MIRROR"] !== undefined && existsSync(release.keyring))
+    )
     .map(infoOf)
 
 export const debianDistributions: ReadonlyArray<DistributionInfo> = distributionsOf(process.env)
@@ -88,10 +104,13 @@ export const extrasOf = (customizations: {
   readonly packages?: ReadonlyArray<string>
   readonly locale?: string
   readonly timezone?: string
-}): ReadonlyArray<string> => [...new Set([
-  ...customizations.packages ?? [],
-  ...customizations.locale === undefined || builtInLocales.has(customizations.locale) ? [] : ["locales"],
-  ...customizations.timezone === undefined ? [] : ["tzdata"]
-])].sort()
+}): ReadonlyArray<string> =>
+  [
+    ...new Set([
+      ...(customizations.packages ?? []),
+      ...(customizations.locale === undefined || builtInLocales.has(customizations.locale) ? [] : ["locales"]),
+      ...(customizations.timezone === undefined ? [] : ["tzdata"])
+    ])
+  ].sort()
 
 const builtInLocales = new Set(["C", "POSIX", "C.UTF-8"])

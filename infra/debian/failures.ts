@@ -25,17 +25,21 @@ export const onDiskAfterMemory = <A, R>(
   report: Report,
   attempt: (memory: string) => Effect.Effect<A, BuildFailed, R>
 ): Effect.Effect<A, BuildFailed, R> =>
-  attempt(memory).pipe(Effect.catch((failure) => {
-    if (memory === "" || !failure.message.endsWith(noSpace)) return Effect.fail(failure)
-    report.line("the memory set aside for this job is full; once more on the disk")
-    return attempt("")
-  }))
+  attempt(memory).pipe(
+    Effect.catch((failure) => {
+      if (memory === "" || !failure.message.endsWith(noSpace)) return Effect.fail(failure)
+      report.line("the memory set aside for this job is full; once more on the disk")
+      return attempt("")
+    })
+  )
 
 /** An error of the file system, as a builder's failure. */
-export const diskFailure = (doing: string) => (error: unknown): BuildFailed => {
-  const { code, message } = error as NodeJS.ErrnoException
-  return new BuildFailed({
-    class: "platform",
-    message: code === "ENOSPC" || code === "EDQUOT" ? `${doing} failed: ${noSpace}` : `${doing} failed: ${message}`
-  })
-}
+export const diskFailure =
+  (doing: string) =>
+  (error: unknown): BuildFailed => {
+    const { code, message } = error as NodeJS.ErrnoException
+    return new BuildFailed({
+      class: "platform",
+      message: code === "ENOSPC" || code === "EDQUOT" ? `${doing} failed: ${noSpace}` : `${doing} failed: ${message}`
+    })
+  }

@@ -28,5 +28,8 @@ export const nearestNames = (names: Iterable<string>, wanted: string, limit = 3)
     else if (name.startsWith(`${wanted}-`)) found.push({ name, rank: 3 + name.length / 1000 })
     else if (wanted.startsWith(`${name}-`)) found.push({ name, rank: 4 - name.length / 1000 })
   }
-  return found.sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1)).slice(0, limit).map(({ name }) => name)
+  return found
+    .sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1))
+    .slice(0, limit)
+    .map(({ name }) => name)
 }

@@ -1,4 +1,4 @@
-/** `PackageIndex` over the private apt indexes: one file of 6 MB a distribution, whose names are searched as one text. */
+/** `PackageIndex` over the private apt indexes: a file of 6 MB a distribution, whose names are searched as one text. */
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
@@ -39,7 +39,13 @@ export const catalogueOf = (revision: string, bytes: Buffer): Catalogue => {
     const end = bytes.indexOf(lineFeed, at)
     at = end < 0 ? bytes.length : end + 1
   }
-  return { revision, bytes, names: `\n${names.join("\n")}\n`, inNames: Uint32Array.from(inNames), inBytes: Uint32Array.from(inBytes) }
+  return {
+    revision,
+    bytes,
+    names: `\n${names.join("\n")}\n`,
+    inNames: Uint32Array.from(inNames),
+    inBytes: Uint32Array.from(inBytes)
+  }
 }
 
 /** The last entry that begins at or before a place. */
@@ -56,7 +62,9 @@ const entryAt = ({ inNames }: Catalogue, place: number): number => {
 const summaryAt = ({ bytes, inBytes }: Catalogue, entry: number): PackageSummary => {
   const from = inBytes[entry]!
   const end = bytes.indexOf(lineFeed, from)
-  const [name = "", version = "", section = "", summary = ""] = bytes.toString("utf8", from, end < 0 ? bytes.length : end).split("\t")
+  const [name = "", version = "", section = "", summary = ""] = bytes
+    .toString("utf8", from, end < 0 ? bytes.length : end)
+    .split("\t")
   return { name, version, summary, section }
 }
 
@@ -76,7 +84,10 @@ export const searchIn = (catalogue: Catalogue, search: string, limit: number): R
     const next = names.indexOf("\n", place)
     place = next < 0 ? -1 : names.indexOf(wanted, next + 1)
   }
-  return ranks.flat().slice(0, limit).map((entry) => summaryAt(catalogue, entry))
+  return ranks
+    .flat()
+    .slice(0, limit)
+    .map((entry) => summaryAt(catalogue, entry))
 }
 
 export const packageIndexDebian = (config: DebianConfig): Layer.Layer<PackageIndex> =>
@@ -87,12 +98,16 @@ export const packageIndexDebian = (config: DebianConfig): Layer.Layer<PackageInd
     const catalogue = Effect.fnUntraced(function*(distribution: string, architecture: Architecture) {
       const release = yield* releaseOf(distribution)
       const name = debianArchitectures[architecture]
-      if (name === undefined) return yield* new BuildFailed({ class: "user", message: `architecture: "${architecture}" is not built here` })
+      if (name === undefined)
+        return yield* new BuildFailed({ class: "user", message: `architecture: "${architecture}" is not built here` })
       const index = yield* indexes.get(release, name)
       const key = `${distribution}/${architecture}`
       const known = catalogues.get(key)
       if (known?.revision === index.revision) return known
-      const bytes = yield* Effect.tryPromise({ try: () => readFile(join(index.dir, "packages.tsv")), catch: diskFailure("reading the package index") })
+      const bytes = yield* Effect.tryPromise({
+        try: () => readFile(join(index.dir, "packages.tsv")),
+        catch: diskFailure("reading the package index")
+      })
       const fresh = catalogueOf(index.revision, bytes)
       catalogues.set(key, fresh)
       return fresh

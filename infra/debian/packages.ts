@@ -53,14 +53,20 @@ const agents = Effect.map(machineAcquire, (dump): Agents => {
 })
 
 const opened = async (url: string, agent: Agents, signal: AbortSignal, redirects = 5): Promise<Readable> => {
-  if (/^(file|copy):/.test(url)) return createReadStream(fileURLToPath(url.replace(/^(file|copy):\/*/, "file:///")), { signal })
+  if (/^(file|copy):/.test(url))
+    return createReadStream(fileURLToPath(url.replace(/^(file|copy):\/*/, "file:///")), { signal })
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = url.startsWith("https:")
       ? httpsGet(url, { agent: agent.https, signal, timeout: silenceMs }, resolve)
       : httpGet(url, { agent: agent.http, signal, timeout: silenceMs }, resolve)
-    request.on("error", reject).on("timeout", () => request.destroy(new Error(`nothing heard for ${silenceMs / 1000} s`)))
+    request
+      .on("error", reject)
+      .on("timeout", () => request.destroy(new Error(`nothing heard for ${silenceMs / 1000} s`)))
   })
-  const { statusCode = 0, headers: { location } } = response
+  const {
+    statusCode = 0,
+    headers: { location }
+  } = response
   if (statusCode >= 300 && statusCode < 400 && location !== undefined && redirects > 0) {
     response.resume()
     return opened(new URL(location, url).href, agent, signal, redirects - 1)
@@ -71,7 +77,13 @@ const opened = async (url: string, agent: Agents, signal: AbortSignal, redirects
 }
 
 /** Present in the cache afterwards, whole and right, or not at all. */
-const download = async (item: LockedPackage, path: string, agent: Agents, signal: AbortSignal, onBytes: (bytes: number) => void) => {
+const download = async (
+  item: LockedPackage,
+  path: string,
+  agent: Agents,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void
+) => {
   const part = `${path}.${randomUUID()}.part`
   const hash = createHash("sha256")
   let size = 0
@@ -100,7 +112,11 @@ const download = async (item: LockedPackage, path: string, agent: Agents, signal
   }
 }
 
-const isHere = (item: LockedPackage, path: string) => stat(path).then(({ size }) => size === item.size, () => false)
+const isHere = (item: LockedPackage, path: string) =>
+  stat(path).then(
+    ({ size }) => size === item.size,
+    () => false
+  )
 
 /** Fetches what is missing. `share` is how much of the whole job's percents this is. */
 export const fetchPackages = Effect.fn("debian.fetch")(function*(
@@ -109,45 +125,68 @@ export const fetchPackages = Effect.fn("debian.fetch")(function*(
   report: Report,
   share: number
 ) {
-  yield* Effect.tryPromise({ try: () => mkdir(join(cacheDir, "packages"), { recursive: true }), catch: diskFailure("fetching packages") })
-  const present = yield* Effect.promise(() => Promise.all(packages.map((item) => isHere(item, packagePath(cacheDir, item.sha256)))))
+  yield* Effect.tryPromise({
+    try: () => mkdir(join(cacheDir, "packages"), { recursive: true }),
+    catch: diskFailure("fetching packages")
+  })
+  const present = yield* Effect.promise(() =>
+    Promise.all(packages.map((item) => isHere(item, packagePath(cacheDir, item.sha256))))
+  )
   const missing = packages.filter((_, at) => !present[at])
   if (missing.length === 0) return
   const bytesTotal = missing.reduce((sum, { size }) => sum + size, 0)
   let bytesDone = 0
-  const tell = () => report.progress({ stage: "download", percent: share * bytesDone / bytesTotal, bytesDone, bytesTotal })
+  const tell = () =>
+    report.progress({ stage: "download", percent: (share * bytesDone) / bytesTotal, bytesDone, bytesTotal })
   report.line(`fetching ${missing.length} packages, ${(bytesTotal / 1e6).toFixed(1)} MB`)
   tell()
   const agent = yield* agents
-  yield* Effect.forEach(missing, (item) =>
-    Effect.tryPromise({
-      try: (signal) => download(item, packagePath(cacheDir, item.sha256), agent, signal, (bytes) => {
-        bytesDone += bytes
-        tell()
-      }),
-      catch: (error) => {
-        const { code, message } = error as NodeJS.ErrnoException
-        return code === "ENOSPC" || code === "EDQUOT"
-          ? diskFailure("fetching packages")(error)
-          : new BuildFailed({ class: "repository", message: `cannot fetch ${item.name} ${item.version} from ${item.url}: ${message}` })
-      }
-    }).pipe(Effect.retry({ times: 2, while: (failure) => failure.class === "repository" })), { concurrency: atOnce, discard: true }).pipe(
-      Effect.ensuring(Effect.sync(() => {
+  yield* Effect.forEach(
+    missing,
+    (item) =>
+      Effect.tryPromise({
+        try: (signal) =>
+          download(item, packagePath(cacheDir, item.sha256), agent, signal, (bytes) => {
+            bytesDone += bytes
+            tell()
+          }),
+        catch: (error) => {
+          const { code, message } = error as NodeJS.ErrnoException
+          return code === "ENOSPC" || code === "EDQUOT"
+            ? diskFailure("fetching packages")(error)
+            : new BuildFailed({
+                class: "repository",
+                message: `cannot fetch ${item.name} ${item.version} from ${item.url}: ${message}`
+              })
+        }
+      }).pipe(Effect.retry({ times: 2, while: (failure) => failure.class === "repository" })),
+    { concurrency: atOnce, discard: true }
+  ).pipe(
+    Effect.ensuring(
+      Effect.sync(() => {
         agent.http.destroy()
         agent.https.destroy()
-      }))
+      })
     )
+  )
 })
 
 /** A file that rotted in the cache is thrown out, to be fetched again by the next attempt. */
 export const checkPackage = (item: LockedPackage, cacheDir: string): Effect.Effect<void, BuildFailed> => {
   const path = packagePath(cacheDir, item.sha256)
   return Effect.tryPromise({ try: () => sha256Of(path), catch: diskFailure(`reading ${item.name}`) }).pipe(
-    Effect.flatMap((found) => found === item.sha256
-      ? Effect.promise(() => utimes(path, new Date(), new Date()).catch(() => {}))
-      : Effect.andThen(
-        Effect.promise(() => rm(path, { force: true })),
-        Effect.fail(new BuildFailed({ class: "repository", message: `${item.name} ${item.version} was damaged in the cache and is thrown out` }))
-      ))
+    Effect.flatMap((found) =>
+      found === item.sha256
+        ? Effect.promise(() => utimes(path, new Date(), new Date()).catch(() => {}))
+        : Effect.andThen(
+            Effect.promise(() => rm(path, { force: true })),
+            Effect.fail(
+              new BuildFailed({
+                class: "repository",
+                message: `${item.name} ${item.version} was damaged in the cache and is thrown out`
+              })
+            )
+          )
+    )
   )
 }

@@ -27,7 +27,7 @@ export const baseProgress = (packages: number) => {
       return percent
     }
     if (!/^(Unpacking|Setting up) /.test(line) || to === 0) return undefined
-    const next = Math.min(to, from + Math.floor((to - from) * ++seen / (2 * packages)))
+    const next = Math.min(to, from + Math.floor(((to - from) * ++seen) / (2 * packages)))
     if (next === percent) return undefined
     percent = next
     return percent

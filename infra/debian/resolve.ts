@@ -13,16 +13,30 @@ import { run, type Ran } from "./run.ts"
 
 export const releaseOf = (distribution: string): Effect.Effect<Release, BuildFailed> => {
   const release = releases.find(({ id }) => id === distribution)
-  return release ? Effect.succeed(release) : Effect.fail(new BuildFailed({ class: "user", message: `distribution: "${distribution}" is not built here` }))
+  return release
+    ? Effect.succeed(release)
+    : Effect.fail(new BuildFailed({ class: "user", message: `distribution: "${distribution}" is not built here` }))
 }
 
-export const debianArchitectureOf = ({ architecture, type }: ImageSpec["image"]): Effect.Effect<string, BuildFailed> => {
+export const debianArchitectureOf = ({
+  architecture,
+  type
+}: ImageSpec["image"]): Effect.Effect<string, BuildFailed> => {
   const name = debianArchitectures[architecture]
-  if (name === undefined) return Effect.fail(new BuildFailed({ class: "user", message: `image.architecture: "${architecture}" is not built here` }))
-  return type === imageType ? Effect.succeed(name) : Effect.fail(new BuildFailed({ class: "user", message: `image.type: "${type}" is not built here` }))
+  if (name === undefined)
+    return Effect.fail(
+      new BuildFailed({ class: "user", message: `image.architecture: "${architecture}" is not built here` })
+    )
+  return type === imageType
+    ? Effect.succeed(name)
+    : Effect.fail(new BuildFailed({ class: "user", message: `image.type: "${type}" is not built here` }))
 }
 
-const request = (release: Release, extras: ReadonlyArray<string>) => ["?essential", "apt", ...new Set([...release.base, ...extras])]
+const request = (release: Release, extras: ReadonlyArray<string>) => [
+  "?essential",
+  "apt",
+  ...new Set([...release.base, ...extras])
+]
 
 export const resolve = (indexes: AptIndexes) =>
   Effect.fn("debian.resolve")(function*(spec: ImageSpec, report: Report) {
@@ -38,9 +52,20 @@ export const resolve = (indexes: AptIndexes) =>
   })
 
 const remembered = (path: string): Effect.Effect<Lock | undefined> =>
-  Effect.promise(() => readFile(path, "utf8").then((text) => JSON.parse(text) as Lock, () => undefined))
+  Effect.promise(() =>
+    readFile(path, "utf8").then(
+      (text) => JSON.parse(text) as Lock,
+      () => undefined
+    )
+  )
 
-const ask = Effect.fnUntraced(function*(index: AptIndex, release: Release, spec: ImageSpec, wishes: ReadonlyArray<string>, path: string) {
+const ask = Effect.fnUntraced(function*(
+  index: AptIndex,
+  release: Release,
+  spec: ImageSpec,
+  wishes: ReadonlyArray<string>,
+  path: string
+) {
   const odd = spec.customizations.packages?.filter((name) => ambiguous.test(name)) ?? []
   if (odd.length > 0) {
     const names = new Set(yield* namesOf(index))
@@ -61,7 +86,9 @@ const ask = Effect.fnUntraced(function*(index: AptIndex, release: Release, spec:
   }
   yield* Effect.promise(async () => {
     // Only a shortcut for the next time: not being able to write it is no reason to fail.
-    await mkdir(join(path, ".."), { recursive: true }).then(() => writeAtomically(path, JSON.stringify(lock))).catch(() => {})
+    await mkdir(join(path, ".."), { recursive: true })
+      .then(() => writeAtomically(path, JSON.stringify(lock)))
+      .catch(() => {})
   })
   return lock
 })
@@ -70,10 +97,12 @@ const ask = Effect.fnUntraced(function*(index: AptIndex, release: Release, spec:
 const ambiguous = /[.+]|-$/
 
 const namesOf = (index: AptIndex): Effect.Effect<ReadonlyArray<string>> =>
-  Effect.promise(() => readFile(join(index.dir, "packages.tsv"), "utf8").then(
-    (text) => text.split("\n").map((line) => line.slice(0, line.indexOf("\t"))),
-    () => []
-  ))
+  Effect.promise(() =>
+    readFile(join(index.dir, "packages.tsv"), "utf8").then(
+      (text) => text.split("\n").map((line) => line.slice(0, line.indexOf("\t"))),
+      () => []
+    )
+  )
 
 const notFound = Effect.fnUntraced(function*(index: AptIndex, unknown: ReadonlyArray<string>, excerpt?: string) {
   const names = yield* namesOf(index)
@@ -81,7 +110,11 @@ const notFound = Effect.fnUntraced(function*(index: AptIndex, unknown: ReadonlyA
     const near = nearestNames(names, name)
     return near.length > 0 ? `"${name}" (did you mean ${near.join(", ")}?)` : `"${name}"`
   })
-  return new BuildFailed({ class: "user", message: `packages: unable to locate ${told.join(", ")}`, ...excerpt && { excerpt } })
+  return new BuildFailed({
+    class: "user",
+    message: `packages: unable to locate ${told.join(", ")}`,
+    ...(excerpt && { excerpt })
+  })
 })
 
 const refusal = Effect.fnUntraced(function*(index: AptIndex, ran: Ran) {
@@ -89,6 +122,11 @@ const refusal = Effect.fnUntraced(function*(index: AptIndex, ran: Ran) {
   const unknown = unknownPackages(said)
   if (unknown.length > 0) return yield* notFound(index, unknown, excerptOf(ran.tail))
   const unmet = unmetDependencies(said)
-  if (unmet !== undefined) return new BuildFailed({ class: "user", message: "packages: these packages cannot be installed together", excerpt: unmet })
+  if (unmet !== undefined)
+    return new BuildFailed({
+      class: "user",
+      message: "packages: these packages cannot be installed together",
+      excerpt: unmet
+    })
   return failureOf("resolving the packages", ran.code, [...ran.stdout.split("\n").slice(-20), ...ran.tail])
 })

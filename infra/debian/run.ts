@@ -83,7 +83,11 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
     const closed = new Promise<void>((resolve) => {
       child.on("error", (error) => {
         resolve()
-        resume(Effect.fail(new BuildFailed({ class: "platform", message: `cannot start ${command.argv[0]}: ${error.message}` })))
+        resume(
+          Effect.fail(
+            new BuildFailed({ class: "platform", message: `cannot start ${command.argv[0]}: ${error.message}` })
+          )
+        )
       })
       child.on("close", (code) => {
         resolve()
@@ -99,7 +103,12 @@ const missing = (code: number | null, tail: ReadonlyArray<string>) => {
   const name = code === 127 ? /setpriv: failed to execute (.+): No such file/.exec(tail.join("\n"))?.[1] : undefined
   return name === undefined
     ? undefined
-    : Effect.fail(new BuildFailed({ class: "platform", message: `this machine has no program "${name}"; see the list of packages a worker needs` }))
+    : Effect.fail(
+        new BuildFailed({
+          class: "platform",
+          message: `this machine has no program "${name}"; see the list of packages a worker needs`
+        })
+      )
 }
 
 /** Administration programs are not on every account's path. */
@@ -107,4 +116,4 @@ export const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 /** Fails with what `why` makes of a program that ended badly. */
 export const runOrFail = (command: Command, why: (ran: Ran) => BuildFailed): Effect.Effect<Ran, BuildFailed> =>
-  Effect.flatMap(run(command), (ran) => ran.code === 0 ? Effect.succeed(ran) : Effect.fail(why(ran)))
+  Effect.flatMap(run(command), (ran) => (ran.code === 0 ? Effect.succeed(ran) : Effect.fail(why(ran))))

@@ -9,7 +9,8 @@ export const guestDir = join(import.meta.dirname, "guest")
 /** Of the files that decide what is in a base tree. */
 export const baseScriptsDigest = (): string => {
   const hash = createHash("sha256")
-  for (const name of ["base-tree.sh", "essential.sh", "base-hook.sh", "slim.sh"]) hash.update(readFileSync(scriptPath(name)))
+  for (const name of ["base-tree.sh", "essential.sh", "base-hook.sh", "slim.sh"])
+    hash.update(readFileSync(scriptPath(name)))
   return hash.digest("hex")
 }
 
@@ -17,7 +18,10 @@ export const baseScriptsDigest = (): string => {
 export const scriptsDigest = (): string => {
   const hash = createHash("sha256")
   for (const root of [join(import.meta.dirname, "scripts"), guestDir]) {
-    for (const entry of readdirSync(root, { recursive: true, withFileTypes: true }).filter((item) => item.isFile()).map((item) => join(item.parentPath, item.name)).sort()) {
+    for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((item) => item.isFile())
+      .map((item) => join(item.parentPath, item.name))
+      .sort()) {
       hash.update(entry.slice(root.length)).update("\0").update(readFileSync(entry)).update("\0")
     }
   }

@@ -21,7 +21,11 @@ const encoded = (digest: Buffer): string => {
   for (let i = 0; i < 21; i++) {
     // The three bytes of a group stand 21 apart, and turn by one place from group to group.
     const [a, b, c] = [i, i + 21, i + 42]
-    const [x, y, z] = [[a, b, c], [b, c, a], [c, a, b]][i % 3] as [number, number, number]
+    const [x, y, z] = [
+      [a, b, c],
+      [b, c, a],
+      [c, a, b]
+    ][i % 3] as [number, number, number]
     put((digest[x]! << 16) | (digest[y]! << 8) | digest[z]!, 4)
   }
   put(digest[63]!, 2)

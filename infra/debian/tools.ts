@@ -32,8 +32,11 @@ const needs: ReadonlyArray<readonly [needed: string, from: string]> = [
 const unprivilegedNeeds: typeof needs = [["newuidmap", "uidmap"]]
 
 /** The Debian packages for a worker of this builder, on Debian 12 or 13. */
-export const workerPackages: ReadonlyArray<string> =
-  [...new Set([...needs, ...unprivilegedNeeds].map(([, from]) => from))].filter((name) => !["apt", "dpkg", "mawk", "perl", "util-linux"].includes(name)).sort()
+export const workerPackages: ReadonlyArray<string> = [
+  ...new Set([...needs, ...unprivilegedNeeds].map(([, from]) => from))
+]
+  .filter((name) => !["apt", "dpkg", "mawk", "perl", "util-linux"].includes(name))
+  .sort()
 
 /** For booting what was built. */
 export const bootPackages: ReadonlyArray<string> = ["openssh-client", "ovmf", "qemu-system-x86", "qemu-utils"]
@@ -60,11 +63,21 @@ const has = (needed: string) =>
   needed.startsWith("/") ? existsSync(needed) : path.split(":").some((folder) => existsSync(`${folder}/${needed}`))
 
 const works = (argv: readonly [string, ...ReadonlyArray<string>]) =>
-  run({ argv }).pipe(Effect.map(({ code }) => code === 0), Effect.orElseSucceed(() => false))
+  run({ argv }).pipe(
+    Effect.map(({ code }) => code === 0),
+    Effect.orElseSucceed(() => false)
+  )
 
 const versionsOf = (names: ReadonlyArray<string>) =>
   run({ argv: ["dpkg-query", "-W", "-f", "${Package}\t${Version}\n", ...names], collect: true }).pipe(
-    Effect.map(({ stdout }) => Object.fromEntries(stdout.split("\n").filter((line) => /\t./.test(line)).map((line) => line.split("\t") as [string, string]))),
+    Effect.map(({ stdout }) =>
+      Object.fromEntries(
+        stdout
+          .split("\n")
+          .filter((line) => /\t./.test(line))
+          .map((line) => line.split("\t") as [string, string])
+      )
+    ),
     Effect.orElseSucceed((): Record<string, string> => ({}))
   )
 
@@ -76,21 +89,30 @@ export const probe: Effect.Effect<Probe> = Effect.gen(function*() {
   const install = [...new Set(missing.map(([, from]) => from))].sort()
   const userns = yield* works(["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "true"])
   const namespaces = yield* works([...namespacePrefix(), "mount", "-t", "tmpfs", "kiln", "/tmp"])
-  const memory = yield* Effect.promise(() => readFile("/proc/meminfo", "utf8").then((text) => Number(/^MemAvailable:\s+(\d+)/m.exec(text)?.[1]) > 2 * 2 ** 20, () => false))
+  const memory = yield* Effect.promise(() =>
+    readFile("/proc/meminfo", "utf8").then(
+      (text) => Number(/^MemAvailable:\s+(\d+)/m.exec(text)?.[1]) > 2 * 2 ** 20,
+      () => false
+    )
+  )
   const cpu = yield* Effect.promise(() => readFile("/proc/cpuinfo", "utf8").catch(() => ""))
   const kvm = /^flags\s.*\b(vmx|svm)\b/m.test(cpu) && (yield* Effect.promise(() => canWrite("/dev/kvm")))
   const ready = missing.length === 0 && namespaces
   const complaints = [
-    ...install.length > 0 ? [`install ${install.join(" ")}`] : [],
-    ...namespaces ? [] : [
-      root
-        ? "allow this container to mount and to make process namespaces"
-        : "give this user a range in /etc/subuid and /etc/subgid and allow unprivileged user namespaces, or run the worker as root"
-    ]
+    ...(install.length > 0 ? [`install ${install.join(" ")}`] : []),
+    ...(namespaces
+      ? []
+      : [
+          root
+            ? "allow this container to mount and to make process namespaces"
+            : "give this user a range in /etc/subuid and /etc/subgid and allow unprivileged user namespaces, or run the worker as root"
+        ])
   ]
   return {
     ready,
-    summary: ready ? "the debian builder can work here" : `the debian builder cannot work here: ${complaints.join("; ")}`,
+    summary: ready
+      ? "the debian builder can work here"
+      : `the debian builder cannot work here: ${complaints.join("; ")}`,
     features: { root, userns, kvm, memory },
     missing: missing.map(([needed]) => needed),
     install,

@@ -16,7 +16,7 @@ const suffixes = /\.(service|socket|timer|path|target|mount|automount|swap|slice
 const folders = /^\/(?:etc|usr\/lib|lib|usr\/local\/lib)\/systemd\/system\/([^/]+)$/
 const unitName = /^[A-Za-z0-9:_\\@-][A-Za-z0-9:_.\\@-]*$/
 
-export const unitNameOf = (name: string): string => suffixes.test(name) ? name : `${name}.service`
+export const unitNameOf = (name: string): string => (suffixes.test(name) ? name : `${name}.service`)
 
 /** The file that a request brings for a unit; an instance may come from its template. */
 export const broughtUnit = (files: ReadonlyArray<File>, name: string): File | undefined => {
@@ -44,9 +44,24 @@ export const linksOf = (name: string, { data, path }: File): ReadonlyArray<Link>
   const unit = asked.includes("@.") ? asked.replace("@.", `@${installed(data, "DefaultInstance")[0] ?? ""}.`) : asked
   if (unit.includes("@.")) return []
   const instance = /@(.+)\.[a-z]+$/.exec(unit)?.[1] ?? ""
-  const plain = (value: string) => value.replace(/%([iInNpP%])/g, (_, letter: string) =>
-    ({ i: instance, I: instance, n: unit, N: unit.replace(suffixes, ""), p: unit.split(/[@.]/)[0]!, P: unit.split(/[@.]/)[0]!, "%": "%" })[letter]!)
-  const units = (key: string) => installed(data, key).map(plain).filter((value) => unitName.test(value))
+  const plain = (value: string) =>
+    value.replace(
+      /%([iInNpP%])/g,
+      (_, letter: string) =>
+        ({
+          i: instance,
+          I: instance,
+          n: unit,
+          N: unit.replace(suffixes, ""),
+          p: unit.split(/[@.]/)[0]!,
+          P: unit.split(/[@.]/)[0]!,
+          "%": "%"
+        })[letter]!
+    )
+  const units = (key: string) =>
+    installed(data, key)
+      .map(plain)
+      .filter((value) => unitName.test(value))
   return [
     ...units("WantedBy").map((target) => ({ path: `/etc/systemd/system/${target}.wants/${unit}`, target: path })),
     ...units("RequiredBy").map((target) => ({ path: `/etc/systemd/system/${target}.requires/${unit}`, target: path })),

@@ -16,15 +16,16 @@ ${benches.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join("\n")}
 Exit code 1 when a figure falls short of its goal, 2 for wrong usage.`
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" }, help: { type: "boolean" } } })
-const wanted = positionals.includes("all") ? benches : positionals.map((name) => benches.find((bench) => bench.name === name))
+const wanted = positionals.flatMap((name) => name === "all" ? benches : benches.filter((bench) => bench.name === name))
+const known = (name: string) => name === "all" || benches.some((bench) => bench.name === name)
 
-if (values.help || wanted.length === 0 || wanted.includes(undefined)) {
+if (values.help === true || wanted.length === 0 || !positionals.every(known)) {
   process.stdout.write(`${help}\n`)
-  process.exit(values.help ? 0 : 2)
+  process.exit(values.help === true ? 0 : 2)
 }
 
 let short = false
-for (const bench of wanted as ReadonlyArray<Bench>) {
+for (const bench of wanted) {
   const metrics = await bench.run((line) => process.stderr.write(`${bench.name}: ${line}\n`))
   short ||= metrics.some(({ holds }) => holds === false)
   process.stdout.write(values.json ? metrics.map((metric) => `${asLine(bench.name, metric)}\n`).join("") : `${asTable(bench.name, metrics)}\n`)

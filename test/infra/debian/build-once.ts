@@ -9,5 +9,9 @@ const [, , cacheDir, workspace, scratch] = process.argv
 const lock = JSON.parse(await text(process.stdin))
 const report = { progress: () => {}, line: (line: string) => console.log(line) }
 const builder = debianBuilder({ ...configOf(cacheDir!), scratch: scratch === "disk" ? "disk" : "auto" })
-const result = await Effect.runPromise(Effect.result(builder.build(manifestOf("debian", specOf({}), lock), new Map(), workspace!, report)))
-console.log(Result.isFailure(result) ? `failed ${result.failure.class} ${result.failure.message}` : `built ${result.success.path}`)
+const result = await Effect.runPromise(
+  Effect.result(builder.build(manifestOf("debian", specOf({}), lock), new Map(), workspace!, report))
+)
+console.log(
+  Result.isFailure(result) ? `failed ${result.failure.class} ${result.failure.message}` : `built ${result.success.path}`
+)

@@ -7,7 +7,18 @@ import { Effect, Fiber, Result } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { debianBuilder } from "../../../infra/debian/builder.ts"
 import { sha256Of } from "../../../infra/debian/packages.ts"
-import { buildImpossible, built, buildOf, coldCache, hearing, inTemporary, openedDisk, resolved, sharedCache, specOf } from "./real.ts"
+import {
+  buildImpossible,
+  built,
+  buildOf,
+  coldCache,
+  hearing,
+  inTemporary,
+  openedDisk,
+  resolved,
+  sharedCache,
+  specOf
+} from "./real.ts"
 
 const impossible = await buildImpossible()
 if (impossible) console.warn(`skipping the real builds: ${impossible}`)
@@ -17,22 +28,34 @@ const sealed = { keyId: "k", nonce: "n", ciphertext: "c", fingerprint: "f" }
 const secrets = new Map([["users.ann.password", "correct horse"]])
 
 /** One of everything, with texts that a shell would take for its own. */
-const everything = specOf({
-  hostname: "box.example.org",
-  timezone: "Europe/Berlin",
-  locale: "de_DE.UTF-8",
-  packages: ["tree"],
-  users: [
-    { name: "ann", password: sealed, keys: [key], groups: ["adm", "sudo"], shell: "/bin/sh", home: "/srv/ann", uid: 2000, sudo: true },
-    { name: "root", keys: [key] }
-  ],
-  files: [
-    { path: "/opt/a b/$(reboot)'`", data: "one\n$HOME\n", mode: "0640", user: "ann", group: "adm" },
-    { path: "/bin/kiln-hello", data: "#!/bin/sh\necho hello\n", mode: "755" },
-    { path: "/etc/mtab", data: "replaced\n" }
-  ],
-  services: { enabled: ["ssh"], disabled: ["systemd-timesyncd.service"], masked: ["e2scrub_all.timer"] }
-}, 1024 * 2 ** 20)
+const everything = specOf(
+  {
+    hostname: "box.example.org",
+    timezone: "Europe/Berlin",
+    locale: "de_DE.UTF-8",
+    packages: ["tree"],
+    users: [
+      {
+        name: "ann",
+        password: sealed,
+        keys: [key],
+        groups: ["adm", "sudo"],
+        shell: "/bin/sh",
+        home: "/srv/ann",
+        uid: 2000,
+        sudo: true
+      },
+      { name: "root", keys: [key] }
+    ],
+    files: [
+      { path: "/opt/a b/$(reboot)'`", data: "one\n$HOME\n", mode: "0640", user: "ann", group: "adm" },
+      { path: "/bin/kiln-hello", data: "#!/bin/sh\necho hello\n", mode: "755" },
+      { path: "/etc/mtab", data: "replaced\n" }
+    ],
+    services: { enabled: ["ssh"], disabled: ["systemd-timesyncd.service"], masked: ["e2scrub_all.timer"] }
+  },
+  1024 * 2 ** 20
+)
 
 /** One cache for all of this file, in which nothing is made yet: what one test leaves there, the next has to live with. */
 let root = ""
@@ -46,7 +69,9 @@ afterAll(() => rm(root, { recursive: true, force: true }))
 describe.skipIf(impossible)("resolving", () => {
   it("gives exact packages, and the same again at once", async () => {
     const first = Result.getOrThrow(await resolved(specOf({ packages: ["tree"] })))
-    expect(first.packages.map(({ name }) => name)).toEqual(expect.arrayContaining(["tree", "openssh-server", "systemd-sysv", "apt"]))
+    expect(first.packages.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["tree", "openssh-server", "systemd-sysv", "apt"])
+    )
     expect(first.sources.map(({ suite }) => suite)).toEqual(["trixie", "trixie-updates", "trixie-security"])
     expect(Result.getOrThrow(await resolved(specOf({ packages: ["tree"] })))).toEqual(first)
   }, 60_000)
@@ -57,7 +82,9 @@ describe.skipIf(impossible)("resolving", () => {
     }))
 
   it("takes no name for a wish to remove, or for a pattern", async () => {
-    expect(await resolved(specOf({ packages: ["sudo-"] }))).toMatchObject({ failure: { class: "user", message: expect.stringContaining("\"sudo-\"") } })
+    expect(await resolved(specOf({ packages: ["sudo-"] }))).toMatchObject({
+      failure: { class: "user", message: expect.stringContaining('"sudo-"') }
+    })
     expect(await resolved(specOf({ packages: ["python3.+"] }))).toMatchObject({ failure: { class: "user" } })
   })
 
@@ -70,18 +97,33 @@ describe.skipIf(impossible)("resolving", () => {
 describe.skipIf(impossible)("without a mirror", () => {
   it("goes on with the index that is there, and says so", async () => {
     await resolved(specOf({}))
-    const said = execFileSync("unshare", ["--net", "--map-root-user", process.execPath, join(import.meta.dirname, "resolve-once.ts"), sharedCache], { encoding: "utf8" })
+    const said = execFileSync(
+      "unshare",
+      ["--net", "--map-root-user", process.execPath, join(import.meta.dirname, "resolve-once.ts"), sharedCache],
+      { encoding: "utf8" }
+    )
     expect(said).toMatch(/warning: the package index of Debian 13 could not be updated; going on with the last one/)
     expect(said).toMatch(/"name":"openssh-server"/)
   }, 120_000)
 
-  it("fails for the repository's sake where there is no index yet", async () =>
-    inTemporary(async (dir) => {
-      const builder = debianBuilder({ cacheDir: dir, mirrors: { debian: `file://${dir}/none`, security: `file://${dir}/none` } })
-      expect(await Effect.runPromise(Effect.result(builder.resolve(specOf({}), dir, hearing())))).toMatchObject({
-        failure: { class: "repository", message: "no package index of Debian 13: its mirror cannot be used", excerpt: expect.stringContaining("does not have a Release file") }
-      })
-    }), 60_000)
+  it(
+    "fails for the repository's sake where there is no index yet",
+    async () =>
+      inTemporary(async (dir) => {
+        const builder = debianBuilder({
+          cacheDir: dir,
+          mirrors: { debian: `file://${dir}/none`, security: `file://${dir}/none` }
+        })
+        expect(await Effect.runPromise(Effect.result(builder.resolve(specOf({}), dir, hearing())))).toMatchObject({
+          failure: {
+            class: "repository",
+            message: "no package index of Debian 13: its mirror cannot be used",
+            excerpt: expect.stringContaining("does not have a Release file")
+          }
+        })
+      }),
+    60_000
+  )
 })
 
 describe.skipIf(impossible)("on a disk that is full", () => {
@@ -91,8 +133,21 @@ describe.skipIf(impossible)("on a disk that is full", () => {
       await mkdir(join(dir, "small"))
       await writeFile(join(dir, "small.lock"), JSON.stringify(lock))
       // A small disk of its own for the workspace, which ends with the process.
-      const said = execFileSync("unshare", ["--mount", "--map-root-user", "sh", "-c", "mount -t tmpfs -o size=64M kiln \"$2\" && mkdir \"$2/job\" && exec \"$0\" \"$1\" \"$3\" \"$2/job\" disk <\"$2.lock\"",
-        process.execPath, join(import.meta.dirname, "build-once.ts"), join(dir, "small"), cacheDir], { encoding: "utf8" })
+      const said = execFileSync(
+        "unshare",
+        [
+          "--mount",
+          "--map-root-user",
+          "sh",
+          "-c",
+          'mount -t tmpfs -o size=64M kiln "$2" && mkdir "$2/job" && exec "$0" "$1" "$3" "$2/job" disk <"$2.lock"',
+          process.execPath,
+          join(import.meta.dirname, "build-once.ts"),
+          join(dir, "small"),
+          cacheDir
+        ],
+        { encoding: "utf8" }
+      )
       expect(said).toMatch(/^failed platform .* failed: no space left on this worker's disk$/m)
     })
   }, 60_000)
@@ -100,14 +155,21 @@ describe.skipIf(impossible)("on a disk that is full", () => {
 
 /** Processes and mounts that have anything to do with a folder. */
 const tracesOf = (dir: string) => [
-  ...readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).flatMap((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(dir) || readFileSync(`/proc/${pid}/environ`, "utf8").includes(`=${dir}`) ? [`process ${pid}`] : []
-    } catch {
-      return []
-    }
-  }),
-  ...readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => line.includes(dir))
+  ...readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(dir) ||
+          readFileSync(`/proc/${pid}/environ`, "utf8").includes(`=${dir}`)
+          ? [`process ${pid}`]
+          : []
+      } catch {
+        return []
+      }
+    }),
+  ...readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .filter((line) => line.includes(dir))
 ]
 
 describe.skipIf(impossible)("a build that is not to be finished", () => {
@@ -135,13 +197,17 @@ describe.skipIf(impossible)("a build that is not to be finished", () => {
     await inTemporary(async (dir) => {
       const workspace = join(dir, "job")
       await mkdir(workspace)
-      const worker = spawn(process.execPath, [join(import.meta.dirname, "build-once.ts"), cacheDir, workspace], { stdio: ["pipe", "pipe", "inherit"] })
+      const worker = spawn(process.execPath, [join(import.meta.dirname, "build-once.ts"), cacheDir, workspace], {
+        stdio: ["pipe", "pipe", "inherit"]
+      })
       worker.stdin.end(JSON.stringify(lock))
-      for await (const chunk of worker.stdout.setEncoding("utf8")) if (String(chunk).includes("installing essential packages")) break
+      for await (const chunk of worker.stdout.setEncoding("utf8"))
+        if (String(chunk).includes("installing essential packages")) break
       const gone = new Promise((resolve) => worker.once("exit", resolve))
       worker.kill("SIGKILL")
       await gone
-      for (let tries = 0; tries < 50 && tracesOf(workspace).length > 0; tries++) await new Promise((resolve) => setTimeout(resolve, 100))
+      for (let tries = 0; tries < 50 && tracesOf(workspace).length > 0; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 100))
       expect(tracesOf(workspace)).toEqual([])
       expect((await readdir(join(cacheDir, "base"))).filter((name) => name.endsWith(".zst"))).toEqual([])
     })
@@ -152,11 +218,13 @@ describe.skipIf(impossible)("building", () => {
   it("makes the image that was asked for, to the same bytes cold, twice at once, and warm, on what the canceled and the killed left behind", async () => {
     await inTemporary(async (dir) => {
       const report = hearing()
-      const [cold, beside] = await Promise.all(["cold", "beside"].map(async (name) => {
-        const workspace = join(dir, name)
-        await mkdir(workspace)
-        return Result.getOrThrow(await built(everything, workspace, { secrets, report, cacheDir }))
-      }))
+      const [cold, beside] = await Promise.all(
+        ["cold", "beside"].map(async (name) => {
+          const workspace = join(dir, name)
+          await mkdir(workspace)
+          return Result.getOrThrow(await built(everything, workspace, { secrets, report, cacheDir }))
+        })
+      )
       await mkdir(join(dir, "warm"))
       const began = performance.now()
       const warm = Result.getOrThrow(await built(everything, join(dir, "warm"), { secrets, report, cacheDir }))
@@ -167,21 +235,28 @@ describe.skipIf(impossible)("building", () => {
       expect((await readdir(join(cacheDir, "base"))).filter((name) => name.endsWith(".tar.zst")).length).toBe(1)
 
       expect(report.lines.filter((line) => line.includes("correct horse"))).toEqual([])
-      expect(new Set(report.stages.map(({ stage }) => stage))).toEqual(new Set(["resolve", "base-system", "packages", "customize", "disk", "convert"].concat(
-        report.stages.some(({ stage }) => stage === "download") ? ["download"] : []
-      )))
+      expect(new Set(report.stages.map(({ stage }) => stage))).toEqual(
+        new Set(
+          ["resolve", "base-system", "packages", "customize", "disk", "convert"].concat(
+            report.stages.some(({ stage }) => stage === "download") ? ["download"] : []
+          )
+        )
+      )
 
       const disk = await openedDisk(warm.path, dir)
       expect(await disk.check()).toMatch(/files/)
       expect(await disk.table()).toMatchObject({
         label: "gpt",
-        partitions: [{ name: "esp", start: 2048, size: 131072, attrs: "LegacyBIOSBootable" }, { name: "root", start: 133120 }]
+        partitions: [
+          { name: "esp", start: 2048, size: 131072, attrs: "LegacyBIOSBootable" },
+          { name: "root", start: 133120 }
+        ]
       })
       expect(await disk.esp("/loader/entries/linux.conf")).toMatch(/^linux \/linux\/vmlinuz\r?$/m)
 
       expect(await disk.text("/etc/hostname")).toBe("box.example.org\n")
       expect(await disk.text("/etc/hosts")).toContain("127.0.1.1\tbox.example.org box\n")
-      expect(await disk.stat("/etc/localtime")).toContain("Fast link dest: \"/usr/share/zoneinfo/Europe/Berlin\"")
+      expect(await disk.stat("/etc/localtime")).toContain('Fast link dest: "/usr/share/zoneinfo/Europe/Berlin"')
       expect(await disk.text("/etc/locale.conf")).toBe("LANG=de_DE.UTF-8\n")
       expect(await disk.names("/usr/lib/locale")).toContain("locale-archive")
       expect(await disk.stat("/usr/bin/tree")).toContain("Type: regular")
@@ -203,7 +278,7 @@ describe.skipIf(impossible)("building", () => {
       const wanted = await disk.names("/etc/systemd/system/multi-user.target.wants")
       expect(wanted).toEqual(expect.arrayContaining(["ssh.service", "systemd-networkd.service"]))
       expect(await disk.names("/etc/systemd/system/sysinit.target.wants")).not.toContain("systemd-timesyncd.service")
-      expect(await disk.stat("/etc/systemd/system/e2scrub_all.timer")).toContain("Fast link dest: \"/dev/null\"")
+      expect(await disk.stat("/etc/systemd/system/e2scrub_all.timer")).toContain('Fast link dest: "/dev/null"')
 
       // Nothing that only one machine should have.
       expect((await disk.names("/etc/ssh")).filter((name) => name.startsWith("ssh_host"))).toEqual([])
@@ -215,13 +290,25 @@ describe.skipIf(impossible)("building", () => {
 
   it("runs nothing that the request brings, and enables the units that it brings", async () => {
     const evil = "#!/bin/sh\ntouch /pwned\n"
-    const programs = ["/usr/bin/systemctl", "/bin/sh", "/usr/bin/bash", "/usr/sbin/chpasswd", "/usr/bin/getent", "/usr/bin/chown", "/bin/rm", "/usr/bin/find"]
+    const programs = [
+      "/usr/bin/systemctl",
+      "/bin/sh",
+      "/usr/bin/bash",
+      "/usr/sbin/chpasswd",
+      "/usr/bin/getent",
+      "/usr/bin/chown",
+      "/bin/rm",
+      "/usr/bin/find"
+    ]
     const spec = specOf({
       users: [{ name: "ann" }],
       files: [
         ...programs.map((path) => ({ path, data: evil, mode: "0755" })),
         { path: "/etc/ld.so.preload", data: "/pwned.so\n" },
-        { path: "/etc/systemd/system/hello@.service", data: "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target ../../evil\n" },
+        {
+          path: "/etc/systemd/system/hello@.service",
+          data: "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target ../../evil\n"
+        },
         { path: "/home/ann/deep/er/file", data: "x", user: "ann", mode: "4755" }
       ],
       services: { enabled: ["hello@one", "ssh"] }
@@ -232,38 +319,90 @@ describe.skipIf(impossible)("building", () => {
       expect(await disk.text("/usr/bin/systemctl")).toBe(evil)
       expect(await disk.stat("/usr/bin")).toContain("Type: directory")
       expect(await disk.stat("/bin")).toContain("Type: symlink")
-      expect(await disk.stat("/etc/systemd/system/multi-user.target.wants/hello@one.service")).toContain("\"/etc/systemd/system/hello@.service\"")
+      expect(await disk.stat("/etc/systemd/system/multi-user.target.wants/hello@one.service")).toContain(
+        '"/etc/systemd/system/hello@.service"'
+      )
       expect(await disk.names("/etc/systemd/system/multi-user.target.wants")).toContain("ssh.service")
       expect(await disk.stat("/home/ann/deep/er/file")).toMatch(/Mode: 04755 .*User: 1000 /)
     })
   }, 60_000)
 
   it.each([
-    ["an unknown unit", specOf({ services: { enabled: ["no-such-unit"] } }), "services.enabled: no unit \"no-such-unit\" in the image"],
-    ["an unknown time zone", specOf({ timezone: "Mars/Olympus" }), "timezone: no time zone \"Mars/Olympus\" in the image"],
-    ["an unknown locale", specOf({ locale: "xx_XX.UTF-8" }), "locale: no locale \"xx_XX.UTF-8\" in the image"],
-    ["an unknown group", specOf({ users: [{ name: "ann", groups: ["adm", "nobodys"] }] }), "users.ann.groups: no group \"nobodys\" in the image"],
-    ["a shell that is not there", specOf({ users: [{ name: "ann", shell: "/bin/zsh" }] }), "users.ann.shell: no program \"/bin/zsh\" in the image"],
-    ["a uid that is taken", specOf({ users: [{ name: "ann", uid: 1500 }, { name: "bob", uid: 1500 }] }), "users.bob: useradd: UID 1500 is not unique"],
-    ["a file of an unknown user", specOf({ files: [{ path: "/a", data: "", user: "ghost" }] }), "files[0].user: no user \"ghost\" in the image"],
-    ["a file in a directory's place", specOf({ files: [{ path: "/etc", data: "" }] }), "files[0].path: \"/etc\" is a directory in the image"],
-    ["a file in a linked directory's place", specOf({ files: [{ path: "/bin", data: "" }] }), "files[0].path: \"/bin\" is a directory in the image"],
+    [
+      "an unknown unit",
+      specOf({ services: { enabled: ["no-such-unit"] } }),
+      'services.enabled: no unit "no-such-unit" in the image'
+    ],
+    [
+      "an unknown time zone",
+      specOf({ timezone: "Mars/Olympus" }),
+      'timezone: no time zone "Mars/Olympus" in the image'
+    ],
+    ["an unknown locale", specOf({ locale: "xx_XX.UTF-8" }), 'locale: no locale "xx_XX.UTF-8" in the image'],
+    [
+      "an unknown group",
+      specOf({ users: [{ name: "ann", groups: ["adm", "nobodys"] }] }),
+      'users.ann.groups: no group "nobodys" in the image'
+    ],
+    [
+      "a shell that is not there",
+      specOf({ users: [{ name: "ann", shell: "/bin/zsh" }] }),
+      'users.ann.shell: no program "/bin/zsh" in the image'
+    ],
+    [
+      "a uid that is taken",
+      specOf({
+        users: [
+          { name: "ann", uid: 1500 },
+          { name: "bob", uid: 1500 }
+        ]
+      }),
+      "users.bob: useradd: UID 1500 is not unique"
+    ],
+    [
+      "a file of an unknown user",
+      specOf({ files: [{ path: "/a", data: "", user: "ghost" }] }),
+      'files[0].user: no user "ghost" in the image'
+    ],
+    [
+      "a file in a directory's place",
+      specOf({ files: [{ path: "/etc", data: "" }] }),
+      'files[0].path: "/etc" is a directory in the image'
+    ],
+    [
+      "a file in a linked directory's place",
+      specOf({ files: [{ path: "/bin", data: "" }] }),
+      'files[0].path: "/bin" is a directory in the image'
+    ],
     ["a file below a file", specOf({ files: [{ path: "/etc/passwd/x", data: "" }] }), "files[0].path: "],
     ["a disk that is too small", specOf({}, 64 * 2 ** 20), "image.options.size_bytes: this image needs at least"]
-  ])("refuses %s, naming the field", async (_, spec, message) => {
-    await inTemporary(async (dir) => {
-      const result = await built(spec, dir, { cacheDir })
-      expect(Result.isFailure(result) && [result.failure.class, result.failure.message.slice(0, message.length)]).toEqual(["user", message])
-      expect(await readdir(dir)).toEqual([])
-    })
-  }, 90_000)
+  ])(
+    "refuses %s, naming the field",
+    async (_, spec, message) => {
+      await inTemporary(async (dir) => {
+        const result = await built(spec, dir, { cacheDir })
+        expect(
+          Result.isFailure(result) && [result.failure.class, result.failure.message.slice(0, message.length)]
+        ).toEqual(["user", message])
+        expect(await readdir(dir)).toEqual([])
+      })
+    },
+    90_000
+  )
 
   it("takes nothing from a mirror that is not what the lock says", async () => {
     const lock = Result.getOrThrow(await resolved(specOf({})))
-    const broken = { ...lock, packages: lock.packages.map((item) => item.name === "netbase" ? { ...item, sha256: "0".repeat(64) } : item) }
+    const broken = {
+      ...lock,
+      packages: lock.packages.map((item) => (item.name === "netbase" ? { ...item, sha256: "0".repeat(64) } : item))
+    }
     await inTemporary(async (dir) => {
-      const result = await Effect.runPromise(Effect.result(buildOf(specOf({}), broken, new Map(), dir, hearing(), cacheDir)))
-      expect(result).toMatchObject({ failure: { class: "repository", message: expect.stringMatching(/^cannot fetch netbase .* its SHA-256 is /) } })
+      const result = await Effect.runPromise(
+        Effect.result(buildOf(specOf({}), broken, new Map(), dir, hearing(), cacheDir))
+      )
+      expect(result).toMatchObject({
+        failure: { class: "repository", message: expect.stringMatching(/^cannot fetch netbase .* its SHA-256 is /) }
+      })
     })
   }, 60_000)
 })

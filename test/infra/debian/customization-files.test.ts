@@ -6,7 +6,9 @@ const sealed = { keyId: "k", nonce: "n", ciphertext: "c", fingerprint: "f" }
 
 describe("a request as data files", () => {
   it("has a file for each value and none for what was not asked for", () =>
-    expect(customizationFiles({ hostname: "box", users: [{ name: "ann", keys: ["k1", "k2"], sudo: false }] }, new Map())).toEqual([
+    expect(
+      customizationFiles({ hostname: "box", users: [{ name: "ann", keys: ["k1", "k2"], sudo: false }] }, new Map())
+    ).toEqual([
       { path: "./hostname", text: "box" },
       { path: "users/0000/name", text: "ann" },
       { path: "users/0000/groups", text: "" },
@@ -15,7 +17,10 @@ describe("a request as data files", () => {
 
   it("never makes a name of a file from what was asked for", () => {
     const hostile = "../../$(reboot) '\"\\"
-    const files = customizationFiles({ files: [{ path: `/opt/${hostile}`, data: hostile }], services: { enabled: [hostile] } }, new Map())
+    const files = customizationFiles(
+      { files: [{ path: `/opt/${hostile}`, data: hostile }], services: { enabled: [hostile] } },
+      new Map()
+    )
     expect(files.filter(({ path }) => !/^[a-z0-9./]+$/.test(path) || path.includes(".."))).toEqual([])
     expect(files.find(({ path }) => path === "files/0000/path")?.text).toBe(`/opt/${hostile}`)
   })
@@ -27,21 +32,34 @@ describe("a request as data files", () => {
   })
 
   it("knows which secrets should have come with it", () =>
-    expect(missingSecrets({ users: [{ name: "ann", password: sealed }, { name: "bob" }] }, new Map())).toEqual(["users.ann.password"]))
+    expect(missingSecrets({ users: [{ name: "ann", password: sealed }, { name: "bob" }] }, new Map())).toEqual([
+      "users.ann.password"
+    ]))
 })
 
 describe("a password", () => {
   it.each([
-    ["Hello world!", "saltstring", "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"],
-    ["ü€", "abcdefgh12345678", "$6$abcdefgh12345678$a5L9URO4MZrfC4i/NRU0E46yX2cZ56kFC.SUYhHod7MD5nEo9QJrfRw2Q7VI7tMkblCi9htaMR9rEIvdAnlQs0"]
+    [
+      "Hello world!",
+      "saltstring",
+      "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
+    ],
+    [
+      "ü€",
+      "abcdefgh12345678",
+      "$6$abcdefgh12345678$a5L9URO4MZrfC4i/NRU0E46yX2cZ56kFC.SUYhHod7MD5nEo9QJrfRw2Q7VI7tMkblCi9htaMR9rEIvdAnlQs0"
+    ]
   ])("is hashed as the C library does: %s", (password, salt, hash) => expect(sha512Crypt(password, salt)).toBe(hash))
 
-  it("that is a hash already stays as it is", () => expect(passwordHash("ann", "$6$abc$defGHI./", "f")).toBe("$6$abc$defGHI./"))
-  it("that only looks like one at its beginning is hashed", () => expect(passwordHash("ann", "$6 dollars", "f")).toMatch(/^\$6\$[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}$/))
+  it("that is a hash already stays as it is", () =>
+    expect(passwordHash("ann", "$6$abc$defGHI./", "f")).toBe("$6$abc$defGHI./"))
+  it("that only looks like one at its beginning is hashed", () =>
+    expect(passwordHash("ann", "$6 dollars", "f")).toMatch(/^\$6\$[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}$/))
   it("gives the same hash for the same seal, and another for another user", () => {
     expect(passwordHash("ann", "secret", "f")).toBe(passwordHash("ann", "secret", "f"))
     expect(passwordHash("bob", "secret", "f")).not.toBe(passwordHash("ann", "secret", "f"))
   })
   it("has a salt of the alphabet that crypt takes", () => expect(saltOf("seed")).toMatch(/^[./0-9A-Za-z]{16}$/))
-  it("is hidden in what tools say", () => expect(hiding(["pass", "password"])("the password is pass")).toBe("the *** is ***"))
+  it("is hidden in what tools say", () =>
+    expect(hiding(["pass", "password"])("the password is pass")).toBe("the *** is ***"))
 })

@@ -5,9 +5,17 @@ import { baseProgress, convertProgress, stageOf } from "../../../infra/debian/pr
 describe("how far a build is", () => {
   it("follows mmdebstrap's phases, and dpkg's lines within them, upwards only", () => {
     const lines = [
-      "I: running apt-get update...", "I: downloading packages with apt...", "I: extracting archives...", "I: installing essential packages...",
-      "Unpacking a (1) ...", "Setting up a (1) ...", "I: installing remaining packages inside the chroot...", "Unpacking b (1) ...", "noise",
-      "I: creating tarball...", "I: success in 13.0675 seconds"
+      "I: running apt-get update...",
+      "I: downloading packages with apt...",
+      "I: extracting archives...",
+      "I: installing essential packages...",
+      "Unpacking a (1) ...",
+      "Setting up a (1) ...",
+      "I: installing remaining packages inside the chroot...",
+      "Unpacking b (1) ...",
+      "noise",
+      "I: creating tarball...",
+      "I: success in 13.0675 seconds"
     ]
     const told = lines.map(baseProgress(2)).filter((percent) => percent !== undefined)
     expect(told).toEqual([...told].sort((a, b) => a - b))
@@ -25,11 +33,18 @@ describe("how far a build is", () => {
 
 describe("a tool that failed", () => {
   it("is the requester's to mend when the script in the tree says so", () =>
-    expect(failureOf("customizing", 3, ["said", "kiln-user-error services.enabled: no unit \"x\" in the image"]))
-      .toMatchObject({ class: "user", message: "services.enabled: no unit \"x\" in the image", excerpt: "said" }))
+    expect(
+      failureOf("customizing", 3, ["said", 'kiln-user-error services.enabled: no unit "x" in the image'])
+    ).toMatchObject({ class: "user", message: 'services.enabled: no unit "x" in the image', excerpt: "said" }))
   it("is the platform's when the disk is full", () =>
-    expect(failureOf("customizing", 1, ["tar: ./a: Cannot write: No space left on device"]))
-      .toMatchObject({ class: "platform", message: "customizing failed: no space left on this worker's disk" }))
+    expect(failureOf("customizing", 1, ["tar: ./a: Cannot write: No space left on device"])).toMatchObject({
+      class: "platform",
+      message: "customizing failed: no space left on this worker's disk"
+    }))
   it("is the platform's otherwise, with its last words", () =>
-    expect(failureOf("customizing", 2, ["one", "two"])).toMatchObject({ class: "platform", message: "customizing failed (exit 2)", excerpt: "one\ntwo" }))
+    expect(failureOf("customizing", 2, ["one", "two"])).toMatchObject({
+      class: "platform",
+      message: "customizing failed (exit 2)",
+      excerpt: "one\ntwo"
+    }))
 })

@@ -14,14 +14,15 @@ import { probe } from "../../../infra/debian/tools.ts"
 const runFile = promisify(execFile)
 
 /** Kept between runs: a mirror is asked for each package once. */
-export const sharedCache = process.env["KILN_TEST_CACHE"] ?? join(tmpdir(), `kiln-test-cache-${process.getuid?.() ?? 0}`)
+export const sharedCache =
+  process.env["KILN_TEST_CACHE"] ?? join(tmpdir(), `kiln-test-cache-${process.getuid?.() ?? 0}`)
 export const configOf = (cacheDir: string) => debianConfigOf(cacheDir, process.env)
 
 type Customizations = Manifest["customizations"]
 
 export const specOf = (customizations: Customizations, size_bytes?: number): ImageSpec => ({
   distribution: "debian-13",
-  image: { architecture: "x86_64", type: "guest-image", ...size_bytes && { options: { size_bytes } } },
+  image: { architecture: "x86_64", type: "guest-image", ...(size_bytes && { options: { size_bytes } }) },
   customizations
 })
 
@@ -55,8 +56,14 @@ export const buildImpossible = async (): Promise<string | undefined> => {
 export const resolved = (spec: ImageSpec, cacheDir = sharedCache): Promise<Result.Result<Lock, BuildFailed>> =>
   Effect.runPromise(Effect.result(debianBuilder(configOf(cacheDir)).resolve(spec, "/nowhere", hearing())))
 
-export const buildOf = (spec: ImageSpec, lock: Lock, secrets: ReadonlyMap<string, string>, workspace: string, report: Report, cacheDir = sharedCache) =>
-  debianBuilder(configOf(cacheDir)).build(manifestOf("debian", spec, lock), secrets, workspace, report)
+export const buildOf = (
+  spec: ImageSpec,
+  lock: Lock,
+  secrets: ReadonlyMap<string, string>,
+  workspace: string,
+  report: Report,
+  cacheDir = sharedCache
+) => debianBuilder(configOf(cacheDir)).build(manifestOf("debian", spec, lock), secrets, workspace, report)
 
 /** Resolves and builds; the failure of either. */
 export const built = (
@@ -66,9 +73,13 @@ export const built = (
 ): Promise<Result.Result<BuiltFile, BuildFailed>> => {
   const { cacheDir = sharedCache, report = hearing(), secrets = new Map() } = options
   const builder = debianBuilder(configOf(cacheDir))
-  return Effect.runPromise(Effect.result(
-    Effect.flatMap(builder.resolve(spec, workspace, report), (lock) => builder.build(manifestOf("debian", spec, lock), secrets, workspace, report))
-  ))
+  return Effect.runPromise(
+    Effect.result(
+      Effect.flatMap(builder.resolve(spec, workspace, report), (lock) =>
+        builder.build(manifestOf("debian", spec, lock), secrets, workspace, report)
+      )
+    )
+  )
 }
 
 /** A cache with the shared one's indexes and packages, but nothing made from them. */
@@ -104,9 +115,16 @@ export const openedDisk = async (image: string, dir: string) => {
     text: (path: string) => debugfs(`cat "${path}"`),
     /** What `stat` of debugfs says, in one line. */
     stat: async (path: string) => (await debugfs(`stat "${path}"`)).replace(/\s+/g, " "),
-    names: async (path: string) => [...(await debugfs(`ls -p "${path}"`)).matchAll(/^\/\d+\/\d+\/\d+\/\d+\/([^/]+)\//gm)].map(([, name]) => name!),
-    table: async () => JSON.parse((await runFile("/usr/sbin/sfdisk", ["-J", raw])).stdout).partitiontable as { label: string; partitions: Array<{ name: string; start: number; size: number; attrs?: string }> },
+    names: async (path: string) =>
+      [...(await debugfs(`ls -p "${path}"`)).matchAll(/^\/\d+\/\d+\/\d+\/\d+\/([^/]+)\//gm)].map(([, name]) => name!),
+    table: async () =>
+      JSON.parse((await runFile("/usr/sbin/sfdisk", ["-J", raw])).stdout).partitiontable as {
+        label: string
+        partitions: Array<{ name: string; start: number; size: number; attrs?: string }>
+      },
     check: async () => (await runFile("/usr/sbin/e2fsck", ["-fn", `${raw}?offset=${rootOffset}`])).stdout,
-    esp: async (path: string) => (await runFile("mtype", ["-i", `${raw}@@1M`, `::${path}`], { env: { ...process.env, MTOOLS_SKIP_CHECK: "1" } })).stdout
+    esp: async (path: string) =>
+      (await runFile("mtype", ["-i", `${raw}@@1M`, `::${path}`], { env: { ...process.env, MTOOLS_SKIP_CHECK: "1" } }))
+        .stdout
   }
 }

@@ -5,5 +5,7 @@ import { configOf, specOf } from "./real.ts"
 
 const [, , cacheDir] = process.argv
 const report = { progress: () => {}, line: (line: string) => console.log(line) }
-const lock = await Effect.runPromise(debianBuilder({ ...configOf(cacheDir!), updateEveryMs: 0 }).resolve(specOf({}), "/nowhere", report))
+const lock = await Effect.runPromise(
+  debianBuilder({ ...configOf(cacheDir!), updateEveryMs: 0 }).resolve(specOf({}), "/nowhere", report)
+)
 console.log(JSON.stringify(lock))

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { broughtUnit, linksOf } from "../../../infra/debian/units.ts"
 
-const unit = (path: string, install: string) => ({ path, data: `[Service]\nExecStart=/bin/true\nWantedBy=no.target\n[Install]\n${install}\n` })
+const unit = (path: string, install: string) => ({
+  path,
+  data: `[Service]\nExecStart=/bin/true\nWantedBy=no.target\n[Install]\n${install}\n`
+})
 const hello = unit("/etc/systemd/system/hello.service", "WantedBy=multi-user.target\nAlias=hi.service")
 const timer = unit("/usr/lib/systemd/system/tick@.timer", "RequiredBy=timers.target\nDefaultInstance=main")
 
@@ -22,8 +25,12 @@ describe("a unit that comes as a file", () => {
     ]))
 
   it("is linked as an instance, or as its default one", () => {
-    expect(linksOf("tick@one.timer", timer)).toEqual([{ path: "/etc/systemd/system/timers.target.requires/tick@one.timer", target: timer.path }])
-    expect(linksOf("tick@.timer", timer)).toEqual([{ path: "/etc/systemd/system/timers.target.requires/tick@main.timer", target: timer.path }])
+    expect(linksOf("tick@one.timer", timer)).toEqual([
+      { path: "/etc/systemd/system/timers.target.requires/tick@one.timer", target: timer.path }
+    ])
+    expect(linksOf("tick@.timer", timer)).toEqual([
+      { path: "/etc/systemd/system/timers.target.requires/tick@main.timer", target: timer.path }
+    ])
   })
 
   it("is linked nowhere else, whatever it says", () =>
