@@ -3,37 +3,46 @@ import { Schema } from "effect"
 import { Architecture } from "./ids.ts"
 import { Sealed } from "./sealed.ts"
 
-const text = (max: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(max))
+/** With the `u` flag a pattern reaches the OpenAPI document; `expected` is what people read when it does not match. */
+const matching = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
+
 /** Text that every store takes: no NUL, no half of a surrogate pair. */
-const storable = (max: number) => Schema.String.check(Schema.isMaxLength(max), Schema.isPattern(/^[^\u0000\ud800-\udfff]*$/u))
-const line = (max: number) => text(max).check(Schema.isPattern(/^[^\u0000-\u001f\u007f\ud800-\udfff]*$/u))
+const storable = (max: number) => matching(/^[^\u0000\ud800-\udfff]*$/u, "text without NUL and half surrogate pairs").check(Schema.isMaxLength(max))
+const line = (max: number) =>
+  matching(/^[^\u0000-\u001f\u007f\ud800-\udfff]+$/u, "one line of text without control characters").check(Schema.isMaxLength(max))
 const list = <S extends Schema.Top>(item: S, max: number) => Schema.Array(item).check(Schema.isMaxLength(max))
 
-export const DistributionId = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9.-]{0,39}$/))
-export const ImageType = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9-]{0,39}$/))
-export const PackageName = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9+.-]{0,127}$/))
-export const UserName = Schema.String.check(Schema.isPattern(/^[a-z_][a-z0-9_-]{0,31}$/))
-export const Hostname = Schema.String.check(
-  Schema.isMaxLength(64),
-  Schema.isPattern(/^(?=.{1,64}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/)
+export const DistributionId = matching(/^[a-z0-9][a-z0-9.-]{0,39}$/u, "the id of a distribution, such as debian-13")
+export const ImageType = matching(/^[a-z0-9][a-z0-9-]{0,39}$/u, "an image type, such as guest-image")
+export const PackageName = matching(/^[a-z0-9][a-z0-9+.-]{0,127}$/u, "a package name: lower-case letters, digits and + - .")
+export const UserName = matching(
+  /^[a-z_][a-z0-9_-]{0,31}$/u,
+  "a user or group name: a lower-case letter or _ first, then at most 31 lower-case letters, digits, _ or -"
 )
-export const UnitName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9:_.\\@-]{1,200}$/))
-export const Timezone = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_+-]{1,32}(\/[A-Za-z0-9_+-]{1,32}){0,2}$/))
-export const Locale = Schema.String.check(Schema.isPattern(/^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)(\.[A-Za-z0-9-]{1,16})?(@[a-z]{1,16})?$/))
-export const SshKey = line(8192).check(
-  Schema.isPattern(/^(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]+( .*)?$/)
+export const Hostname = matching(
+  /^(?=.{1,64}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/u,
+  "a host name of at most 64 characters: letters, digits and hyphens, parts separated by dots"
 )
+export const UnitName = matching(/^[A-Za-z0-9:_.\\@-]{1,200}$/u, "the name of a systemd unit, such as ssh or backup.timer")
+export const Timezone = matching(
+  /^[A-Za-z0-9_+-]{1,32}(\/[A-Za-z0-9_+-]{1,32}){0,2}$/u, "a time zone, such as UTC or Europe/Berlin")
+export const Locale = matching(
+  /^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)(\.[A-Za-z0-9-]{1,16})?(@[a-z]{1,16})?$/u, "a locale, such as de_DE.UTF-8 or C.UTF-8")
+export const SshKey = matching(
+  /^(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]+( [^\u0000-\u001f\u007f]*)?$/u,
+  "one public SSH key as in a .pub file"
+).check(Schema.isMaxLength(8192))
 
 /** Absolute, with no empty, `.` or `..` part, and not below the kernel's own trees. */
-export const FilePath = Schema.String.check(
-  Schema.isMaxLength(1024),
-  Schema.isPattern(/^(?!\/(proc|sys|dev|run)(\/|$))(\/(?!\.{1,2}(\/|$))[^/\u0000-\u001f\u007f\ud800-\udfff]+)+$/u)
-)
+export const FilePath = matching(
+  /^(?!\/(proc|sys|dev|run)(\/|$))(\/(?!\.{1,2}(\/|$))[^/\u0000-\u001f\u007f\ud800-\udfff]+)+$/u,
+  "an absolute path without empty, . or .. parts, and not below /proc, /sys, /dev or /run"
+).check(Schema.isMaxLength(1024))
 
 const FileCustomization = Schema.Struct({
   path: FilePath,
   data: storable(524_288),
-  mode: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^0?[0-7]{3,4}$/))),
+  mode: Schema.optionalKey(matching(/^0?[0-7]{3,4}$/u, "a file mode in octal digits, such as 0644")),
   user: Schema.optionalKey(UserName),
   group: Schema.optionalKey(UserName)
 })
@@ -98,7 +107,7 @@ const composeRequestOf = <Password extends Schema.Top>(password: Password) =>
     distribution: DistributionId,
     name: Schema.optionalKey(line(200)),
     labels: Schema.optionalKey(
-      Schema.Record(Schema.String.check(Schema.isPattern(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/)), storable(200))
+      Schema.Record(matching(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/u, "a label's name: lower-case letters, digits and . _ / -, at most 63"), storable(200))
         .check(Schema.isMaxProperties(32))
     ),
     images: Schema.NonEmptyArray(ImageRequest).check(Schema.isMaxLength(16)),

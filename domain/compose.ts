@@ -61,7 +61,7 @@ export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob
  */
 export class ComposeRejected extends Schema.TaggedError<ComposeRejected>()("ComposeRejected", {
   composeId: ComposeId,
-  reason: Schema.Literals(["NotFound", "AlreadyRequested", "NotCurrent", "Ended"])
+  reason: Schema.Literals(["NotFound", "NotCurrent", "Ended"])
 }) {}
 
 export type JobState = "waiting" | "queued" | "running" | "succeeded" | "failed" | "skipped" | "canceled"

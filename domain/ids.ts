@@ -1,20 +1,24 @@
 /** Names that end up in subjects and paths: lower-case words of a closed alphabet, so none can widen a filter. */
 import { Schema } from "effect"
 
-const Token = (max: number) => Schema.String.check(Schema.isPattern(new RegExp(`^[a-z0-9](?:[a-z0-9-]{0,${max - 1}})$`)))
+const Token = (max: number) =>
+  Schema.String.check(Schema.isPattern(new RegExp(`^[a-z0-9][a-z0-9-]{0,${max - 1}}$`, "u"), {
+    expected: `a name of at most ${max} lower-case letters, digits and hyphens`
+  }))
 
 export const TenantId = Token(40).pipe(Schema.brand("TenantId"))
 export type TenantId = typeof TenantId.Type
 
 /** UUID version 7 in lower case: sorts by the time it was made, to the millisecond. */
 export const ComposeId = Schema.String.check(
-  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u, { expected: "the id of a compose, a UUID in lower case" })
 ).pipe(Schema.brand("ComposeId"))
 export type ComposeId = typeof ComposeId.Type
 
 /** Unique inside its compose and derived from the plan: `<image>-<kind>`, or `<image>-<kind>-<target>`. */
-export const JobId = Schema.String.check(Schema.isPattern(/^[0-9]{1,3}-(resolve|build|test|upload-[0-9]{1,3}|register-[0-9]{1,3})$/))
-  .pipe(Schema.brand("JobId"))
+export const JobId = Schema.String.check(Schema.isPattern(
+  /^[0-9]{1,3}-(resolve|build|test|upload-[0-9]{1,3}|register-[0-9]{1,3})$/u, { expected: "the id of a job, such as 0-build" }
+)).pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 
 export const PoolId = Token(40).pipe(Schema.brand("PoolId"))
@@ -24,11 +28,11 @@ export const WorkerId = Token(60).pipe(Schema.brand("WorkerId"))
 export type WorkerId = typeof WorkerId.Type
 
 /** Random, at least 128 bits, made by the worker that starts an attempt; fences off everybody else. */
-export const AttemptToken = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{22,64}$/)).pipe(Schema.brand("AttemptToken"))
+export const AttemptToken = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{22,64}$/u)).pipe(Schema.brand("AttemptToken"))
 export type AttemptToken = typeof AttemptToken.Type
 
 /** `sha256:` and 64 hexadecimal digits. */
-export const Digest = Schema.String.check(Schema.isPattern(/^sha256:[0-9a-f]{64}$/)).pipe(Schema.brand("Digest"))
+export const Digest = Schema.String.check(Schema.isPattern(/^sha256:[0-9a-f]{64}$/u, { expected: "sha256: and 64 hexadecimal digits" })).pipe(Schema.brand("Digest"))
 export type Digest = typeof Digest.Type
 
 export const Architecture = Schema.Literals(["x86_64", "aarch64"])

@@ -2,7 +2,7 @@
 import { ByteSize, Effect, Exit, Schema } from "effect"
 import { HttpIncomingMessage, type HttpServerRequest } from "effect/http"
 import { ComposeRequest } from "../../domain/compose-request.ts"
-import { type BadRequest, BodyTooLarge, type Fault, WrongMediaType } from "./api/problems.ts"
+import { type BadRequest, BodyTooLarge, WrongMediaType } from "./api/problems.ts"
 import { badRequest, fault, faultsOf } from "./faults.ts"
 
 const maxBytes = 1024 * 1024
@@ -29,22 +29,5 @@ export const composeBody = Effect.fnUntraced(function*(request: HttpServerReques
     const issue = Exit.findErrorOption(decoded)
     return yield* badRequest(issue._tag === "Some" ? faultsOf("body", issue.value.issue) : [])
   }
-  // Only an escape can bring these in: raw text was checked as it was decoded.
-  if (text.includes("\\u")) {
-    const unstorable = unstorableText(decoded.value, "")
-    if (unstorable.length > 0) return yield* badRequest(unstorable)
-  }
   return decoded.value
 })
-
-/** Strings that no text column takes: with NUL, or with half a surrogate pair. */
-const unstorableText = (value: unknown, path: string): ReadonlyArray<Fault> => {
-  if (typeof value === "string") {
-    return value.includes("\u0000") || !value.isWellFormed()
-      ? [{ in: "body", path, message: "must be text without NUL and without unpaired surrogates" }]
-      : []
-  }
-  if (Array.isArray(value)) return value.flatMap((item, index) => unstorableText(item, `${path}[${index}]`))
-  if (typeof value !== "object" || value === null) return []
-  return Object.entries(value).flatMap(([key, item]) => unstorableText(item, path === "" ? key : `${path}.${key}`))
-}

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto"
+import { hostname } from "node:os"
 import { Config, Duration, Effect, Layer } from "effect"
 import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
 import { DispatchJetStream } from "../../infra/jetstream/dispatch.ts"
@@ -14,7 +16,7 @@ import { runScheduler } from "./scheduler.ts"
 
 const settings = Config.all({
   keys: Config.String("KILN_KEYS"),
-  instance: Config.String("KILN_INSTANCE").pipe(Config.withDefault(`scheduler-${process.pid}`)),
+  instance: Config.String("KILN_INSTANCE").pipe(Config.withDefault(`${hostname()}-${randomUUID()}`)),
   lostAfter: Config.Duration("KILN_LOST_AFTER").pipe(Config.withDefault("30 seconds"))
 })
 

@@ -16,7 +16,7 @@ const apps = join(import.meta.dirname, "..")
 const largestLog = 10 * 1024 ** 2
 
 /** Workers run what strangers' packages bring along: they see no credential but their own, and nothing of the user's. */
-const secrets = /^KILN_(NATS_CREDENTIALS|POSTGRES_URL|KEYS|TOKEN|ISSUERS)$/
+const secrets = /^KILN_(NATS_CREDENTIALS|NATS_CORE_URL|POSTGRES_URL|KEYS|TOKEN|ISSUERS)$/
 const harmlessNames = /^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|NODE_COMPILE_CACHE|(https?|ftp|all|no)_proxy|DEBIAN_MIRROR|KILN_.*)$/i
 
 export const environmentOf = (program: ProgramName, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>

@@ -64,9 +64,9 @@ export const startStack = Effect.fn("startStack")(function*({
     [startServers(home, durable, (program) => keep(forServers, program)), signer(join(home, "keys")), port === 0 ? freePort : Effect.succeed(port)],
     { concurrency: "unbounded" }
   )
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${listen}`
+  const url = `http://${reachable(host)}:${listen}`
   yield* keepWorkerToken(home, sign)
-  const common = { ...environment(home), ...servers.env, KILN_HOST: host, KILN_PORT: String(listen), KILN_PUBLIC_URL: url, ...env }
+  const common = { ...environment(home), ...servers.env, KILN_HOST: host, KILN_PORT: String(listen), ...env }
   const start = (within: Scope.Scope, program: ProgramName, name: string, own: Record<string, string> = {}) => {
     rotate(logFile(home, name))
     return keep(within, { name, start: runProgram({ home, name, program, env: { ...common, ...own } }) })
@@ -81,6 +81,9 @@ export const startStack = Effect.fn("startStack")(function*({
   const stack: Stack = { ...servers.urls, url, home, token: sign, processes }
   return stack
 })
+
+/** An address that means all addresses is none to go to. */
+const reachable = (host: string) => host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host
 
 const workersOf = (count: number) =>
   Array.from({ length: count }, (_, at) => at === 0 ? { name: "worker", id: "local" } : { name: `worker-${at + 1}`, id: `local-${at + 1}` })

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
-import { Config, Effect, Layer, Schema } from "effect"
-import { PoolId, WorkerId } from "../../domain/ids.ts"
+import { Config, Effect, Layer, Option, Schema } from "effect"
+import { Architecture, PoolId, WorkerId } from "../../domain/ids.ts"
 import { JobKind } from "../../domain/job.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
 import { debianBuilder } from "../../infra/debian/builder.ts"
@@ -14,6 +14,8 @@ import { runProcess } from "../process.ts"
 import { runWorker } from "./worker.ts"
 
 const minutes = (count: number) => count * 60_000
+const Architectures = Schema.fromJsonString(Schema.NonEmptyArray(Architecture))
+const native: ReadonlyArray<Architecture> = process.arch === "arm64" ? ["aarch64"] : ["x86_64"]
 const Slots = Schema.fromJsonString(Schema.Record(JobKind, Schema.Int))
 
 const settings = Config.all({
@@ -25,6 +27,9 @@ const settings = Config.all({
   workDir: Config.String("KILN_WORK"),
   artifacts: Config.String("KILN_ARTIFACTS"),
   /** How many jobs of each kind at once, as JSON. */
+  /** Those of the images that may be built here; the machine's own unless set. */
+  architectures: Config.schema(Architectures, "KILN_ARCHITECTURES").pipe(Config.option),
+  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false)),
   slots: Config.schema(Slots, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 }))
 })
 
@@ -39,10 +44,14 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
+const readiness = { ready: false }
+
 runProcess("worker", Effect.gen(function*() {
-  const { slots, workDir } = yield* settings
+  const { architectures, slots, testDistribution, workDir } = yield* settings
+  // Simulated images are of any architecture.
+  const offered = testDistribution ? Architecture.literals : native
   yield* runWorker({
-    architectures: ["x86_64"], slots, workDir, version: "1",
+    architectures: Option.getOrElse(architectures, () => offered), slots, workDir, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
     deadlines: { resolve: minutes(10), build: minutes(60), upload: minutes(60) }
   })
-}).pipe(Effect.provide([Ports, AdminServer({ ready: true })])))
+}).pipe(Effect.provide([Ports, AdminServer(readiness)])))

@@ -21,6 +21,7 @@ export interface WorkerOptions {
   readonly workDir: string
   readonly deadlines: Record<JobKind, number>
   readonly version: string
+  readonly onReady?: Effect.Effect<void>
 }
 
 const heartbeatEvery = "3 seconds"
@@ -30,7 +31,7 @@ interface Attempt {
   readonly stop: Deferred.Deferred<void>
 }
 
-export const runWorker = Effect.fn("runWorker")(function*({ architectures, slots, workDir, deadlines, version }: WorkerOptions) {
+export const runWorker = Effect.fn("runWorker")(function*({ architectures, slots, workDir, deadlines, version, onReady = Effect.void }: WorkerOptions) {
   const workplace = yield* Workplace
   const session = randomBytes(12).toString("base64url")
   const running = new Map<string, Attempt>()
@@ -113,6 +114,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ architectures, slots
 
   yield* Effect.promise(() => clean(workDir))
   yield* report(SessionBegan.make({ session }))
+  yield* onReady
   yield* Effect.logInfo("working", { architectures, slots })
   const lanes = architectures.flatMap((architecture) =>
     (Object.entries(slots) as Array<[JobKind, number]>).flatMap(([kind, count]) => Array.from({ length: count }, () => slot(architecture, kind))))

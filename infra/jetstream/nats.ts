@@ -29,11 +29,15 @@ export const reconnecting = {
   pingInterval: 10_000
 } satisfies NodeConnectionOptions
 
+/** `KILN_NATS_URL` may name several servers of one cluster, separated by commas. */
+const serversOf = (servers: NodeConnectionOptions["servers"]) =>
+  typeof servers === "string" ? servers.split(",").map((server) => server.trim()) : (servers ?? [])
+
 /** Keeps trying: a process may start before its server does. */
 export const connection = (options: NodeConnectionOptions) =>
   Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => connect({ ...reconnecting, ...options }),
+      try: () => connect({ ...reconnecting, ...options, servers: serversOf(options.servers) }),
       catch: (error) => new NatsFailed({ message: `cannot reach NATS at ${String(options.servers)}: ${(error as Error).message}` })
     }).pipe(
       Effect.tapError((error) => Effect.logWarning(error.message)),

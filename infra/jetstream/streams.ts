@@ -83,7 +83,9 @@ const ensure = (jsm: JetStreamManager, config: Partial<StreamConfig> & { name: s
       if (partitions !== found) {
         throw new Error(`it was made for ${found} partitions, the configuration says ${partitions}; keep the old number`)
       }
-      await jsm.streams.update(config.name, { ...known.config, ...config })
+      // One process that was started without the setting must not take copies away from all others.
+      const num_replicas = Math.max(known.config.num_replicas, config.num_replicas ?? 1)
+      await jsm.streams.update(config.name, { ...known.config, ...config, num_replicas })
     },
     catch: (error) => new NatsFailed({ message: `stream ${config.name}: ${(error as Error).message}` })
   })

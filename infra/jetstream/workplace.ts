@@ -64,14 +64,16 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
       ),
       secrets: (claim) =>
         attempt(() => nc.request(workerSubject(speaker, "secrets"), JSON.stringify(claim), { timeout: 5000 })).pipe(
+          // The scheduler may be away for a while,
+          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 240 }),
           Effect.flatMap((message) => {
             const answer = message.json<{ secrets?: Record<string, string> }>()
             return answer.secrets === undefined
               ? Effect.fail(new WorkUnavailable({ message: "the scheduler refuses the secrets of this job" }))
               : Effect.succeed(new Map(Object.entries(answer.secrets)))
           }),
-          // The scheduler may be away, or not yet have taken in that the job has begun.
-          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 240 })
+          // or may not yet have taken in that the job has begun.
+          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 })
         ),
       progress: (claim, progress) =>
         say(feedSubject(speaker, "progress", claim.tenantId, claim.composeId, claim.jobId),

@@ -1,4 +1,4 @@
-/** Whose tokens count: the local issuer's unless it is switched off, and those of the issuers in `KILN_ISSUERS`. */
+/** Whose tokens count: the local issuer's unless `KILN_LOCAL_ISSUER=false`, and those of the issuers in `KILN_ISSUERS`. */
 import { Config, Effect, Layer, Option, Schema } from "effect"
 import { LocalIssuer, type Tokens } from "../../domain/ports/tokens.ts"
 import { LocalIssuerFiles, trustLocal } from "./local-issuer.ts"
@@ -24,9 +24,10 @@ export const TokensFromEnvironment: Layer.Layer<Tokens | LocalIssuer, Config.Con
   Effect.gen(function*() {
     const keys = yield* Config.String("KILN_KEYS")
     const configured = yield* Config.option(Config.String("KILN_ISSUERS"))
+    const localCounts = yield* Config.Boolean("KILN_LOCAL_ISSUER").pipe(Config.withDefault(true))
     const issuers = Option.isNone(configured) ? [] : yield* Schema.decodeUnknownEffect(Issuers)(configured.value, { onExcessProperty: "error" })
     const foreign = issuers.map(({ jwksUrl, ...issuer }): TrustedIssuer => ({ ...issuer, keys: { url: jwksUrl } }))
-    const tokens = Layer.unwrap(Effect.map(LocalIssuer, (local) => TokensJose([trustLocal(local), ...foreign])))
+    const tokens = Layer.unwrap(Effect.map(LocalIssuer, (local) => TokensJose([...(localCounts ? [trustLocal(local)] : []), ...foreign])))
     return Layer.provideMerge(tokens, LocalIssuerFiles(keys))
   })
 )
