@@ -1,10 +1,10 @@
 /** The one command handler: read, fold, decide, append; again if another decision came first. */
 import { Effect } from "effect"
 import { type ComposeCommand, ComposeDecider, type ComposeEvent } from "../domain/compose.ts"
-import { fold } from "../domain/decider.ts"
 import type { Millis, TenantId } from "../domain/ids.ts"
 import { EventLog, LogUnavailable } from "../domain/ports/event-log.ts"
 import { type Actor, composeRef, type Position } from "../domain/recorded.ts"
+import { readCompose } from "./read-compose.ts"
 
 /** Who asks, when, and under which id; the same id asks for the same thing only once. */
 export interface Intent {
@@ -25,13 +25,11 @@ export interface Executed {
 export const execute = Effect.fn("execute")(
   function*({ tenantId, messageId, at, actor, trace }: Intent, command: ComposeCommand) {
     const log = yield* EventLog
-    const ref = composeRef(tenantId, command.composeId)
-    const { recorded, revision } = yield* log.read(ref)
-    const state = fold(ComposeDecider, recorded.flatMap(({ events }) => events))
-    const events = yield* Effect.fromResult(ComposeDecider.decide(command, state))
+    const { compose, revision } = yield* readCompose(tenantId, command.composeId)
+    const events = yield* Effect.fromResult(ComposeDecider.decide(command, compose))
     const [first, ...rest] = events
     if (first === undefined) return { events, revision, position: undefined } satisfies Executed
-    const position = yield* log.append(ref, revision, {
+    const position = yield* log.append(composeRef(tenantId, command.composeId), revision, {
       messageId, at, actor, ...(trace !== undefined && { trace }), events: [first, ...rest]
     })
     return { events, revision: revision + 1, position } satisfies Executed

@@ -1,16 +1,14 @@
 /** Turns a due job into the item that a worker gets: whatever the worker needs, and nothing else. */
 import { Effect, Schema } from "effect"
-import { type Compose, ComposeDecider } from "../../domain/compose.ts"
+import type { Compose } from "../../domain/compose.ts"
 import { targetsOf } from "../../domain/job.ts"
-import { fold } from "../../domain/decider.ts"
 import type { PoolId } from "../../domain/ids.ts"
 import { Lock } from "../../domain/manifest.ts"
 import { Blobs } from "../../domain/ports/blobs.ts"
-import { EventLog } from "../../domain/ports/event-log.ts"
 import { Dispatch } from "../../domain/ports/work.ts"
-import { composeRef } from "../../domain/recorded.ts"
 import type { OpenJob } from "../../domain/scheduling/open-jobs.ts"
 import type { WorkItem } from "../../domain/work.ts"
+import { readCompose } from "../read-compose.ts"
 
 const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(Lock))
 
@@ -18,10 +16,8 @@ export class LockMissing extends Schema.TaggedError<LockMissing>()("LockMissing"
 
 /** Reads the compose once more: what is no longer queued is left alone, so cancel acts up to the last moment. */
 export const dispatchJob = Effect.fn("dispatchJob")(function*(pool: PoolId, job: OpenJob) {
-  const log = yield* EventLog
   const dispatch = yield* Dispatch
-  const { recorded } = yield* log.read(composeRef(job.tenantId, job.composeId))
-  const compose = fold(ComposeDecider, recorded.flatMap(({ events }) => events))
+  const { compose, recorded } = yield* readCompose(job.tenantId, job.composeId)
   const current = compose.jobs.get(job.jobId)
   if (compose.status !== "open" || current?.state !== "queued" || current.attempt !== job.attempt) return
   const item = yield* itemOf(compose, job, recorded[0]?.trace)

@@ -5,6 +5,7 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { natsServerBinary } from "../../infra/nats-server/binary.ts"
+import { isProgram } from "../../infra/process/is-program.ts"
 import { startFailed, type StartFailed } from "./start-failed.ts"
 
 const giga = 1024 ** 3
@@ -62,12 +63,3 @@ export const missingTools = () =>
 
 const onPath = (program: string) =>
   [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"].some((folder) => isProgram(join(folder, program)))
-
-const isProgram = (path: string) => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}

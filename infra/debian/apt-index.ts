@@ -5,10 +5,11 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Semaphore } from "effect"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
-import { acquireSettings, machineSources } from "./apt-output.ts"
+import { acquireSettings } from "./apt-output.ts"
 import { withoutSlash, type DebianConfig } from "./config.ts"
 import type { Archive, Release } from "./distributions.ts"
 import { diskFailure, excerptOf } from "./failures.ts"
+import { machineMirrors } from "./machine-mirrors.ts"
 import { run } from "./run.ts"
 import { scriptPath } from "./scripts.ts"
 
@@ -61,26 +62,6 @@ APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "tr
 /** apt's settings of this machine that say how mirrors are reached. */
 export const machineAcquire = Effect.map(run({ argv: ["apt-config", "dump"], collect: true }), ({ stdout }) => stdout)
 
-const machineMirrors = Effect.map(
-  run({
-    argv: ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(LABEL)", "Created-By: Packages"],
-    collect: true
-  }),
-  ({ stdout }): Partial<Record<Archive, string>> => {
-    const sources = machineSources(stdout)
-    // Labels are known once this machine has fetched its lists; before that the names of the suites must do.
-    const security = sources.find(
-      ({ label, suite }) => label === "Debian-Security" || (label === "" && /^[a-z]+-security$/.test(suite))
-    )
-    const debian = sources.find(
-      ({ label, suite, uri }) =>
-        label === "Debian" ||
-        (label === "" && uri !== security?.uri && /^(bookworm|trixie|forky|sid|stable|testing|unstable)$/.test(suite))
-    )
-    return { ...(debian && { debian: debian.uri }), ...(security && { security: security.uri }) }
-  }
-)
-
 export interface AptIndexes {
   get(release: Release, architecture: string, report?: Report): Effect.Effect<AptIndex, BuildFailed>
 }
@@ -95,14 +76,14 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
 
   const sourcesOf = Effect.fnUntraced(function*(release: Release) {
     const missing = release.sources.some(({ archive }) => config.mirrors?.[archive] === undefined)
-    if (missing && fromMachine === undefined) fromMachine = yield* machineMirrors
+    if (missing && fromMachine === undefined) fromMachine = yield* machineMirrors()
     const sources: Array<{ uri: string; suite: string }> = []
     for (const { archive, suite } of release.sources) {
       const uri = config.mirrors?.[archive] ?? fromMachine?.[archive]
       if (uri === undefined || !/^(https?|file|copy):\/[^\s[\]]+$/.test(uri)) {
         return yield* new BuildFailed({
           class: "platform",
-          message: `no usable ${archive} mirror for ${release.id}: set ${archiveVariable[archive]}, or give this machine's apt a source`
+          message: `no usable ${archive} mirror for ${release.id}: set ${archiveVariable[archive]}`
         })
       }
       sources.push({ uri: withoutSlash(uri), suite })

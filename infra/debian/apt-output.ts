@@ -45,16 +45,20 @@ export const unmetDependencies = (said: string): string | undefined => {
 export interface MachineSource {
   readonly uri: string
   readonly suite: string
+  readonly origin: string
   readonly label: string
+  readonly component: string
 }
 
-/** Lines of `apt-get indextargets --format '$(REPO_URI)|$(RELEASE)|$(LABEL)'`. A field that is not known prints as itself. */
+/**
+ * Lines of `apt-get indextargets --format '$(REPO_URI)|$(RELEASE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)'`. A field that is
+ * not known prints as itself.
+ */
 export const machineSources = (printed: string): ReadonlyArray<MachineSource> =>
   printed.split("\n").flatMap((line) => {
-    const [uri, suite, label] = line.split("|")
-    return uri && suite
-      ? [{ uri: uri.replace(/\/+$/, ""), suite, label: label?.startsWith("$(") ? "" : (label ?? "") }]
-      : []
+    const fields = line.split("|").map((field) => (field.startsWith("$(") ? "" : field))
+    const [uri = "", suite = "", origin = "", label = "", component = ""] = fields
+    return uri && suite ? [{ uri: uri.replace(/\/+$/, ""), suite, origin, label, component }] : []
   })
 
 /** How to reach a mirror, as the administrator told this machine's apt: proxies, certificates, checks of the date. */

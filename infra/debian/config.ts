@@ -4,7 +4,7 @@ import type { Archive, Release } from "./distributions.ts"
 export interface DebianConfig {
   /** Indexes, packages and base trees; may be shared by any number of processes of one machine. */
   readonly cacheDir: string
-  /** What is not given is taken from this machine's own apt. */
+  /** Debian's, where not given, are this machine's own, or the public ones. */
   readonly mirrors?: Partial<Record<Archive, string>>
   /** What images shall use later on, where that differs from what they are built from. */
   readonly imageMirrors?: Partial<Record<Archive, string>>
@@ -57,6 +57,7 @@ export const imageSources = (
   sources
     .map(({ suite, uri }) => {
       const archive = release.sources.find((source) => source.suite === suite)?.archive
-      return `deb [signed-by=${release.keyring}] ${(archive && mirrors?.[archive]) ?? uri} ${suite} ${release.components}\n`
+      const mirror = (archive && mirrors?.[archive]) ?? uri
+      return `deb [signed-by=${release.keyring}] ${mirror} ${suite} ${release.components}\n`
     })
     .join("")

@@ -1,6 +1,6 @@
 /** What can be asked for. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { DistributionId } from "../../../domain/compose-request.ts"
 import { Architecture } from "../../../domain/ids.ts"
 import { Authorization } from "./authorization.ts"
@@ -30,18 +30,20 @@ export const PackageView = Schema.Struct({
 export type PackageView = typeof PackageView.Type
 
 export class CatalogApi extends HttpApiGroup.make("catalog").add(
-  HttpApiEndpoint.get("distributions", "/distributions", { success: Schema.Array(DistributionView) }),
+  HttpApiEndpoint.get("distributions", "/distributions", { success: Schema.Array(DistributionView) }).annotate(OpenApi.Summary, "What can be built"),
   HttpApiEndpoint.get("distribution", "/distributions/:id", {
     params: { id: DistributionId }, success: DistributionView, error: [BadRequest, NotFound]
-  }),
+  }).annotate(OpenApi.Summary, "One distribution"),
   HttpApiEndpoint.get("packages", "/packages", {
     query: Schema.Struct({
       distribution: DistributionId,
       architecture: Architecture,
-      search: Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9+.-]{0,127}$/)),
+      search: Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9+.-]{0,127}$/u, {
+        expected: "part of a package name: lower-case letters, digits and + - ."
+      })),
       limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })))
     }),
     success: Schema.Array(PackageView),
     error: [BadRequest, Unavailable]
-  })
+  }).annotate(OpenApi.Summary, "Search the packages of a distribution")
 ).middleware(Authorization) {}

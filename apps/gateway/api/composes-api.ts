@@ -1,6 +1,6 @@
 /** The contract of everything about composes, shared with clients and documentation. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ComposeRequest, DistributionId } from "../../../domain/compose-request.ts"
 import { ComposeId, JobId } from "../../../domain/ids.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
@@ -48,31 +48,31 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
     payload: ComposeRequest,
     success: HttpApiSchema.WithHeaders(ComposeAccepted.pipe(HttpApiSchema.status(202)), { location: Schema.String }),
     error: [BadRequest, KeyReused, BodyTooLarge, WrongMediaType, Unavailable]
-  }),
+  }).annotate(OpenApi.Summary, "Ask for images"),
   HttpApiEndpoint.get("list", "/", {
     query: ListQuery,
     success: HttpApiSchema.WithHeaders(ComposePage, { link: optional(Schema.String) }),
     error: [BadRequest, Unavailable]
-  }),
-  HttpApiEndpoint.get("show", "/:id", { ...one, success: ComposeDetails, error: [BadRequest, NotFound, Unavailable] }),
+  }).annotate(OpenApi.Summary, "List composes, newest first"),
+  HttpApiEndpoint.get("show", "/:id", { ...one, success: ComposeDetails, error: [BadRequest, NotFound, Unavailable] }).annotate(OpenApi.Summary, "One compose with its images, jobs and attempts"),
   HttpApiEndpoint.get("events", "/:id/events", {
     ...one,
     headers: { "last-event-id": optional(Schema.String) },
     success: HttpApiSchema.StreamSse({ events: ComposeStreamEvent }),
     error: [BadRequest, NotFound, Unavailable]
-  }),
+  }).annotate(OpenApi.Summary, "Follow a compose as server-sent events"),
   HttpApiEndpoint.get("logs", "/:id/logs", {
     ...one,
     query: { job: optional(JobId), follow: optional(Schema.Literals(["true", "false"])) },
     success: Schema.String.pipe(HttpApiSchema.asText()),
     error: [BadRequest, NotFound, Unavailable]
-  }),
+  }).annotate(OpenApi.Summary, "What its jobs have printed"),
   HttpApiEndpoint.get("artifacts", "/:id/artifacts", {
     ...one, success: Schema.Array(ArtifactView), error: [BadRequest, NotFound, Unavailable]
-  }),
+  }).annotate(OpenApi.Summary, "Its files, with links to download them"),
   HttpApiEndpoint.post("cancel", "/:id/cancel", {
     ...one,
     success: ComposeDetails.pipe(HttpApiSchema.status(202)),
     error: [BadRequest, NotFound, ComposeEnded, Unavailable]
-  })
+  }).annotate(OpenApi.Summary, "Cancel a compose")
 ).middleware(Authorization).prefix("/composes") {}

@@ -1,6 +1,6 @@
 /** Files by signed links: no token, so that a browser or any download tool can fetch and resume them. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Digest } from "../../../domain/ids.ts"
 import { BadRequest, Forbidden, NotFound, Unavailable, WrongRange } from "./problems.ts"
 
@@ -17,5 +17,5 @@ export class DownloadsApi extends HttpApiGroup.make("downloads").add(
     },
     success: HttpApiSchema.StreamUint8Array(),
     error: [BadRequest, Forbidden, NotFound, WrongRange, Unavailable]
-  })
+  }).annotate(OpenApi.Summary, "Download a file by its signed link; ranges resume it")
 ) {}
