@@ -91,7 +91,8 @@ const token = Command.make("token", {
   tenant: Flag.String("tenant").pipe(described("For whom"), Flag.withDefault("default")),
   role: Flag.Literals("role", ["requester", "operator", "worker"]).pipe(described("As what (requester)"), Flag.withDefault("requester" as const)),
   ttl: Flag.String("ttl").pipe(Flag.withMetavar("span"), described("How long it counts: 90s, 15m, 1h, 30d (1h)"), Flag.withDefault("1h")),
-  pool: optional("pool", "The one pool a worker may serve")
+  pool: optional("pool", "The one pool a worker may serve"),
+  worker: optional("worker", "The one name a worker may have; without it, any in its pool")
 }, (input) => alone(load(() => import("./commands/token.ts"), ({ token }) => token(input)))).pipe(
   Command.withDescription("Print a token of this machine's own issuer")
 )

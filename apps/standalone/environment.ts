@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { readOr, writePrivate } from "../../infra/process/server-folder.ts"
-import { pool, workerTokenFile } from "./tokens.ts"
+import { pool } from "./tokens.ts"
 
 export const environment = (home: string): NodeJS.ProcessEnv => ({
   ...process.env,
@@ -16,7 +16,6 @@ export const environment = (home: string): NodeJS.ProcessEnv => ({
   KILN_CACHE: join(home, "cache"),
   KILN_WORK: join(home, "work"),
   KILN_POOL: pool,
-  KILN_WORKER_TOKEN_FILE: workerTokenFile(home),
   // One port for all of them would go to one of them.
   KILN_ADMIN_PORT: undefined
 })

@@ -9,7 +9,7 @@ import { ready } from "./ready.ts"
 import { startServers } from "./servers.ts"
 import { startFailed } from "./start-failed.ts"
 import { type Program, supervise, type Supervised } from "./supervise.ts"
-import { keepWorkerToken, type Sign, signer } from "./tokens.ts"
+import { keepWorkerToken, type Sign, signer, workerTokenFile } from "./tokens.ts"
 
 export interface StackOptions {
   /** Holds everything that Kiln keeps; made where there is none. */
@@ -65,7 +65,6 @@ export const startStack = Effect.fn("startStack")(function*({
     { concurrency: "unbounded" }
   )
   const url = `http://${reachable(host)}:${listen}`
-  yield* keepWorkerToken(home, sign)
   const common = { ...environment(home), ...servers.env, KILN_HOST: host, KILN_PORT: String(listen), ...env }
   const start = (within: Scope.Scope, program: ProgramName, name: string, own: Record<string, string> = {}) => {
     rotate(logFile(home, name))
@@ -77,7 +76,12 @@ export const startStack = Effect.fn("startStack")(function*({
   if (wanted.includes("gateway")) yield* ready(url, home, processes)
   // Workers are let in by the services; one that knocks before there is anybody waits for long.
   yield* Effect.forEach(wanted.includes("worker") ? workersOf(workers) : [], ({ id, name }) =>
-    start(forWorkers, "worker", name, { KILN_WORKER: id, KILN_WORK: join(home, "work", id) }), { concurrency: "unbounded", discard: true })
+    Effect.andThen(
+      keepWorkerToken(home, sign, id),
+      start(forWorkers, "worker", name, {
+        KILN_WORKER: id, KILN_WORKER_TOKEN_FILE: workerTokenFile(home, id), KILN_WORK: join(home, "work", id)
+      })
+    ), { concurrency: "unbounded", discard: true })
   const stack: Stack = { ...servers.urls, url, home, token: sign, processes }
   return stack
 })

@@ -1,7 +1,7 @@
 /** Tokens of this home's own issuer. */
 import { join } from "node:path"
 import { Effect, Layer, Schedule } from "effect"
-import { PoolId, TenantId } from "../../domain/ids.ts"
+import { PoolId, TenantId, WorkerId } from "../../domain/ids.ts"
 import { LocalIssuer, type Role } from "../../domain/ports/tokens.ts"
 import { LocalIssuerFiles } from "../../infra/jose/local-issuer.ts"
 import { writePrivate } from "../../infra/process/server-folder.ts"
@@ -9,25 +9,26 @@ import { writePrivate } from "../../infra/process/server-folder.ts"
 const hour = 3_600_000
 export const day = 24 * hour
 
-export type Sign = (tenant: string, role: Role, options?: { readonly ttl?: number; readonly pool?: string }) => Effect.Effect<string>
+export type Sign = (tenant: string, role: Role, options?: { readonly ttl?: number; readonly pool?: string; readonly worker?: string }) => Effect.Effect<string>
 
 export const signer = Effect.fnUntraced(function*(keys: string) {
   const context = yield* Layer.build(LocalIssuerFiles(keys))
-  const sign: Sign = (tenant, role, { pool, ttl = day } = {}) =>
+  const sign: Sign = (tenant, role, { pool, ttl = day, worker } = {}) =>
     Effect.flatMap(LocalIssuer, (issuer) => issuer.sign({
       tenantId: TenantId.make(tenant), role, ttl, subject: `${role}@localhost`,
-      ...(pool === undefined ? {} : { pool: PoolId.make(pool) })
+      ...(pool === undefined ? {} : { pool: PoolId.make(pool) }),
+      ...(worker === undefined ? {} : { worker: WorkerId.make(worker) })
     })).pipe(Effect.provideContext(context))
   return sign
 })
 
 export const pool = "default"
 
-export const workerTokenFile = (home: string) => join(home, "run", "worker-token")
+export const workerTokenFile = (home: string, worker: string) => join(home, "run", `worker-token-${worker}`)
 
-/** Writes the workers' token and renews it long before it ends; they read it whenever they connect. */
-export const keepWorkerToken = Effect.fnUntraced(function*(home: string, sign: Sign) {
-  const write = Effect.map(sign("default", "worker", { pool }), (token) => writePrivate(workerTokenFile(home), token))
+/** Writes a worker's own token and renews it long before it ends; the worker reads it whenever it connects. */
+export const keepWorkerToken = Effect.fnUntraced(function*(home: string, sign: Sign, worker: string) {
+  const write = Effect.map(sign("default", "worker", { pool, worker }), (token) => writePrivate(workerTokenFile(home, worker), token))
   yield* write
   yield* Effect.forkScoped(Effect.repeat(Effect.andThen(Effect.sleep("1 hour"), write), Schedule.forever))
 })

@@ -1,15 +1,16 @@
 import { Context, type Effect, Schema } from "effect"
-import type { PoolId, TenantId } from "../ids.ts"
+import type { PoolId, TenantId, WorkerId } from "../ids.ts"
 
 export const Role = Schema.Literals(["requester", "operator", "worker"])
 export type Role = typeof Role.Type
 
-/** Who a token stands for. `pool`: the workers' pool, on a worker's token that is bound to one. */
+/** Who a token stands for. `pool` and `worker`: the pool, and the one name in it, that a worker's token is bound to. */
 export interface Identity {
   readonly tenantId: TenantId
   readonly role: Role
   readonly subject: string
   readonly pool?: PoolId
+  readonly worker?: WorkerId
   /** Milliseconds since 1970. */
   readonly expiresAt: number
 }
@@ -37,6 +38,7 @@ export interface TokenRequest {
   readonly subject: string
   readonly ttl: number
   readonly pool?: PoolId | undefined
+  readonly worker?: WorkerId | undefined
 }
 
 /** The installation's own issuer, for machines without single sign-on. `jwks` is the public half, to be served as it is. */

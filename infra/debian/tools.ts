@@ -105,7 +105,8 @@ export const probe: Effect.Effect<Probe> = Effect.gen(function*() {
       : [
           root
             ? "allow this container to mount and to make process namespaces"
-            : "give this user a range in /etc/subuid and /etc/subgid and allow unprivileged user namespaces, or run the worker as root"
+            : "give this user a range in /etc/subuid and /etc/subgid and allow unprivileged user namespaces, " +
+              "or run the worker as root"
         ])
   ]
   return {

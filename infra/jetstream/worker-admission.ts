@@ -20,7 +20,7 @@ export const WorkerAdmission = (name: string) =>
       verify: (token) =>
         tokens.verify(token).pipe(
           Effect.filterOrFail(({ role }) => role === "worker", ({ role }) => ({ message: `a token of role ${role} does not admit a worker` })),
-          Effect.map(({ pool, expiresAt }) => ({ pool: pool ?? defaultPool, worker: undefined, expiresAt: Math.floor(expiresAt / 1000) }))
+          Effect.map(({ pool, worker, expiresAt }) => ({ pool: pool ?? defaultPool, worker, expiresAt: Math.floor(expiresAt / 1000) }))
         )
     })
   }))

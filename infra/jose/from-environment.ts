@@ -15,7 +15,7 @@ const Issuers = Schema.fromJsonString(Schema.Array(Schema.Struct({
   algorithms: Schema.optionalKey(Schema.Array(Schema.Literals(algorithms))),
   clockSkewSeconds: Schema.optionalKey(Schema.Int),
   claims: Schema.optionalKey(Schema.Struct({
-    tenant: Schema.optionalKey(Claim), role: Schema.optionalKey(Claim), pool: Schema.optionalKey(Claim)
+    tenant: Schema.optionalKey(Claim), role: Schema.optionalKey(Claim), pool: Schema.optionalKey(Claim), worker: Schema.optionalKey(Claim)
   })),
   defaultRole: Schema.optionalKey(Schema.Literals(["requester", "operator", "worker"]))
 })))

@@ -27,9 +27,9 @@ export const LocalIssuerFiles = (folder: string): Layer.Layer<LocalIssuer> =>
     const key = yield* Effect.promise(() => importJWK({ ...open, d }))
     return LocalIssuer.of({
       jwks: { keys: [{ ...open, use: "sig" }] },
-      sign: Effect.fnUntraced(function*({ tenantId, role, subject, ttl, pool }) {
+      sign: Effect.fnUntraced(function*({ tenantId, role, subject, ttl, pool, worker }) {
         const now = yield* Clock.currentTimeMillis
-        const token = new SignJWT({ tenant: tenantId, role, ...(pool !== undefined && { pool }) })
+        const token = new SignJWT({ tenant: tenantId, role, ...(pool !== undefined && { pool }), ...(worker !== undefined && { worker }) })
           .setProtectedHeader({ alg: "EdDSA", kid: open.kid, typ: "JWT" })
           .setIssuer(localIssuerName).setAudience(localAudience).setSubject(subject)
           .setIssuedAt(Math.floor(now / 1000)).setExpirationTime(Math.floor((now + ttl) / 1000))

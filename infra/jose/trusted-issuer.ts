@@ -15,7 +15,7 @@ export interface TrustedIssuer {
   readonly algorithms?: ReadonlyArray<Algorithm>
   /** How far its clock may be off. */
   readonly clockSkewSeconds?: number
-  readonly claims?: { readonly tenant?: ClaimName; readonly role?: ClaimName; readonly pool?: ClaimName }
+  readonly claims?: { readonly tenant?: ClaimName; readonly role?: ClaimName; readonly pool?: ClaimName; readonly worker?: ClaimName }
   /** For issuers whose tokens name no role. */
   readonly defaultRole?: Role
 }

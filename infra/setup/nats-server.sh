@@ -11,10 +11,13 @@ mkdir -p "$dest"
 if sys=$(command -v nats-server) && ok "$sys"; then ln -sf "$sys" "$bin"; exit 0; fi
 if ! command -v apt-get > /dev/null || ! command -v dpkg-deb > /dev/null; then echo "this is neither Debian nor Ubuntu: $by_hand"; exit 1; fi
 
-# The mirror this machine uses, Debian's own where it uses none of Debian.
-mirror=${DEBIAN_MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2> /dev/null | grep -v '^ *#' |
-  grep -oE 'https?://[^] ]*debian/?( |$)' | grep -v security | sed 's/ *$//' | head -n 1 || true)}
-mirror=${mirror:-http://deb.debian.org/debian}
+# The mirror this machine uses, Debian's own where it uses none of Debian. Others too have a /debian: Debian's hosts go
+# first, and what vendors have below /linux is none.
+mirrors=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2> /dev/null | grep -v '^ *#' |
+  grep -oE 'https?://[^] ]+/debian/?( |$)' | grep -v /linux/ | sed 's/ *$//' || true)
+mirror=${DEBIAN_MIRROR:-$(grep -m 1 -E '//([^/]*\.)?debian\.org/' <<< "$mirrors" || head -n 1 <<< "$mirrors")}
+public=deb.debian.org/debian
+mirror=${mirror:-http://$public}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -f "$keyring" ] || { echo "the package debian-archive-keyring is missing, which nats-server is checked by: $by_hand"; exit 1; }
 

@@ -20,21 +20,15 @@ die() { echo "kiln: $*" >&2; exit 1; }
 # shellcheck source=infra/setup/debian-packages.sh
 . "$here/debian-packages.sh"
 
+# For what is set up here; the programs look for themselves what they need beyond it.
 enough_disk() {
-  local place=$1 free
-  while [ ! -e "$place" ]; do place=$(dirname "$place"); done
-  free=$(df -Pk "$place" | awk 'NR == 2 { print int($4 / 1024) }')
-  [ "$free" -ge 3072 ] || die "too little disk: $place has $free MB free, and Kiln needs 3072 MB"
+  local free
+  free=$(df -Pk "$root" | awk 'NR == 2 { print int($4 / 1024) }')
+  [ "$free" -ge 1024 ] || die "too little disk: $root has $free MB free, and setting up needs 1024 MB"
 }
 
-# In containers mode the tests bring no nats-server of their own.
-wants_nats() {
-  case "$profile" in
-    start | bench) true ;;
-    test) [ "${KILN_TEST_SERVERS:-embedded}" != containers ] ;;
-    *) false ;;
-  esac
-}
+# Tests as well, on containers too: some are about servers that are started here.
+wants_nats() { [ "$profile" != cli ]; }
 has_nats() { [ -x "$tools/bin/nats-server" ]; }
 
 get_nats() {
@@ -54,13 +48,12 @@ set_up() {
     exec 9> "$tools/setup.lock"
     flock -n 9 || { say "waiting for another set-up of this tree …"; flock 9; }
   fi
-  npm_packages_match || { enough_disk "$root"; get_npm_packages; }
+  npm_packages_match || { enough_disk; get_npm_packages; }
   [ "$profile" = cli ] || [ -z "$(missing_packages)" ] || get_packages "$@"
   ! wants_nats || has_nats || get_nats
   exec 9>&-
 }
 
-[ "$profile" != start ] || enough_disk "${KILN_HOME:-$root/.kiln}"
 all_there || set_up "$@"
 node=$(node_24)
 case "$program" in *.ts) ;; *) program=node_modules/.bin/$program ;; esac

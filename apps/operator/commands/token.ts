@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { userInfo } from "node:os"
 import { join } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
-import { PoolId, TenantId } from "../../../domain/ids.ts"
+import { PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
 import { LocalIssuer, type Role } from "../../../domain/ports/tokens.ts"
 import { Adapters } from "../adapters.ts"
 import { commandFailed } from "../command-failed.ts"
@@ -15,20 +15,24 @@ export interface TokenInput {
   readonly role: Role
   readonly ttl: string
   readonly pool: Option.Option<string>
+  readonly worker: Option.Option<string>
 }
 
 /** Signs with the key of this machine's Kiln, whether it runs or not. */
-export const token = Effect.fn("token")(function*({ pool, role, tenant, ttl }: TokenInput) {
+export const token = Effect.fn("token")(function*({ pool, role, tenant, ttl, worker }: TokenInput) {
   const keys = process.env["KILN_KEYS"] ?? join(homeFolder(), "keys")
   if (!existsSync(keys)) {
     return yield* commandFailed("unreachable", `There is no issuer here (no folder ${keys}): run npm start once, or set KILN_KEYS`)
   }
   const millis = durationMillis(ttl)
   if (millis === undefined || millis === 0) return yield* commandFailed("invalid", `--ttl ${ttl} is no time span: say 90s, 15m, 1h or 30d`)
-  if (Option.isSome(pool) && role !== "worker") return yield* commandFailed("invalid", "--pool is for --role worker only")
+  if ((Option.isSome(pool) || Option.isSome(worker)) && role !== "worker") {
+    return yield* commandFailed("invalid", "--pool and --worker are for --role worker only")
+  }
   const request = {
     tenantId: yield* named(TenantId, "--tenant", tenant),
     pool: Option.isSome(pool) ? yield* named(PoolId, "--pool", pool.value) : undefined,
+    worker: Option.isSome(worker) ? yield* named(WorkerId, "--worker", worker.value) : undefined,
     role,
     ttl: millis,
     subject: whoami()
@@ -36,7 +40,7 @@ export const token = Effect.fn("token")(function*({ pool, role, tenant, ttl }: T
   const { localIssuer } = yield* Adapters
   const signed = yield* Effect.provide(Effect.flatMap(LocalIssuer, (issuer) => issuer.sign(request)), localIssuer(keys))
   const expires_at = new Date((yield* Clock.currentTimeMillis) + millis).toISOString()
-  const document = { token: signed, tenant, role, expires_at, ...(Option.isSome(pool) ? { pool: pool.value } : {}) }
+  const document = { token: signed, tenant, role, expires_at, ...(Option.isSome(pool) ? { pool: pool.value } : {}), ...(Option.isSome(worker) ? { worker: worker.value } : {}) }
   yield* answer(document, () => [signed])
 })
 

@@ -17,7 +17,8 @@ describe("what apt prints", () => {
         [
           "Reading package lists...",
           `'http://mirror/pool/s/sudo_1.9~rc1_amd64.deb' sudo_1.9~rc1_amd64.deb 7 SHA256:${digest}`,
-          `'http://mirror/pool/o/openssh-server_10.0p1-7%2bdeb13u4_amd64.deb' openssh-server_1%3a10.0p1-7+deb13u4_amd64.deb 602372 SHA256:${digest}`
+          "'http://mirror/pool/o/openssh-server_10.0p1-7%2bdeb13u4_amd64.deb' " +
+            `openssh-server_1%3a10.0p1-7+deb13u4_amd64.deb 602372 SHA256:${digest}`
         ].join("\n")
       )
     ).toEqual([
@@ -45,7 +46,11 @@ describe("what apt prints", () => {
   it("names what it does not know, in each way it says so", () =>
     expect(
       unknownPackages(
-        "E: Unable to locate package ngnix\nE: Package 'awk' has no installation candidate\nE: Unable to locate package ngnix"
+        [
+          "E: Unable to locate package ngnix",
+          "E: Package 'awk' has no installation candidate",
+          "E: Unable to locate package ngnix"
+        ].join("\n")
       )
     ).toEqual(["ngnix", "awk"]))
 
@@ -70,15 +75,22 @@ describe("what apt prints", () => {
   it("is no conflict when apt failed for another reason", () =>
     expect(unmetDependencies("E: Could not get lock")).toBeUndefined())
 
-  it("tells this machine's sources, with or without their labels", () =>
-    expect(machineSources("http://mirror/debian/|bookworm|Debian\nhttp://mirror/x/|y|$(LABEL)\n")).toEqual([
-      { uri: "http://mirror/debian", suite: "bookworm", label: "Debian" },
-      { uri: "http://mirror/x", suite: "y", label: "" }
+  it("tells this machine's sources, with or without what they say of themselves", () =>
+    expect(
+      machineSources("http://mirror/debian/|bookworm|Debian|Debian|main\nhttp://mirror/x/|y|$(ORIGIN)|$(LABEL)|main\n")
+    ).toEqual([
+      { uri: "http://mirror/debian", suite: "bookworm", origin: "Debian", label: "Debian", component: "main" },
+      { uri: "http://mirror/x", suite: "y", origin: "", label: "", component: "main" }
     ]))
 
   it("hands on how mirrors are reached, and nothing else of this machine", () => {
-    const dump =
-      'Acquire "";\nAcquire::http::Proxy "http://proxy:3128";\nAcquire::Languages "de";\nAcquire::Check-Date "false";\nAPT::Install-Recommends "1";'
+    const dump = [
+      'Acquire "";',
+      'Acquire::http::Proxy "http://proxy:3128";',
+      'Acquire::Languages "de";',
+      'Acquire::Check-Date "false";',
+      'APT::Install-Recommends "1";'
+    ].join("\n")
     expect(acquireSettings(dump)).toBe('Acquire::http::Proxy "http://proxy:3128";\nAcquire::Check-Date "false";')
     expect(proxyOf(dump, "http")).toBe("http://proxy:3128")
     expect(proxyOf(dump, "https")).toBeUndefined()

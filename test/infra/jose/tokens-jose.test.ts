@@ -49,10 +49,12 @@ describe("a token", () => {
       }))
   }
 
-  it.effect("of a worker may name its pool", () =>
+  it.effect("of a worker may name its pool, and its own name in it", () =>
     Effect.gen(function*() {
-      const identity = yield* verify(signed({ role: "worker", pool: "fast" }))
-      assert.strictEqual(identity.pool, PoolId.make("fast"))
+      const identity = yield* verify(signed({ role: "worker", pool: "fast", worker: "w1" }))
+      assert.deepStrictEqual([identity.pool, identity.worker], [PoolId.make("fast"), "w1"])
+      const refused = yield* Effect.flip(verify(signed({ role: "worker", worker: "w.>" })))
+      assert.strictEqual(refused._tag === "TokenRefused" && refused.reason, "bad-claims")
     }))
 
   it.effect("may keep the answers in claims of other names", () =>

@@ -1,7 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
-import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { temporaryFolder } from "../../support/servers.ts"
 
@@ -31,14 +42,15 @@ const machine = Effect.gen(function*() {
   stub("dpkg-query", "shift 3; for name; do echo $name ii; done")
   mkdirSync(join(tree, ".tools/bin"), { recursive: true })
   symlinkSync("/bin/true", join(tree, ".tools/bin/nats-server"))
+  const env: Record<string, string> = { PATH: bin, HOME: dir }
   const run = (...args: ReadonlyArray<string>) =>
     Effect.callback<{ code: number; out: string; err: string }>((resume) => {
-      const options = { cwd: tree, env: { PATH: bin, HOME: dir } }
+      const options = { cwd: tree, env }
       execFile("/bin/bash", [join(tree, "infra/setup/run.sh"), ...args], options, (error, out, err) =>
         resume(Effect.succeed({ code: Number(error?.code ?? 0), out, err })))
     })
   const called = (text: string) => readFileSync(calls, "utf8").split("\n").filter((line) => line.startsWith(text)).length
-  return { tree, bin, stub, run, called }
+  return { tree, bin, env, stub, run, called }
 })
 
 describe("the set-up before every command", () => {
@@ -91,8 +103,8 @@ describe("the set-up before every command", () => {
       stub("npm", "echo npm error code EAI_AGAIN; exit 1")
       is(yield* refusal("cli", "program.ts"), /^kiln: no network: npm cannot reach its registry/)
       stub("npm", `mkdir -p node_modules/.bin; ln -sf ${process.execPath} node_modules/.bin/node`)
-      stub("df", "echo; echo x x x 2048000 x x")
-      is(yield* refusal("start", "program.ts"), /^kiln: too little disk: .* has 2000 MB free, and Kiln needs 3072 MB$/)
+      stub("df", "echo; echo x x x 1023000 x x")
+      is(yield* refusal("start", "program.ts"), /^kiln: too little disk: .* has 999 MB free, and setting up needs 1024 MB$/)
       stub("df", "echo; echo x x x 99999999 x x")
       stub("dpkg-query", "shift 3; for name; do [ $name = zstd ] || echo $name ii; done")
       const command = "apt-get update && apt-get install -y --no-install-recommends zstd"
@@ -104,6 +116,32 @@ describe("the set-up before every command", () => {
       is(yield* refusal("start", "program.ts"), /^kiln: this is neither Debian nor Ubuntu: install by hand .*mmdebstrap/)
       unlinkSync(join(tree, ".tools/bin/nats-server"))
       is(yield* refusal("start", "program.ts", "--no-first-image"), /^kiln: this is neither Debian nor Ubuntu: install nats-server/)
+    }))
+
+  it.effect("asks for no more disk than it needs itself, and for none where all is there", () =>
+    Effect.gen(function*() {
+      const { run, stub } = yield* machine
+      stub("df", "echo; echo x x x 1536000 x x")
+      assert.strictEqual((yield* run("start", "program.ts", "--no-first-image")).code, 0)
+      stub("df", "echo; echo x x x 102400 x x")
+      const again = yield* run("start", "program.ts", "--no-first-image")
+      assert.deepStrictEqual(again, { code: 0, out: "ran --no-first-image\n", err: "" })
+    }))
+
+  it.effect("brings a nats-server for every command but those that need none, for tests on containers too", () =>
+    Effect.gen(function*() {
+      const { env, run, tree } = yield* machine
+      const setUp = join(tree, "infra/setup/nats-server.sh")
+      writeFileSync(setUp, 'mkdir -p "$1" && ln -s /bin/true "$1/nats-server"\n')
+      const bringsOne = Effect.fnUntraced(function*(profile: string) {
+        rmSync(join(tree, ".tools/bin/nats-server"), { force: true })
+        assert.strictEqual((yield* run(profile, "program.ts")).code, 0)
+        return existsSync(join(tree, ".tools/bin/nats-server"))
+      })
+      const profiles = ["cli", "start", "bench", "test"]
+      assert.deepStrictEqual(yield* Effect.forEach(profiles, bringsOne), [false, true, true, true])
+      env["KILN_TEST_SERVERS"] = "containers"
+      assert.isTrue(yield* bringsOne("test"))
     }))
 
   it.effect("goes on with a line where only some builds or tests need what is missing", () =>
