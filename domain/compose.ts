@@ -30,13 +30,15 @@ export const ComposeEvent = Schema.TaggedUnion({
   /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
   JobReturned: { ...job },
   JobCanceled: { ...job },
+  /** A failed compose is tried again: its failed jobs are queued in the same decision. */
+  ComposeReopened: { composeId: ComposeId },
   ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
   ComposeFinished: { composeId: ComposeId, outcome: Schema.Literals(["succeeded", "failed"]) }
 })
 export type ComposeEvent = typeof ComposeEvent.Type
 export const {
-  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ComposeCanceled,
-  ComposeFinished
+  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ComposeReopened,
+  ComposeCanceled, ComposeFinished
 } = ComposeEvent.cases
 
 const claim = { ...job, token: AttemptToken }
@@ -50,18 +52,20 @@ export const ComposeCommand = Schema.TaggedUnion({
   FailJob: { ...claim, ...chance, failure: Failure, log: Schema.optionalKey(Blob) },
   ReturnJob: { ...claim },
   LoseJob: { ...claim, ...chance, reason: Schema.String },
-  CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) }
+  CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
+  /** All jobs that have failed, or the one that is named. */
+  RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) }
 })
 export type ComposeCommand = typeof ComposeCommand.Type
-export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, CancelCompose } = ComposeCommand.cases
+export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, CancelCompose, RetryCompose } = ComposeCommand.cases
 
 /**
  * `NotCurrent`: the attempt is over or belongs to another worker; whoever asked should stop.
- * `Ended`: the compose has its outcome already.
+ * `Ended`: the compose has its outcome already. `NotFailed`: there is nothing to try again.
  */
 export class ComposeRejected extends Schema.TaggedError<ComposeRejected>()("ComposeRejected", {
   composeId: ComposeId,
-  reason: Schema.Literals(["NotFound", "NotCurrent", "Ended"])
+  reason: Schema.Literals(["NotFound", "NotCurrent", "Ended", "NotFailed"])
 }) {}
 
 export type JobState = "waiting" | "queued" | "running" | "succeeded" | "failed" | "skipped" | "canceled"
@@ -69,6 +73,8 @@ export type JobState = "waiting" | "queued" | "running" | "succeeded" | "failed"
 export interface Job extends PlannedJob {
   readonly state: JobState
   readonly attempt: number
+  /** The attempt from which failures and losses count: the first, or the first since somebody asked for a retry. */
+  readonly countsFrom: number
   readonly losses: number
   readonly worker?: WorkerId
   readonly token?: AttemptToken
@@ -96,12 +102,12 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
         request: event.request,
         builder: event.builder,
         jobs: new Map(planOf(event.request.images, event.resolves).map((planned) =>
-          [planned.jobId, { ...planned, state: "waiting", attempt: 0, losses: 0 }])),
+          [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0 }])),
         outcomes: new Map()
       }
     case "JobQueued":
       // The last holder's token stays, so that its late repetitions are known and never taken for a new start.
-      return withJob(compose, event.jobId, (job) => ({ ...job, state: "queued", attempt: event.attempt }))
+      return withJob(revived(compose, event), event.jobId, (job) => ({ ...job, state: "queued", attempt: event.attempt }))
     case "JobStarted":
       return withJob(compose, event.jobId, (job) => ({ ...job, state: "running", worker: event.worker, token: event.token }))
     case "JobSucceeded":
@@ -119,6 +125,8 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
       return withJob(compose, event.jobId, (job) => ({ ...job, state: "waiting" }))
     case "JobCanceled":
       return withJob(compose, event.jobId, (job) => ({ ...job, state: "canceled" }))
+    case "ComposeReopened":
+      return { ...compose, status: "open" }
     case "ComposeCanceled":
       return { ...compose, status: "canceled" }
     case "ComposeFinished":
@@ -153,6 +161,8 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
       })
     case "CancelCompose":
       return cancel(command, compose)
+    case "RetryCompose":
+      return retry(command, compose)
   }
 }
 
@@ -217,7 +227,7 @@ const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis):
 
 const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
   const { composeId, jobId, attempt, failure, log, now, jitter } = command
-  const delay = retryDelayMs(failure.class, attempt - job.losses, jitter)
+  const delay = retryDelayMs(failure.class, attempt - job.countsFrom + 1 - job.losses, jitter)
   const failed = JobFailed.make({ composeId, jobId, attempt, failure, final: delay === undefined, ...(log && { log }) })
   return delay === undefined
     ? conclude(compose, [failed])
@@ -243,6 +253,19 @@ const cancel = (command: typeof CancelCompose.Type, compose: Compose): Decision 
   ])
 }
 
+const retry = (command: typeof RetryCompose.Type, compose: Compose): Decision => {
+  const { composeId, jobId } = command
+  if (compose.status === "absent" || (jobId !== undefined && !compose.jobs.has(jobId))) return reject(composeId, "NotFound")
+  if (compose.status === "canceled" || compose.status === "succeeded") return reject(composeId, "Ended")
+  const failed = [...compose.jobs.values()].filter((job) => job.state === "failed" && (jobId === undefined || job.jobId === jobId))
+  // Asked twice, the second finds them queued already.
+  if (failed.length === 0) return compose.status === "open" ? nothing : reject(composeId, "NotFailed")
+  return Result.succeed([
+    ...(compose.status === "failed" ? [ComposeReopened.make({ composeId })] : []),
+    ...failed.map((job) => queue(compose, job, job.attempt + 1))
+  ])
+}
+
 /** Adds the compose's own end when these events leave no job open. */
 const conclude = (compose: Compose, events: ReadonlyArray<ComposeEvent>): ReadonlyArray<ComposeEvent> => {
   const jobs = [...events.reduce(evolve, compose).jobs.values()]
@@ -254,6 +277,21 @@ const conclude = (compose: Compose, events: ReadonlyArray<ComposeEvent>): Readon
 const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Compose => {
   const job = compose.jobs.get(jobId)
   return job === undefined ? compose : { ...compose, jobs: new Map(compose.jobs).set(jobId, change(job)) }
+}
+
+/** A failed job that is queued again starts its count anew, and what was skipped for its sake waits again. */
+const revived = (compose: Compose, { jobId, attempt }: typeof JobQueued.Type): Compose => {
+  if (compose.jobs.get(jobId)?.state !== "failed") return compose
+  const jobs = new Map(compose.jobs)
+  const awake = new Set([jobId])
+  for (const job of jobs.values()) {
+    if (job.jobId === jobId) jobs.set(jobId, { ...job, countsFrom: attempt, losses: 0 })
+    if (job.after !== undefined && awake.has(job.after) && job.state === "skipped") {
+      awake.add(job.jobId)
+      jobs.set(job.jobId, { ...job, state: "waiting" })
+    }
+  }
+  return { ...compose, jobs }
 }
 
 /** The job has failed for good, and all that wait for it, near or far, will never run. */

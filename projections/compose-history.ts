@@ -68,6 +68,8 @@ export const composeHistory: Projection<ComposeRow> = {
         return event.final && row.failure === null ? withFailure(seen, event.failure) : seen
       case "JobLost":
         return event.final && row.failure === null ? withFailure(seen, lost(event.reason)) : seen
+      case "ComposeReopened":
+        return { ...seen, status: "running", endedAt: null, failure: null }
       case "ComposeCanceled":
         return { ...seen, status: "canceled", endedAt: recorded.at }
       case "ComposeFinished":

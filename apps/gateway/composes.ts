@@ -2,7 +2,8 @@
 import { Clock, Effect, Metric, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
-import { CancelCompose } from "../../domain/compose.ts"
+import { v7 } from "uuid"
+import { CancelCompose, RetryCompose } from "../../domain/compose.ts"
 import { Millis } from "../../domain/ids.ts"
 import { Blobs, type BlobsUnavailable } from "../../domain/ports/blobs.ts"
 import { EventLog, type LogUnavailable } from "../../domain/ports/event-log.ts"
@@ -111,6 +112,21 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
             ? new NotFound({ detail: `there is no compose ${id}` })
             : Effect.flatMap(findCompose(tenantId, id), ({ row }) =>
               new ComposeEnded({ detail: `the compose has ${row.status}`, compose_status: row.status }))
+        }))
+        return detailsOf(yield* findCompose(tenantId, id), now)
+      }, Effect.provideContext(ports)),
+
+      retry: Effect.fnUntraced(function*({ params: { id }, query: { job }, request }) {
+        const { tenantId, role, subject } = yield* CurrentIdentity
+        const now = yield* Clock.currentTimeMillis
+        const actor = { kind: role, id: subject }
+        const intent = { tenantId, messageId: `retry-${v7()}`, at: Millis.make(now), actor, trace: traceOf(request) }
+        yield* execute(intent, RetryCompose.make({ composeId: id, ...(job !== undefined && { jobId: job }) })).pipe(Effect.catchTags({
+          LogUnavailable: unavailable,
+          ComposeRejected: ({ reason }) => reason === "NotFound"
+            ? new NotFound({ detail: `there is no compose ${id}${job === undefined ? "" : `, or no job ${job} in it`}` })
+            : Effect.flatMap(findCompose(tenantId, id), ({ row }) =>
+              new ComposeEnded({ detail: `the compose has ${row.status}: there is nothing to try again`, compose_status: row.status }))
         }))
         return detailsOf(yield* findCompose(tenantId, id), now)
       }, Effect.provideContext(ports))

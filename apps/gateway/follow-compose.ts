@@ -35,6 +35,9 @@ export const followCompose = (tenantId: TenantId, composeId: ComposeId, from: Cu
       (items) => items.flatMap((item) => item._tag === "LogLines" ? follower.printed(item) : follower.progressed(item))
     )
 
+    /** An end that a retry has undone is history. */
+    const isLast = (notice: Recorded) => Effect.map(log.read(composeRef(tenantId, composeId)), ({ revision }) => revision === notice.revision)
+
     // Lines that cannot be had now are had at a later look. Only the last must not fail: the end would come too soon.
     const lookIfPossible = Effect.orElseSucceed(look, (): ReadonlyArray<Followed> => [])
 
@@ -42,7 +45,10 @@ export const followCompose = (tenantId: TenantId, composeId: ComposeId, from: Cu
       switch (notice._tag) {
         case "Recorded": {
           const decided = follower.decided(notice)
-          if (follower.ended) return Effect.map(look, (said) => [...said, ...decided, follower.end()])
+          if (follower.ended) {
+            return Effect.flatMap(look, (said) =>
+              Effect.map(isLast(notice), (last) => [...said, ...decided, ...(last ? [follower.end()] : [])]))
+          }
           // Who comes late finds what was said before, without waiting for the next word.
           const started = notice.events.some(({ _tag }) => _tag === "JobStarted")
           return started ? Effect.map(lookIfPossible, (said) => [...decided, ...said]) : Effect.succeed(decided)

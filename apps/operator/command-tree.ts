@@ -65,6 +65,14 @@ const cancel = Command.make("cancel", { id }, (input) =>
   Command.withDescription("Cancel a compose")
 )
 
+const retry = Command.make("retry", {
+  id,
+  job: optional("job", "Only this job, such as 0-build"),
+  detach: Flag.Boolean("detach").pipe(described("Do not watch what comes of it"), off)
+}, (input) => talking(load(() => import("./commands/retry.ts"), ({ retry }) => retry(input)))).pipe(
+  Command.withDescription("Try a failed compose again, its failed jobs only")
+)
+
 const download = Command.make("download", {
   id,
   output: Flag.String("output").pipe(Flag.withAlias("o"), Flag.withMetavar("dir"), described("Where to put the files (here)"), Flag.withDefault(".")),
@@ -111,7 +119,7 @@ const completions = Command.make("completions", {
 )
 
 export const kiln = root.pipe(Command.withSubcommands([
-  { group: "Composes", commands: [build, watch, logs, list, show, cancel, download] },
+  { group: "Composes", commands: [build, watch, logs, list, show, cancel, retry, download] },
   { group: "Catalog", commands: [distributions, packages] },
   { group: "Operation", commands: [token, replay, completions] }
 ]))

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import {
-  CancelCompose, ComposeCanceled, type ComposeCommand, ComposeDecider, type ComposeEvent, ComposeRejected, FailJob, isTerminal, JobCanceled,
-  JobReturned, LoseJob, ReturnJob, SucceedJob
+  CancelCompose, ComposeCanceled, type ComposeCommand, ComposeDecider, type ComposeEvent, ComposeRejected, ComposeReopened, FailJob, isTerminal,
+  JobCanceled, JobReturned, LoseJob, RetryCompose, ReturnJob, SucceedJob
 } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import { AttemptToken, Millis } from "../../domain/ids.ts"
@@ -104,11 +104,38 @@ describe("a cancel", () => {
     given(...building, JobCanceled.make({ composeId, jobId: build, attempt: 1 }), canceled).when(succeed("build")).thenRejected(notCurrent))
 })
 
+describe("a retry", () => {
+  const dead = [...building, failed(build, 1, true), finished("failed")]
+  const retry = (jobId?: typeof build) => RetryCompose.make({ composeId, ...(jobId !== undefined && { jobId }) })
+  const reopened = ComposeReopened.make({ composeId })
+  it("queues what has failed and opens the compose again", () => {
+    given(...dead).when(retry()).then(reopened, queued(build, 2))
+    given(...dead).when(retry(build)).then(reopened, queued(build, 2))
+  })
+  it("asked twice is one", () => given(...dead, reopened, queued(build, 2)).when(retry()).thenNothing())
+  it("wakes what was skipped, and ends well if all goes well", () => {
+    const again = [...dead, reopened, queued(build, 2), started(build, 2)]
+    given(...again).when(SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build })).then(succeeded(build, 2), queued(upload))
+  })
+  it("gives the job its automatic attempts again", () => {
+    const again = [...dead, reopened, queued(build, 2), started(build, 2)]
+    given(...again).when(failWith(failure, build, 2)).then(failed(build, 2, false), queued(build, 3, now + 500))
+    given(...again).when(lose(build, 2)).then(lost(build, 2, false), queued(build, 3))
+  })
+  it("is refused where nothing has failed, or nothing is", () => {
+    const reject = (reason: ComposeRejected["reason"]) => new ComposeRejected({ composeId, reason })
+    given(...wholeLife).when(retry()).thenRejected(reject("Ended"))
+    given(...dead).when(retry(resolve)).thenRejected(reject("NotFailed"))
+    given(...dead).when(retry("9-build" as typeof build)).thenRejected(reject("NotFound"))
+    given().when(retry()).thenRejected(reject("NotFound"))
+  })
+})
+
 describe("laws", () => {
   const commands: ReadonlyArray<ComposeCommand> = [
     requestCompose, startJob(resolve), succeed("resolve"), startJob(build), failWith(failure), lose(), ReturnJob.make(claim(build)),
     startJob(build, 2), SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build }), lose(build, 2), startJob(build, 3),
-    succeed("build"), startJob(upload), succeed("upload"), CancelCompose.make({ composeId })
+    succeed("build"), startJob(upload), succeed("upload"), CancelCompose.make({ composeId }), RetryCompose.make({ composeId }), FailJob.make({ ...claim(build, 3), ...chance, failure })
   ]
   /** A fixed generator, so that a failing walk can be walked again. */
   const random = (seed: number) => () => {
@@ -136,7 +163,7 @@ describe("laws", () => {
       })
     }
   })
-  it("a fold of any prefix is valid: one current attempt a job, nothing runs before what it waits for, an ended compose stays ended", () => {
+  it("a fold of any prefix is valid: one current attempt a job, nothing runs before what it waits for, an ended compose stays ended unless it is reopened", () => {
     for (const seed of seeds) {
       walk(seed, 40, (events) => {
         let ended: string | undefined
@@ -148,6 +175,7 @@ describe("laws", () => {
             if (before !== undefined && begun) assert.strictEqual(before.state, "succeeded", `seed ${seed}`)
             if (job.state === "running") assert.deepStrictEqual([job.token, job.attempt], [tokenOf(job.jobId, job.attempt), job.attempt])
           }
+          if (events[length - 1]?._tag === "ComposeReopened") ended = undefined
           if (ended !== undefined) assert.strictEqual(compose.status, ended, `seed ${seed}`)
           if (compose.status !== "absent" && compose.status !== "open") ended = compose.status
           if (compose.status === "succeeded") assert.isTrue([...compose.jobs.values()].every(({ state }) => isTerminal(state)))

@@ -74,5 +74,11 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
     ...one,
     success: ComposeDetails.pipe(HttpApiSchema.status(202)),
     error: [BadRequest, NotFound, ComposeEnded, Unavailable]
-  }).annotate(OpenApi.Summary, "Cancel a compose")
+  }).annotate(OpenApi.Summary, "Cancel a compose"),
+  HttpApiEndpoint.post("retry", "/:id/retry", {
+    ...one,
+    query: { job: optional(JobId) },
+    success: ComposeDetails.pipe(HttpApiSchema.status(202)),
+    error: [BadRequest, NotFound, ComposeEnded, Unavailable]
+  }).annotate(OpenApi.Summary, "Try a failed compose, or one job of it, again")
 ).middleware(Authorization).prefix("/composes") {}

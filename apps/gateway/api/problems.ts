@@ -33,7 +33,7 @@ export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()("
   type: type("method-not-allowed"), status: 405, title: "This resource knows no such method"
 }) {}
 
-/** The compose has ended, so it cannot be canceled. */
+/** The compose has ended, so it cannot be canceled, or has nothing that could be tried again. */
 export class ComposeEnded extends HttpApiError.Problem<ComposeEnded>()("ComposeEnded", {
   type: type("compose-ended"), status: 409, title: "The compose has ended already"
 }, { compose_status: Schema.String }) {}

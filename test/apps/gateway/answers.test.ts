@@ -132,7 +132,7 @@ describe("beside the API", () => {
     const spec = await (await gateway.call(`${api}/openapi.json`, { token: null })).json() as any
     expect(spec.openapi).toMatch(/^3\.1/)
     expect(Object.keys(spec.paths).sort()).toEqual([
-      "", "/{id}", "/{id}/artifacts", "/{id}/cancel", "/{id}/events", "/{id}/logs"
+      "", "/{id}", "/{id}/artifacts", "/{id}/cancel", "/{id}/events", "/{id}/logs", "/{id}/retry"
     ].map((path) => `${api}/composes${path}`).concat(`${api}/artifacts/{digest}/{filename}`, `${api}/distributions`, `${api}/distributions/{id}`, `${api}/packages`).sort())
     expect(Object.keys(spec.paths[`${api}/composes`].post.responses)).toEqual(["202", "400", "401", "403", "409", "413", "415", "503"])
     expect(spec.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: expect.stringMatching(/^bearer$/i) })

@@ -48,7 +48,7 @@ describe("another tenant's compose", () => {
     const { id } = await (await gateway.post(aRequest)).json() as { id: string }
     const token = await gateway.token({ tenant: "beta", role: "operator" })
     const nobodys = "01900000-0000-7000-8000-000000000000"
-    for (const [method, path] of [["GET", ""], ["GET", "/events"], ["GET", "/logs"], ["GET", "/artifacts"], ["POST", "/cancel"]] as const) {
+    for (const [method, path] of [["GET", ""], ["GET", "/events"], ["GET", "/logs"], ["GET", "/artifacts"], ["POST", "/cancel"], ["POST", "/retry"]] as const) {
       const [theirs, none] = await Promise.all([id, nobodys].map(async (each) => {
         const response = await gateway.call(`${api}/composes/${each}${path}`, { method, token })
         return { status: response.status, body: (await response.text()).replaceAll(each, "ID") }

@@ -48,6 +48,19 @@ describe("the events of a compose", () => {
     expect(rest.at(-1)).toMatchObject({ event: "end", data: { status: "canceled" } })
   })
 
+  it("go on past an end that a retry has undone", async () => {
+    const compose = await given(gateway)
+    await compose.started("0-build")
+    await compose.failed("0-build", "user")
+    await gateway.call(`${api}/composes/${compose.id}/retry`, { method: "POST" })
+    await compose.started("0-build", 2, "w2")
+    const reader = await follow(compose.id)
+    await reader.until(({ event, data }) => event === "status" && (data as { revision: number }).revision === 5)
+    await gateway.call(`${api}/composes/${compose.id}/cancel`, { method: "POST" })
+    const rest = await reader.until(() => false)
+    expect(rest.filter(({ event }) => event === "end")).toMatchObject([{ data: { status: "canceled" } }])
+  })
+
   it("deliver every line before the end", async () => {
     const compose = await given(gateway)
     await compose.started("0-build")

@@ -110,3 +110,41 @@ describe("canceling", () => {
     expect(await response.json()).toMatchObject({ type: "urn:kiln:problem:compose-ended", compose_status: "succeeded" })
   })
 })
+
+describe("trying again", () => {
+  const retry = (id: string, query = "") => gateway.call(`${api}/composes/${id}/retry${query}`, { method: "POST" })
+  const broken = async () => {
+    const compose = await given(gateway)
+    await compose.started("0-build")
+    await compose.failed("0-build", "user")
+    return compose
+  }
+
+  it("answers 202 with the compose that runs again, and the second attempt of what failed", async () => {
+    const { id } = await broken()
+    const response = await retry(id)
+    expect(response.status).toBe(202)
+    const shown = await response.json() as { jobs: ReadonlyArray<{ attempts: ReadonlyArray<unknown> }> }
+    expect(shown).toMatchObject({ status: "running", jobs: [{ id: "0-build", status: "queued" }, { id: "0-upload-0", status: "waiting" }] })
+    expect(shown).not.toHaveProperty("failure")
+    expect(shown.jobs[0]!.attempts.length).toBe(2)
+    expect((await retry(id)).status).toBe(202)
+  })
+
+  it("takes one job, and knows which there are", async () => {
+    const { id } = await broken()
+    expect((await retry(id, "?job=7-build")).status).toBe(404)
+    expect((await retry(id, "?job=build")).status).toBe(400)
+    expect((await retry(id, "?job=0-upload-0")).status).toBe(409)
+    expect((await retry(id, "?job=0-build")).status).toBe(202)
+  })
+
+  it("is refused for what has succeeded or is not there", async () => {
+    const compose = await given(gateway)
+    await compose.done()
+    const response = await retry(compose.id)
+    expect(response.status).toBe(409)
+    expect(await response.json()).toMatchObject({ compose_status: "succeeded" })
+    expect((await retry("01890000-0000-7000-8000-000000000009")).status).toBe(404)
+  })
+})

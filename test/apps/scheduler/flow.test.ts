@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { execute } from "../../../apps/execute.ts"
 import { rebuild } from "../../../apps/projector/rebuild.ts"
-import { CancelCompose, type ComposeEvent } from "../../../domain/compose.ts"
+import { CancelCompose, type ComposeEvent, RetryCompose } from "../../../domain/compose.ts"
 import { type ComposeId, Millis, type TenantId } from "../../../domain/ids.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
@@ -56,6 +56,19 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       assert.strictEqual((yield* ended(tenantId, id)).status, "failed")
       const failed = (yield* historyOf(tenantId, id)).find((event) => event._tag === "JobFailed")
       assert.deepStrictEqual(failed?.failure, { class: "user", message: "asked to fail as user", excerpt: "simulated failure" })
+    }))
+
+  it.effect("given a failed compose, when it is retried, then only what failed runs again", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker()
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId, { fail_with: "user" })
+      yield* ended(tenantId, id)
+      yield* execute({ tenantId, messageId: "retry", at: Millis.make(Date.now()), actor: { kind: "requester", id: "test" } }, RetryCompose.make({ composeId: id }))
+      yield* until(stateOf(tenantId, id), ({ status, jobs }) => status === "failed" && [...jobs.values()].some(({ attempt }) => attempt === 2))
+      const events = yield* historyOf(tenantId, id)
+      assert.deepStrictEqual(tags(events).slice(4), ["ComposeFinished", "ComposeReopened", "JobQueued", "JobStarted", "JobFailed", "ComposeFinished"])
     }))
 
   it.effect("given a running job, when its compose is canceled, then its worker lets go of it and is free for the next", () =>
