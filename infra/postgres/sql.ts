@@ -15,11 +15,15 @@ export class Sql extends Context.Service<Sql, {
 /** Positions, sizes and milliseconds all stay below 2^53. */
 const bigint = { to: 20, from: [20], serialize: String, parse: Number }
 
+/** The driver's own pauses grow to 20 s within seven failures: queries would hang long after the server is back. */
+const secondsToReconnect = 0.2
+
 export const SqlLive = (url: Redacted.Redacted<string>, max = 8) =>
   Layer.effect(Sql, Effect.gen(function*() {
     const sql = yield* Effect.acquireRelease(
       Effect.sync(() => postgres(Redacted.value(url), {
-        max, types: { bigint }, onnotice: () => {}, connect_timeout: 5, idle_timeout: 300, connection: { application_name: "kiln" }
+        max, types: { bigint }, onnotice: () => {}, connect_timeout: 5, backoff: () => secondsToReconnect, idle_timeout: 300,
+        connection: { application_name: "kiln" }
       })),
       (pool) => Effect.promise(() => pool.end({ timeout: 2 }))
     )

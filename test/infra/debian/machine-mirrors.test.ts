@@ -8,6 +8,7 @@ import { inTemporary } from "./real.ts"
 
 const debian = "http://near/debian"
 const security = "http://near/debian-security"
+const ubuntu = "http://near/ubuntu"
 const at = (place: string) => `http://${place}`
 const ofPublic = { debian: at("deb.debian.org/debian"), security: at("deb.debian.org/debian-security") }
 
@@ -44,7 +45,7 @@ describe("the mirrors of a machine", () => {
 
   it.each([
     ["nobody's", []],
-    ["Ubuntu's", [read("http://ubuntu", "noble", "Ubuntu", "Ubuntu"), unread("http://ubuntu", "noble-security")]],
+    ["Ubuntu's", [read(ubuntu, "noble", "Ubuntu", "Ubuntu"), unread(ubuntu, "noble-security")]],
     ["a vendor's for Debian", [unread("http://vendor/linux/debian", "trixie", "stable")]],
     ["a distribution's made from Debian", [read("http://other/debian", "trixie", "Debian", "Other")]],
     ["of backports alone", [read(debian, "trixie-backports", "Debian Backports"), unread(debian, "trixie-backports")]],
@@ -67,7 +68,8 @@ describe("apt", () => {
       writeFileSync(join(dir, "sources.list"), sources.map((source) => `deb ${source}\n`).join(""))
       writeFileSync(
         join(dir, "apt.conf"),
-        `Dir::Etc::sourcelist "${dir}/sources.list"; Dir::Etc::sourceparts "${dir}/none"; Dir::State::lists "${dir}/lists";`
+        `Dir::Etc::sourcelist "${dir}/sources.list"; Dir::Etc::sourceparts "${dir}/none";
+Dir::State::lists "${dir}/lists";`
       )
       return Effect.runPromise(machineMirrors({ APT_CONFIG: join(dir, "apt.conf") }))
     })
@@ -80,6 +82,6 @@ describe("apt", () => {
 
   it("has none of Debian on Ubuntu", async () =>
     expect(
-      await mirrorsWith("http://near/ubuntu noble main universe", "http://near/ubuntu noble-security main")
+      await mirrorsWith(`${ubuntu} noble main universe`, `${ubuntu} noble-security main`)
     ).toEqual(ofPublic))
 })
