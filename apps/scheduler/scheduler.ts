@@ -97,10 +97,11 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
 
   const takeIn = ({ report, acknowledge, again, pool, worker }: ReportDelivery) => {
     const speaker = { pool, worker }
+    const later = (error: { readonly message: string }) => Effect.andThen(Effect.logWarning("a report waits", { error: error.message }), again)
     const lost = (jobs: ReadonlyArray<RunningJob>, reason: string) =>
       Effect.forEach(jobs, (job) => Effect.catchTag(loseJob(job, reason), "ComposeRejected", () => Effect.void), { discard: true, concurrency: 16 })
     if (report._tag === "SessionBegan") {
-      return lost(scheduler.orphans(speaker, report.session), `worker ${worker} was restarted`).pipe(Effect.andThen(acknowledge))
+      return lost(scheduler.orphans(speaker, report.session), `worker ${worker} was restarted`).pipe(Effect.andThen(acknowledge), Effect.catch(later))
     }
     const { claim } = report
     const taken = scheduler.serves(speaker, claim.tenantId)
@@ -110,7 +111,7 @@ const schedule = Effect.fn("schedule")(function*({ poolOf, lostAfterMs, onReady 
       Effect.flatMap((current) => current ? Effect.void : dispatch.stop(speaker, claim)),
       Effect.andThen(acknowledge),
       Effect.tap(Metric.update(reported, 1)),
-      Effect.catch((error) => Effect.andThen(Effect.logWarning("a report waits", { error: error.message }), again))
+      Effect.catch(later)
     )
   }
 

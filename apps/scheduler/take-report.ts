@@ -1,7 +1,7 @@
 /** A worker's report becomes a command; what is big in it goes to the blobs first. */
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { randomBytes } from "node:crypto"
-import { type ComposeCommand, FailJob, LoseJob, ReturnJob, StartJob, SucceedJob } from "../../domain/compose.ts"
+import { type Compose, type ComposeCommand, FailJob, LoseJob, ReturnJob, StartJob, SucceedJob } from "../../domain/compose.ts"
 import { Millis } from "../../domain/ids.ts"
 import { Built, type JobOutcome, Resolved, Uploaded } from "../../domain/job.ts"
 import { canonical } from "../../domain/manifest.ts"
@@ -9,8 +9,15 @@ import { Blobs } from "../../domain/ports/blobs.ts"
 import type { RunningJob } from "../../domain/scheduling/scheduler.ts"
 import type { Claim, Speaker, WorkOutcome, WorkReport } from "../../domain/work.ts"
 import { execute } from "../execute.ts"
+import { readCompose } from "../read-compose.ts"
 
 type AttemptReport = Exclude<WorkReport, { readonly _tag: "SessionBegan" }>
+
+/**
+ * The attempt's end has come before its start: what could not be taken in comes again, and what was said after it does
+ * not wait. The end must wait, or the start, once it is there, begins an attempt that nobody will ever end.
+ */
+export class StartAwaited extends Schema.TaggedError<StartAwaited>()("StartAwaited", { message: Schema.String }) {}
 
 /** Fails with a rejection when the attempt is not this worker's any more. */
 export const takeReport = Effect.fn("takeReport")(function*(speaker: Speaker, report: AttemptReport) {
@@ -23,8 +30,19 @@ export const takeReport = Effect.fn("takeReport")(function*(speaker: Speaker, re
       actor: { kind: "worker", id: `${speaker.pool}/${speaker.worker}` }
     },
     yield* commandOf(speaker, claim, report)
-  )
+  ).pipe(Effect.catchTag("ComposeRejected", Effect.fnUntraced(function*(rejected) {
+    const { compose } = yield* readCompose(tenantId, claim.composeId)
+    return yield* report._tag !== "AttemptStarted" && mayBegin(compose, claim)
+      ? new StartAwaited({ message: `${claim.jobId} of compose ${claim.composeId} has ended before it began` })
+      : rejected
+  })))
 })
+
+const mayBegin = (compose: Compose, { attempt, jobId, token }: Omit<Claim, "tenantId">): boolean => {
+  const job = compose.jobs.get(jobId)
+  if (compose.status !== "open" || job?.attempt !== attempt) return false
+  return job.state === "queued" || (job.state === "running" && job.token === token)
+}
 
 const commandOf = Effect.fnUntraced(function*(speaker: Speaker, claim: Omit<Claim, "tenantId">, report: AttemptReport) {
   switch (report._tag) {
