@@ -5,9 +5,10 @@ import { append } from "./append.ts"
 import { asLine, asTable, type Bench } from "./bench.ts"
 import { build } from "./build.ts"
 import { dispatch } from "./dispatch.ts"
+import { lifecycle } from "./lifecycle.ts"
 import { memory } from "./memory.ts"
 
-const benches: ReadonlyArray<Bench> = [build, dispatch, accept, append, memory]
+const benches: ReadonlyArray<Bench> = [build, dispatch, accept, append, lifecycle, memory]
 
 const help = `npm run bench -- <name …|all> [--json]
 

@@ -10,7 +10,7 @@ export const withStack = async <A>(options: Partial<StackOptions>, use: (stack: 
   const home = await mkdtemp(join(process.env["KILN_BENCH_DIR"] ?? tmpdir(), "kiln-bench-"))
   try {
     const program = Effect.scoped(Effect.flatMap(
-      startStack({ home, env: { KILN_TEST_DISTRIBUTION: "1", ...options.env }, ...options }), (stack) => Effect.promise(() => use(stack))))
+      startStack({ ...options, home, env: { KILN_TEST_DISTRIBUTION: "1", ...options.env } }), (stack) => Effect.promise(() => use(stack))))
     return await Effect.runPromise(program)
   } finally {
     await rm(home, { recursive: true, force: true, maxRetries: 5 })

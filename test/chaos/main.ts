@@ -1,0 +1,71 @@
+/** `npm run chaos -- --kills N [--seed S] [--json]`: everything Kiln is made of, killed at random under load, then looked at. */
+import { parseArgs } from "node:util"
+import { asLine, asTable, type Metric, told } from "../bench/bench.ts"
+import { withStack } from "../bench/stack.ts"
+import { chaos, type ChaosResult, lostAfter } from "./chaos.ts"
+
+const help = `npm run chaos -- [--kills N] [--seed S] [--json]
+
+  --kills N      how many processes are killed with SIGKILL, one by one or two at once (100)
+  --seed S       draws who dies when, and what tenants ask for; a new one unless given
+  --pace MS      milliseconds from kill to kill, on average (2500)
+  --workers N    how many workers (2)
+  --not-durable  servers do not wait for the disk
+  --all-faults   every fault, not the first ten of each kind
+  --json         a line for each metric
+
+Exit code 1 when anything was lost, doubled, left lying or wrong, 2 for wrong usage.`
+
+const number = { type: "string" } as const
+const flag = { type: "boolean" } as const
+const { values } = parseArgs({
+  options: { kills: number, seed: number, pace: number, workers: number, "not-durable": flag, "all-faults": flag, json: flag, help: flag }
+})
+const whole = (name: "kills" | "seed" | "pace" | "workers", otherwise: number): number => {
+  const given = Number(values[name] ?? otherwise)
+  if (Number.isSafeInteger(given) && given >= 0) return given
+  process.stderr.write(`--${name} takes a whole number\n\n${help}\n`)
+  process.exit(2)
+}
+if (values.help === true) {
+  process.stdout.write(`${help}\n`)
+  process.exit(0)
+}
+
+const seed = whole("seed", Math.floor(Math.random() * 2 ** 31))
+const kills = whole("kills", 100)
+const paceMs = whole("pace", 2500)
+const workers = Math.max(1, whole("workers", 2))
+const say = (line: string) => process.stderr.write(`chaos: ${line}\n`)
+
+const metricsOf = ({ composes, deaths, entries, givenUp, kills, lostAttempts, outages, refused, seconds, tries, verdict }: ChaosResult): ReadonlyArray<Metric> => [
+  ...Object.entries({ ...verdict, refused }).map(([metric, faults]): Metric =>
+    ({ metric, value: faults.length, unit: "faults", goal: "0", holds: faults.length === 0 })),
+  told("seed", seed, ""),
+  told("kills", [...kills.values()].reduce((sum, count) => sum + count, 0), "kills"),
+  ...[...kills].sort().map(([name, count]) => told(`kills of ${name}`, count, "kills")),
+  told("composes", composes, "composes"),
+  told("decisions in the log", entries, "decisions"),
+  told("attempts lost and begun anew", lostAttempts, "attempts"),
+  told("composes given up after three losses", givenUp, "composes"),
+  told("requests answered", tries.answered, "requests"),
+  told("requests failed and sent again", tries.failed, "requests"),
+  told("processes ended by themselves", deaths, "processes"),
+  told("longest wait for a compose to be accepted", outages.asking / 1000, "s"),
+  told("longest wait for a list", outages.listing / 1000, "s"),
+  told("time under fire", seconds.underFire, "s"),
+  told("time to rest", seconds.toRest, "s")
+]
+
+say(`seed ${seed}, ${kills} kills`)
+const env = { KILN_LOST_AFTER: lostAfter, KILN_SLOTS: JSON.stringify({ resolve: 2, build: 4, upload: 4 }) }
+const result = await withStack({ workers, durable: values["not-durable"] !== true, env, say }, (stack) =>
+  chaos(stack, { seed, kills, paceMs, tenants: ["acme", "birch", "cedar", "dune"], restMs: 90_000, say }))
+
+for (const [kind, faults] of Object.entries({ ...result.verdict, refused: result.refused })) {
+  for (const fault of values["all-faults"] === true ? faults : faults.slice(0, 10)) say(`${kind}: ${fault}`)
+}
+const metrics = metricsOf(result)
+process.stdout.write(values.json === true ? metrics.map((metric) => `${asLine("chaos", metric)}\n`).join("") : `${asTable("chaos", metrics)}\n`)
+if (!result.well) say(`again with: npm run chaos -- --kills ${kills} --seed ${seed} --pace ${paceMs} --workers ${workers}${values["not-durable"] === true ? " --not-durable" : ""}`)
+process.exit(result.well ? 0 : 1)
