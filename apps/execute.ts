@@ -22,6 +22,19 @@ export interface Executed {
   readonly position: Position | undefined
 }
 
+/** For an aggregate that nobody can have written to, since its id is new: spares the look at nothing. */
+export const executeFirst = Effect.fn("executeFirst")(function*(intent: Intent, command: ComposeCommand) {
+  const log = yield* EventLog
+  const { tenantId, messageId, at, actor, trace } = intent
+  const [first, ...rest] = yield* Effect.fromResult(ComposeDecider.decide(command, ComposeDecider.initial))
+  if (first === undefined) return yield* execute(intent, command)
+  const events: [ComposeEvent, ...Array<ComposeEvent>] = [first, ...rest]
+  const position = yield* log.append(composeRef(tenantId, command.composeId), 0, {
+    messageId, at, actor, ...(trace !== undefined && { trace }), events
+  })
+  return { events, revision: 1, position } satisfies Executed
+}, (effect, intent, command) => Effect.catchTag(effect, "WrongRevision", () => execute(intent, command)))
+
 export const execute = Effect.fn("execute")(
   function*({ tenantId, messageId, at, actor, trace }: Intent, command: ComposeCommand) {
     const log = yield* EventLog

@@ -10,7 +10,7 @@ import type { DistributionInfo } from "../../domain/ports/image-builder.ts"
 import { Idempotency } from "../../domain/ports/idempotency.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
 import type { Identity } from "../../domain/ports/tokens.ts"
-import { execute } from "../execute.ts"
+import { executeFirst } from "../execute.ts"
 import type { ComposeAccepted } from "./api/compose-views.ts"
 import { KeyReused } from "./api/problems.ts"
 
@@ -34,7 +34,7 @@ export const requestCompose = Effect.fnUntraced(
       _tag: "RequestCompose", composeId, request: sealed, builder: distribution.builder, resolves: distribution.resolves
     }
     const actor = { kind: role, id: subject }
-    yield* execute({ tenantId, messageId: `request-${composeId}`, at, actor, trace }, command)
+    yield* executeFirst({ tenantId, messageId: `request-${composeId}`, at, actor, trace }, command)
     return {
       id: composeId,
       status: "pending",

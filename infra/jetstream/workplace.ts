@@ -1,5 +1,6 @@
 /** The worker's end of the work account: it pulls from consumers that others made, and speaks only below its own name. */
 import { jetstream } from "@nats-io/jetstream"
+import type { NatsConnection } from "@nats-io/transport-node"
 import { Effect, Exit, Layer, Queue, Schedule, Schema, Stream } from "effect"
 import { type Control, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
 import { Claim, Heartbeat, type Speaker, WorkItem, WorkReport } from "../../domain/work.ts"
@@ -29,6 +30,7 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
       servers: config.servers, name: config.worker, inboxPrefix: inboxPrefix(speaker), authenticator: () => ({ auth_token: config.token() })
     })
     const js = jetstream(nc, { timeout: 10_000 })
+    const reconnected = reconnections(nc)
     const say = (subject: string, text: string) => {
       if (!nc.isClosed()) nc.publish(subject, text)
     }
@@ -37,7 +39,8 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
       take: Effect.fn("Workplace.take")(function*(architecture, kind) {
         const name = queueConsumer({ pool: config.pool, architecture, kind })
         for (;;) {
-          const message = yield* attempt(async () => (await js.consumers.get("JOBS", name)).next({ expires: 30_000 }))
+          // A server that was away knows nothing of a pull from before: without asking anew, a job would lie there until it expires.
+          const message = yield* attempt(async () => Promise.race([(await js.consumers.get("JOBS", name)).next({ expires: 30_000 }), reconnected.next()]))
           if (message === null) continue
           const item = decodeItem(message.string())
           if (Exit.isSuccess(item)) return { item: item.value, acknowledge: Effect.asVoid(attempt(() => message.ackAck())) }
@@ -83,6 +86,19 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
           JSON.stringify({ attempt: claim.attempt, token: claim.token, at: Date.now(), lines }))
     })
   }))
+
+/** `next` answers nothing when the connection has come back once more. */
+const reconnections = (nc: NatsConnection) => {
+  let next = Promise.withResolvers<null>()
+  void (async () => {
+    for await (const { type } of nc.status()) {
+      if (type !== "reconnect") continue
+      next.resolve(null)
+      next = Promise.withResolvers()
+    }
+  })()
+  return { next: () => next.promise }
+}
 
 const reportId = (speaker: Speaker, report: WorkReport): string =>
   report._tag === "SessionBegan"
