@@ -1,6 +1,6 @@
 /** The one command handler: read, fold, decide, append; again if another decision came first. */
 import { Effect } from "effect"
-import { type ComposeCommand, ComposeDecider, type ComposeEvent } from "../domain/compose.ts"
+import { type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent } from "../domain/compose.ts"
 import type { Millis, TenantId } from "../domain/ids.ts"
 import { EventLog, LogUnavailable } from "../domain/ports/event-log.ts"
 import { type Actor, composeRef, type Position } from "../domain/recorded.ts"
@@ -22,31 +22,28 @@ export interface Executed {
   readonly position: Position | undefined
 }
 
-/** For an aggregate that nobody can have written to, since its id is new: spares the look at nothing. */
-export const executeFirst = Effect.fn("executeFirst")(function*(intent: Intent, command: ComposeCommand) {
-  const log = yield* EventLog
-  const { tenantId, messageId, at, actor, trace } = intent
-  const [first, ...rest] = yield* Effect.fromResult(ComposeDecider.decide(command, ComposeDecider.initial))
-  if (first === undefined) return yield* execute(intent, command)
-  const events: [ComposeEvent, ...Array<ComposeEvent>] = [first, ...rest]
-  const position = yield* log.append(composeRef(tenantId, command.composeId), 0, {
-    messageId, at, actor, ...(trace !== undefined && { trace }), events
-  })
-  return { events, revision: 1, position } satisfies Executed
-}, (effect, intent, command) => Effect.catchTag(effect, "WrongRevision", () => execute(intent, command)))
-
 export const execute = Effect.fn("execute")(
-  function*({ tenantId, messageId, at, actor, trace }: Intent, command: ComposeCommand) {
-    const log = yield* EventLog
-    const { compose, revision } = yield* readCompose(tenantId, command.composeId)
-    const events = yield* Effect.fromResult(ComposeDecider.decide(command, compose))
-    const [first, ...rest] = events
-    if (first === undefined) return { events, revision, position: undefined } satisfies Executed
-    const position = yield* log.append(composeRef(tenantId, command.composeId), revision, {
-      messageId, at, actor, ...(trace !== undefined && { trace }), events: [first, ...rest]
-    })
-    return { events, revision: revision + 1, position } satisfies Executed
+  function*(intent: Intent, command: ComposeCommand) {
+    const { compose, revision } = yield* readCompose(intent.tenantId, command.composeId)
+    return yield* decideAndAppend(intent, command, compose, revision)
   },
   Effect.retry({ while: (error) => error._tag === "WrongRevision", times: 10 }),
   Effect.catchTag("WrongRevision", ({ id }) => new LogUnavailable({ message: `compose ${id} is changing too fast to be written` }))
 )
+
+/** For a compose that is not there yet: spares the look at nothing. If it is there after all, it is looked at. */
+export const executeFirst = Effect.fn("executeFirst")(
+  (intent: Intent, command: ComposeCommand) => decideAndAppend(intent, command, ComposeDecider.initial, 0),
+  (effect, intent, command) => Effect.catchTag(effect, "WrongRevision", () => execute(intent, command))
+)
+
+const decideAndAppend = Effect.fnUntraced(function*(intent: Intent, command: ComposeCommand, compose: Compose, revision: number) {
+  const { tenantId, messageId, at, actor, trace } = intent
+  const events = yield* Effect.fromResult(ComposeDecider.decide(command, compose))
+  const [first, ...rest] = events
+  if (first === undefined) return { events, revision, position: undefined } satisfies Executed
+  const position = yield* (yield* EventLog).append(composeRef(tenantId, command.composeId), revision, {
+    messageId, at, actor, ...(trace !== undefined && { trace }), events: [first, ...rest]
+  })
+  return { events, revision: revision + 1, position } satisfies Executed
+})

@@ -101,37 +101,38 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
         }))
       }, Effect.provideContext(ports)),
 
-      cancel: Effect.fnUntraced(function*({ params: { id }, request }) {
-        const { tenantId, role, subject } = yield* CurrentIdentity
-        const now = yield* Clock.currentTimeMillis
-        const actor = { kind: role, id: subject }
-        const intent = { tenantId, messageId: `cancel-${id}`, at: Millis.make(now), actor, trace: traceOf(request) }
-        yield* execute(intent, CancelCompose.make({ composeId: id })).pipe(Effect.catchTags({
-          LogUnavailable: unavailable,
-          ComposeRejected: ({ reason }) => reason === "NotFound"
-            ? new NotFound({ detail: `there is no compose ${id}` })
-            : Effect.flatMap(findCompose(tenantId, id), ({ row }) =>
-              new ComposeEnded({ detail: `the compose has ${row.status}`, compose_status: row.status }))
-        }))
-        return detailsOf(yield* findCompose(tenantId, id), now)
-      }, Effect.provideContext(ports)),
+      cancel: ({ params: { id }, request }) =>
+        Effect.provideContext(change(request, `cancel-${id}`, CancelCompose.make({ composeId: id })), ports),
 
-      retry: Effect.fnUntraced(function*({ params: { id }, query: { job }, request }) {
-        const { tenantId, role, subject } = yield* CurrentIdentity
-        const now = yield* Clock.currentTimeMillis
-        const actor = { kind: role, id: subject }
-        const intent = { tenantId, messageId: `retry-${v7()}`, at: Millis.make(now), actor, trace: traceOf(request) }
-        yield* execute(intent, RetryCompose.make({ composeId: id, ...(job !== undefined && { jobId: job }) })).pipe(Effect.catchTags({
-          LogUnavailable: unavailable,
-          ComposeRejected: ({ reason }) => reason === "NotFound"
-            ? new NotFound({ detail: `there is no compose ${id}${job === undefined ? "" : `, or no job ${job} in it`}` })
-            : Effect.flatMap(findCompose(tenantId, id), ({ row }) =>
-              new ComposeEnded({ detail: `the compose has ${row.status}: there is nothing to try again`, compose_status: row.status }))
-        }))
-        return detailsOf(yield* findCompose(tenantId, id), now)
-      }, Effect.provideContext(ports))
+      retry: ({ params: { id }, query: { job }, request }) => {
+        const command = RetryCompose.make({ composeId: id, ...(job !== undefined && { jobId: job }) })
+        return Effect.provideContext(change(request, `retry-${v7()}`, command), ports)
+      }
     })
 }))
+
+/** Carries out a command on a compose of the caller's tenant and answers with the compose as it is then. */
+const change = Effect.fnUntraced(function*(
+  request: HttpServerRequest.HttpServerRequest,
+  messageId: string,
+  command: typeof CancelCompose.Type | typeof RetryCompose.Type
+) {
+  const { tenantId, role, subject } = yield* CurrentIdentity
+  const id = command.composeId
+  const now = yield* Clock.currentTimeMillis
+  const intent = { tenantId, messageId, at: Millis.make(now), actor: { kind: role, id: subject }, trace: traceOf(request) }
+  yield* execute(intent, command).pipe(Effect.catchTags({
+    LogUnavailable: unavailable,
+    ComposeRejected: ({ reason }) =>
+      Effect.flatMap(findCompose(tenantId, id), ({ row }): Effect.Effect<never, NotFound | ComposeEnded> =>
+        Effect.fail(reason === "NotFound"
+          ? new NotFound({ detail: `there is no such job in compose ${id}` })
+          : new ComposeEnded({
+            detail: reason === "NotFailed" ? "nothing of that has failed" : `the compose has ${row.status}`, compose_status: row.status
+          })))
+  }))
+  return detailsOf(yield* findCompose(tenantId, id), now)
+})
 
 const unavailable = (error: { readonly message: string }) => orUnavailable(Effect.fail(error))
 
