@@ -22,7 +22,7 @@ export interface Executed {
   readonly position: Position | undefined
 }
 
-export const execute = Effect.fn("execute")(
+export const execute = Effect.fnUntraced(
   function*(intent: Intent, command: ComposeCommand) {
     const { compose, revision } = yield* readCompose(intent.tenantId, command.composeId)
     return yield* decideAndAppend(intent, command, compose, revision)
@@ -32,10 +32,8 @@ export const execute = Effect.fn("execute")(
 )
 
 /** For a compose that is not there yet: spares the look at nothing. If it is there after all, it is looked at. */
-export const executeFirst = Effect.fn("executeFirst")(
-  (intent: Intent, command: ComposeCommand) => decideAndAppend(intent, command, ComposeDecider.initial, 0),
-  (effect, intent, command) => Effect.catchTag(effect, "WrongRevision", () => execute(intent, command))
-)
+export const executeFirst = (intent: Intent, command: ComposeCommand) =>
+  Effect.catchTag(decideAndAppend(intent, command, ComposeDecider.initial, 0), "WrongRevision", () => execute(intent, command))
 
 const decideAndAppend = Effect.fnUntraced(function*(intent: Intent, command: ComposeCommand, compose: Compose, revision: number) {
   const { tenantId, messageId, at, actor, trace } = intent

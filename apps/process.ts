@@ -1,6 +1,6 @@
 /** What all long-running processes have in common: JSON logs, a clean end on SIGTERM, one clear line when they cannot start. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, Effect, Logger } from "effect"
+import { Cause, Effect, Logger, References } from "effect"
 
 const jsonLogs = Logger.layer([Logger.consoleJson])
 
@@ -11,5 +11,7 @@ export const runProcess = <E extends { readonly message: string }>(name: string,
       Cause.hasInterruptsOnly(cause) ? Effect.logInfo("stopped") : Effect.logFatal("ended", cause)),
     Effect.annotateLogs({ process: name }),
     Effect.provide(jsonLogs),
+    // Nobody collects spans yet, and each costs as much as a small request. Composes keep their trace ids without.
+    Effect.provideService(References.TracerEnabled, false),
     NodeRuntime.runMain({ disableErrorReporting: true })
   )

@@ -102,6 +102,10 @@ export const ImageRequest = Schema.Struct({
 })
 export type ImageRequest = typeof ImageRequest.Type
 
+/** Who of one tenant's jobs goes first; other tenants are not touched by it. */
+export const Priority = Schema.Literals(["high", "normal", "low"])
+export type Priority = typeof Priority.Type
+
 const composeRequestOf = <Password extends Schema.Top>(password: Password) =>
   Schema.Struct({
     distribution: DistributionId,
@@ -110,6 +114,7 @@ const composeRequestOf = <Password extends Schema.Top>(password: Password) =>
       Schema.Record(matching(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/u, "a label's name: lower-case letters, digits and . _ / -, at most 63"), storable(200))
         .check(Schema.isMaxProperties(32))
     ),
+    priority: Schema.optionalKey(Priority),
     images: Schema.NonEmptyArray(ImageRequest).check(Schema.isMaxLength(16)),
     customizations: Schema.optionalKey(customizationsOf(password))
   })

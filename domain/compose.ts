@@ -1,10 +1,10 @@
 /** The compose: a tenant's request, the jobs it takes, their attempts, and how it ended. */
 import { Result, Schema } from "effect"
 import { Blob } from "./artifact.ts"
-import { ImageRequest, SealedComposeRequest } from "./compose-request.ts"
+import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
 import type { Decider } from "./decider.ts"
-import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
-import { Failure, JobKind, JobOutcome, lossesAllowed, type PlannedJob, planOf, retryDelayMs } from "./job.ts"
+import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
+import { Failure, JobKind, JobOutcome, lossesAllowed, type PlannedJob, planOf, rebuildsAllowed, retryDelayMs } from "./job.ts"
 
 const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
 
@@ -20,7 +20,10 @@ export const ComposeEvent = Schema.TaggedUnion({
     target: Schema.optionalKey(Schema.Int),
     request: ImageRequest,
     distribution: Schema.String,
-    notBefore: Schema.optionalKey(Millis)
+    notBefore: Schema.optionalKey(Millis),
+    priority: Schema.optionalKey(Priority),
+    /** Where the image lies that the job is about. */
+    held: Schema.optionalKey(Schema.Struct({ worker: WorkerId, digest: Digest }))
   },
   JobStarted: { ...job, worker: WorkerId, token: AttemptToken },
   JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
@@ -30,6 +33,8 @@ export const ComposeEvent = Schema.TaggedUnion({
   /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
   JobReturned: { ...job },
   JobCanceled: { ...job },
+  /** Neither its holder nor any store has it any more; its build is queued again. */
+  ImageGone: { composeId: ComposeId, image: Schema.Int, digest: Digest },
   /** A failed compose is tried again: its failed jobs are queued in the same decision. */
   ComposeReopened: { composeId: ComposeId },
   ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
@@ -37,7 +42,7 @@ export const ComposeEvent = Schema.TaggedUnion({
 })
 export type ComposeEvent = typeof ComposeEvent.Type
 export const {
-  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ComposeReopened,
+  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ImageGone, ComposeReopened,
   ComposeCanceled, ComposeFinished
 } = ComposeEvent.cases
 
@@ -49,15 +54,18 @@ export const ComposeCommand = Schema.TaggedUnion({
   RequestCompose: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
   StartJob: { ...claim, worker: WorkerId },
   SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
-  FailJob: { ...claim, ...chance, failure: Failure, log: Schema.optionalKey(Blob) },
+  /** `imageGone`: it could not find the image that it is about, so that has to be built again. */
+  FailJob: { ...claim, ...chance, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log: Schema.optionalKey(Blob) },
   ReturnJob: { ...claim },
   LoseJob: { ...claim, ...chance, reason: Schema.String },
+  /** Nobody can even begin it: it fails where it lies. */
+  GiveUpJob: { ...job, reason: Schema.String },
   CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
   /** All jobs that have failed, or the one that is named. */
   RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) }
 })
 export type ComposeCommand = typeof ComposeCommand.Type
-export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, CancelCompose, RetryCompose } = ComposeCommand.cases
+export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose } = ComposeCommand.cases
 
 /**
  * `NotCurrent`: the attempt is over or belongs to another worker; whoever asked should stop.
@@ -76,6 +84,8 @@ export interface Job extends PlannedJob {
   /** The attempt from which failures and losses count: the first, or the first since somebody asked for a retry. */
   readonly countsFrom: number
   readonly losses: number
+  /** How often it was done again because its image was gone. */
+  readonly rebuilds: number
   readonly worker?: WorkerId
   readonly token?: AttemptToken
 }
@@ -102,7 +112,7 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
         request: event.request,
         builder: event.builder,
         jobs: new Map(planOf(event.request.images, event.resolves).map((planned) =>
-          [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0 }])),
+          [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }])),
         outcomes: new Map()
       }
     case "JobQueued":
@@ -112,7 +122,7 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
       return withJob(compose, event.jobId, (job) => ({ ...job, state: "running", worker: event.worker, token: event.token }))
     case "JobSucceeded":
       return {
-        ...withJob(compose, event.jobId, (job) => ({ ...job, state: "succeeded" })),
+        ...withJob(withFreshCounts(compose, event.jobId), event.jobId, (job) => ({ ...job, state: "succeeded" })),
         outcomes: new Map(compose.outcomes).set(event.jobId, event.outcome)
       }
     case "JobFailed":
@@ -125,6 +135,8 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
       return withJob(compose, event.jobId, (job) => ({ ...job, state: "waiting" }))
     case "JobCanceled":
       return withJob(compose, event.jobId, (job) => ({ ...job, state: "canceled" }))
+    case "ImageGone":
+      return withoutImage(compose, event.image)
     case "ComposeReopened":
       return { ...compose, status: "open" }
     case "ComposeCanceled":
@@ -145,20 +157,19 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
     case "SucceedJob":
       return settle(command, compose, (job) => {
         const { composeId, jobId, attempt, outcome, log } = command
-        return conclude(compose, [
-          JobSucceeded.make({ composeId, jobId, attempt, outcome, ...(log && { log }) }),
-          ...[...compose.jobs.values()].filter((other) => other.after === job.jobId).map((next) => queue(compose, next, 1))
-        ])
+        const succeeded = JobSucceeded.make({ composeId, jobId, attempt, outcome, ...(log && { log }) })
+        const then = evolve(compose, succeeded)
+        const next = [...then.jobs.values()].filter((other) => other.after === job.jobId && other.state === "waiting")
+        return conclude(compose, [succeeded, ...next.map((other) => queue(then, other, other.attempt + 1))])
       })
     case "FailJob":
       return settle(command, compose, (job) => fail(command, compose, job))
+    case "GiveUpJob":
+      return giveUp(command, compose)
     case "LoseJob":
       return settle(command, compose, (job) => lose(command, compose, job))
     case "ReturnJob":
-      return settle(command, compose, (job) => {
-        const { composeId, jobId, attempt } = command
-        return [JobReturned.make({ composeId, jobId, attempt }), queue(compose, job, attempt)]
-      })
+      return settle(command, compose, (job) => giveBack(command, compose, job))
     case "CancelCompose":
       return cancel(command, compose)
     case "RetryCompose":
@@ -222,23 +233,73 @@ const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis):
     ...(job.target !== undefined && { target: job.target }),
     request: compose.request!.images[job.image]!,
     distribution: compose.request!.distribution,
-    ...(notBefore !== undefined && { notBefore })
+    ...(notBefore !== undefined && { notBefore }),
+    ...(compose.request!.priority !== undefined && { priority: compose.request!.priority }),
+    ...heldFor(compose, job)
   })
 
+const heldFor = ({ outcomes }: Compose, { after, kind }: Job): Partial<Pick<typeof JobQueued.Type, "held">> => {
+  const built = kind === "upload" && after !== undefined ? outcomes.get(after) : undefined
+  return built?._tag === "Built" ? { held: { worker: built.heldBy, digest: built.artifact.digest } } : {}
+}
+
 const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
-  const { composeId, jobId, attempt, failure, log, now, jitter } = command
+  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter } = command
+  const failedBy = (final: boolean) => JobFailed.make({ composeId, jobId, attempt, failure, final, ...(log && { log }) })
+  const source = sourceOf(compose, job)
+  const build = imageGone && job.after !== undefined ? compose.jobs.get(job.after) : undefined
+  // Only what is about an image can miss one.
+  if (build?.kind === "build" && source === "coming") return [failedBy(false)]
+  if (build?.kind === "build" && source === "there" && build.rebuilds < rebuildsAllowed) {
+    return [failedBy(false), ...rebuild(evolve(compose, failedBy(false)), build)]
+  }
   const delay = retryDelayMs(failure.class, attempt - job.countsFrom + 1 - job.losses, jitter)
-  const failed = JobFailed.make({ composeId, jobId, attempt, failure, final: delay === undefined, ...(log && { log }) })
-  return delay === undefined
-    ? conclude(compose, [failed])
-    : [failed, queue(compose, job, attempt + 1, Millis.make(now + delay))]
+  if (delay === undefined || source === "never") return conclude(compose, [failedBy(true)])
+  return [failedBy(false), ...(source === "there" ? [queue(compose, job, attempt + 1, Millis.make(now + delay))] : [])]
+}
+
+/** Jobs that wait for a slot would find it no more either: they wait for the build, as a new attempt, so that what lies on queues is void. */
+const rebuild = (compose: Compose, build: Job): ReadonlyArray<ComposeEvent> => {
+  const built = compose.outcomes.get(build.jobId)
+  if (built?._tag !== "Built") return []
+  const gone = ImageGone.make({ composeId: compose.composeId!, image: build.image, digest: built.artifact.digest })
+  const early = [...compose.jobs.values()].filter((job) => job.after === build.jobId && job.state === "queued")
+  return [gone, ...early.map((job) => imageAway(compose, job, false)), queue(evolve(compose, gone), build, build.attempt + 1)]
+}
+
+const imageAway = (compose: Compose, { attempt, jobId }: Job, final: boolean) =>
+  JobFailed.make({ composeId: compose.composeId!, jobId, attempt, failure: { class: "platform", message: "its image is gone" }, final })
+
+/** Whether what the job works on is there, is being made (again), or will never be. */
+const sourceOf = (compose: Compose, { after }: Job): "there" | "coming" | "never" => {
+  const state = after === undefined ? "succeeded" : compose.jobs.get(after)?.state ?? "failed"
+  if (state === "succeeded") return "there"
+  return isTerminal(state) ? "never" : "coming"
+}
+
+const giveBack = ({ attempt, composeId, jobId }: typeof ReturnJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
+  const source = sourceOf(compose, job)
+  return source === "there"
+    ? [JobReturned.make({ composeId, jobId, attempt }), queue(compose, job, attempt)]
+    : conclude(compose, [imageAway(compose, job, source === "never")])
+}
+
+const giveUp = (command: typeof GiveUpJob.Type, compose: Compose): Decision => {
+  const { composeId, jobId, attempt, reason } = command
+  const job = compose.jobs.get(jobId)
+  if (job === undefined) return reject(composeId, "NotFound")
+  if (compose.status !== "open" || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
+  const failure = { class: "platform" as const, message: reason }
+  return Result.succeed(conclude(compose, [JobFailed.make({ composeId, jobId, attempt, failure, final: true })]))
 }
 
 const lose = (command: typeof LoseJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
   const { composeId, jobId, attempt, reason } = command
-  const final = job.losses >= lossesAllowed
+  const source = sourceOf(compose, job)
+  const final = job.losses >= lossesAllowed || source === "never"
   const lost = JobLost.make({ composeId, jobId, attempt, reason, final })
-  return final ? conclude(compose, [lost]) : [lost, queue(compose, job, attempt + 1)]
+  if (final) return conclude(compose, [lost])
+  return [lost, ...(source === "there" ? [queue(compose, job, attempt + 1)] : [])]
 }
 
 const cancel = (command: typeof CancelCompose.Type, compose: Compose): Decision => {
@@ -257,7 +318,8 @@ const retry = (command: typeof RetryCompose.Type, compose: Compose): Decision =>
   const { composeId, jobId } = command
   if (compose.status === "absent" || (jobId !== undefined && !compose.jobs.has(jobId))) return reject(composeId, "NotFound")
   if (compose.status === "canceled" || compose.status === "succeeded") return reject(composeId, "Ended")
-  const failed = [...compose.jobs.values()].filter((job) => job.state === "failed" && (jobId === undefined || job.jobId === jobId))
+  const failed = [...compose.jobs.values()].filter((job) =>
+    job.state === "failed" && sourceOf(compose, job) === "there" && (jobId === undefined || job.jobId === jobId))
   // Asked twice, the second finds them queued already.
   if (failed.length === 0) return compose.status === "open" ? nothing : reject(composeId, "NotFailed")
   return Result.succeed([
@@ -279,14 +341,32 @@ const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Com
   return job === undefined ? compose : { ...compose, jobs: new Map(compose.jobs).set(jobId, change(job)) }
 }
 
-/** A failed job that is queued again starts its count anew, and what was skipped for its sake waits again. */
+/** Its build counts anew, and what needs the image waits for it; what is delivered stays delivered. */
+const withoutImage = (compose: Compose, image: number): Compose => {
+  const build = [...compose.jobs.values()].find((job) => job.image === image && job.kind === "build")
+  if (build === undefined) return compose
+  const outcomes = new Map(compose.outcomes)
+  outcomes.delete(build.jobId)
+  const again = { ...build, state: "waiting" as const, countsFrom: build.attempt + 1, losses: 0, rebuilds: build.rebuilds + 1 }
+  return { ...compose, outcomes, jobs: new Map(compose.jobs).set(build.jobId, again) }
+}
+
+/** What has waited for this job begins with a full count, also when it was done again. */
+const withFreshCounts = (compose: Compose, jobId: JobId): Compose => {
+  const behind = [...compose.jobs.values()].filter((job) => job.after === jobId && job.state === "waiting" && job.attempt > 0)
+  return behind.reduce((then, job) => withJob(then, job.jobId, () => ({ ...job, countsFrom: job.attempt + 1, losses: 0 })), compose)
+}
+
+/** A failed job that is queued again starts its count anew, and what has come to nothing for its sake waits again. */
 const revived = (compose: Compose, { jobId, attempt }: typeof JobQueued.Type): Compose => {
-  if (compose.jobs.get(jobId)?.state !== "failed") return compose
+  const failed = compose.jobs.get(jobId)
+  if (failed?.state !== "failed") return compose
   const jobs = new Map(compose.jobs)
   const awake = new Set([jobId])
   for (const job of jobs.values()) {
+    if (job.jobId === failed.after) jobs.set(job.jobId, { ...job, rebuilds: 0 })
     if (job.jobId === jobId) jobs.set(jobId, { ...job, countsFrom: attempt, losses: 0 })
-    if (job.after !== undefined && awake.has(job.after) && job.state === "skipped") {
+    if (job.after !== undefined && awake.has(job.after) && (job.state === "skipped" || job.state === "failed")) {
       awake.add(job.jobId)
       jobs.set(job.jobId, { ...job, state: "waiting" })
     }
@@ -294,13 +374,13 @@ const revived = (compose: Compose, { jobId, attempt }: typeof JobQueued.Type): C
   return { ...compose, jobs }
 }
 
-/** The job has failed for good, and all that wait for it, near or far, will never run. */
+/** The job has failed for good, and all that wait for it, near or far, will never run. What is done, or under way, is not touched. */
 const withFailed = (compose: Compose, jobId: JobId): Compose => {
   const jobs = new Map(compose.jobs)
   const failed = new Set([jobId])
   for (const job of jobs.values()) {
     if (job.jobId === jobId) jobs.set(jobId, { ...job, state: "failed" })
-    if (job.after !== undefined && failed.has(job.after)) {
+    if (job.after !== undefined && failed.has(job.after) && job.state === "waiting") {
       failed.add(job.jobId)
       jobs.set(job.jobId, { ...job, state: "skipped" })
     }

@@ -80,3 +80,6 @@ export const retryDelayMs = (failure: FailureClass, attempt: number, jitter: num
 
 /** A worker may vanish under a job this often before the job counts as failed. */
 export const lossesAllowed = 2
+
+/** An image that is gone before it was delivered is built again this often. */
+export const rebuildsAllowed = 2

@@ -1,7 +1,8 @@
 /** A decision as the log keeps it: the events of one command, and all that is true of them together. */
 import { Schema } from "effect"
+import { AccountEvent } from "./account.ts"
 import { ComposeEvent } from "./compose.ts"
-import { ComposeId, Millis, TenantId } from "./ids.ts"
+import { type ComposeId, Millis, type TenantId } from "./ids.ts"
 
 export const Actor = Schema.Struct({
   kind: Schema.Literals(["requester", "operator", "worker", "system"]),
@@ -10,29 +11,37 @@ export const Actor = Schema.Struct({
 })
 export type Actor = typeof Actor.Type
 
-export const AggregateKind = Schema.Literals(["compose"])
-export type AggregateKind = typeof AggregateKind.Type
+/** Every kind of aggregate, with what can happen to one. */
+export const aggregateEvents = { compose: ComposeEvent, account: AccountEvent } as const
+export type AggregateKind = keyof typeof aggregateEvents
+export type EventOf<Kind extends AggregateKind> = (typeof aggregateEvents)[Kind]["Type"]
 
 /** One aggregate's address in the log. */
-export interface AggregateRef {
+export interface AggregateRef<Kind extends AggregateKind = AggregateKind> {
   readonly tenantId: TenantId
-  readonly aggregate: AggregateKind
+  readonly aggregate: Kind
   readonly id: string
 }
 
-export const composeRef = (tenantId: TenantId, id: ComposeId): AggregateRef => ({ tenantId, aggregate: "compose", id })
+export const composeRef = (tenantId: TenantId, id: ComposeId): AggregateRef<"compose"> => ({ tenantId, aggregate: "compose", id })
 
-/** What is written; position and revision come from where it lies. */
-export const Decision = Schema.Struct({
+/** A tenant has one account. */
+export const accountRef = (tenantId: TenantId): AggregateRef<"account"> => ({ tenantId, aggregate: "account", id: "main" })
+
+/** What an envelope says beside address and events; position and revision come from where it lies. */
+export const DecisionFields = {
   /** Also the command's id: the same command again is recognised by it. */
   messageId: Schema.String,
   at: Millis,
   actor: Actor,
   /** W3C `traceparent` of the request that led here. */
-  trace: Schema.optionalKey(Schema.String),
-  events: Schema.NonEmptyArray(ComposeEvent)
-})
-export type Decision = typeof Decision.Type
+  trace: Schema.optionalKey(Schema.String)
+}
+
+/** What is written. */
+export interface Decision<Kind extends AggregateKind = AggregateKind> extends Schema.Struct.Type<typeof DecisionFields> {
+  readonly events: readonly [EventOf<Kind>, ...Array<EventOf<Kind>>]
+}
 
 /** A place in the whole log: `sequence` counts from 1 within its stream. */
 export interface Position {
@@ -40,12 +49,15 @@ export interface Position {
   readonly sequence: number
 }
 
-export interface Recorded extends Decision, AggregateRef {
+interface RecordedOf<Kind extends AggregateKind> extends Decision<Kind>, AggregateRef<Kind> {
   readonly _tag: "Recorded"
   readonly position: Position
   /** The aggregate's first decision has revision 1. */
   readonly revision: number
 }
+
+/** Told apart by `aggregate`. */
+export type Recorded<Kind extends AggregateKind = AggregateKind> = { [Each in Kind]: RecordedOf<Each> }[Kind]
 
 /** An entry that no schema of today and no upcaster can read. Nobody stops for it; operators hear of it. */
 export interface Unreadable {

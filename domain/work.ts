@@ -1,13 +1,15 @@
 /** What scheduler and workers say to each other. Workers are not trusted: whatever comes from them is decoded and fenced. */
 import { Schema } from "effect"
 import { Artifact } from "./artifact.ts"
-import { ImageRequest, SealedCustomizations, Target } from "./compose-request.ts"
-import { Architecture, AttemptToken, ComposeId, Digest, JobId, Millis, PoolId, TenantId, WorkerId } from "./ids.ts"
+import { DistributionId, ImageRequest, ImageType, SealedCustomizations, Target } from "./compose-request.ts"
+import { Architecture, AttemptToken, ComposeId, Digest, JobId, Millis, type PoolScope, TenantId, type WorkerId } from "./ids.ts"
 import { Failure, JobKind } from "./job.ts"
 import { Lock } from "./manifest.ts"
 
 /** Everything that a worker needs for one job; it can reach nothing else of the system. */
 export const WorkItem = Schema.Struct({
+  /** Whose queue it was laid on; anybody else who finds it on his own was handed it by somebody who may not give jobs out. */
+  speaker: Schema.String,
   tenantId: TenantId,
   composeId: ComposeId,
   jobId: JobId,
@@ -52,20 +54,34 @@ const log = Schema.optionalKey(Schema.String)
 export const WorkReport = Schema.TaggedUnion({
   /** This worker has begun anew: whatever an earlier session of it held is gone. */
   SessionBegan: { session: Schema.String },
-  AttemptStarted: { claim: Claim },
+  /** `at`: by the worker's clock. */
+  AttemptStarted: { claim: Claim, at: Schema.optionalKey(Millis) },
   AttemptSucceeded: { claim: Claim, outcome: WorkOutcome, log },
-  AttemptFailed: { claim: Claim, failure: Failure, log },
+  /** `imageGone`: the image that the job is about was nowhere to be found. */
+  AttemptFailed: { claim: Claim, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log },
   AttemptReturned: { claim: Claim }
 })
 export type WorkReport = typeof WorkReport.Type
 export const { SessionBegan, AttemptStarted, AttemptSucceeded, AttemptFailed, AttemptReturned } = WorkReport.cases
 
+/** What a worker can do; a list that is absent means all. */
+export const Abilities = Schema.Struct({
+  architectures: Schema.Array(Architecture),
+  slots: Schema.Record(JobKind, Schema.Int),
+  distributions: Schema.optionalKey(Schema.Array(DistributionId)),
+  imageTypes: Schema.optionalKey(Schema.Array(ImageType)),
+  /** For people: nothing is decided by them. */
+  labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
+})
+export type Abilities = typeof Abilities.Type
+
 /** `session` begins every token that this run of the worker gives out. */
 export const Heartbeat = Schema.Struct({
   session: Schema.String,
-  architectures: Schema.Array(Architecture),
-  slots: Schema.Record(JobKind, Schema.Int),
+  ...Abilities.fields,
   running: Schema.Array(Claim),
+  /** Images on this worker's disk whose bytes it has checked; said when they have changed and when the roll is called. */
+  held: Schema.optionalKey(Schema.Array(Digest)),
   /** Finishes nothing and takes nothing any more. */
   draining: Schema.Boolean,
   version: Schema.String,
@@ -73,8 +89,17 @@ export const Heartbeat = Schema.Struct({
 })
 export type Heartbeat = typeof Heartbeat.Type
 
-/** Who speaks: pool and name come from the subject, which the server has checked, never from the message. */
+/** Who speaks: pools and name come from the subject, which the server has checked, never from the message. */
 export interface Speaker {
-  readonly pool: PoolId
+  readonly scope: PoolScope
   readonly worker: WorkerId
+}
+
+export const speakerKey = ({ scope, worker }: Speaker): string => `${scope}/${worker}`
+
+/** A job that lies on a worker's queue. */
+export interface Lying extends Pick<Claim, "tenantId" | "composeId" | "jobId" | "attempt"> {
+  readonly speaker: Speaker
+  /** Where in the work queue, so that it can be taken off again. */
+  readonly sequence: number
 }

@@ -15,7 +15,7 @@ export interface Batch {
   readonly stream: string
   readonly after: number
   readonly upTo: number
-  readonly recorded: ReadonlyArray<Recorded>
+  readonly recorded: ReadonlyArray<Recorded<"compose">>
 }
 
 export class ProjectionStore extends Context.Service<ProjectionStore, {

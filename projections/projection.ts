@@ -6,7 +6,7 @@ import type { Recorded } from "../domain/recorded.ts"
 /** One event with what its envelope says. */
 export interface Happened {
   readonly event: ComposeEvent
-  readonly recorded: Recorded
+  readonly recorded: Recorded<"compose">
 }
 
 /** How a row's field is stored; `json` for what is not filtered or sorted by. */
@@ -36,7 +36,7 @@ export interface Projection<Row extends object = Record<string, unknown>> {
 /** The rows that these decisions alone give: what a query folds when it may not wait for the table. */
 export const project = <Row extends object>(
   projection: Projection<Row>,
-  history: Iterable<Recorded>,
+  history: Iterable<Recorded<"compose">>,
   rows: Map<string, Row> = new Map()
 ): Map<string, Row> => {
   for (const recorded of history) {

@@ -8,14 +8,19 @@ import { parse } from "yaml"
 import { ComposeStreamEvent } from "../apps/gateway/api/compose-stream.ts"
 import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "../apps/gateway/api/compose-views.ts"
 import { DistributionView, PackageView } from "../apps/gateway/api/catalog-api.ts"
+import { ParkedView, PoolView, WorkerView } from "../apps/gateway/api/operation-api.ts"
 import { KilnApi } from "../apps/gateway/api/kiln-api.ts"
 import { pages } from "../apps/gateway/methods.ts"
 import { exitCodes, exitCodesHelp } from "../apps/operator/command-failed.ts"
+import { QuotaView } from "../apps/gateway/api/tenants-api.ts"
 import { kiln } from "../apps/operator/command-tree.ts"
+import { AccountCommand, AccountEvent } from "../domain/account.ts"
 import { ComposeRequest } from "../domain/compose-request.ts"
 import { ComposeCommand, ComposeEvent } from "../domain/compose.ts"
+import { PolicyDocument } from "../domain/policy-document.ts"
 import { WorkReport } from "../domain/work.ts"
 import { decode } from "../infra/jetstream/envelope.ts"
+import { WorkerFile } from "../infra/worker-file/worker-file.ts"
 
 const root = join(import.meta.dirname, "..")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
@@ -126,6 +131,8 @@ describe("events.md", () => {
     const tags = (heading: string) => all(sectionOf("docs/events.md", heading), /^\| `(\w+)` \|/gm)
     assert.deepStrictEqual(differences(Object.keys(ComposeEvent.cases), tags("Events of a compose")), none)
     assert.deepStrictEqual(differences(Object.keys(ComposeCommand.cases), tags("Commands")), none)
+    assert.deepStrictEqual(differences(Object.keys(AccountEvent.cases), tags("Events of an account")), none)
+    assert.deepStrictEqual(differences(Object.keys(AccountCommand.cases), tags("Commands on an account")), none)
   })
 
   it("has every report, stream and bucket", () => {
@@ -219,6 +226,11 @@ describe("examples", () => {
     Artifacts: Schema.Array(ArtifactView),
     Distributions: Schema.Array(DistributionView),
     Packages: Schema.Array(PackageView),
+    Quota: QuotaView,
+    Policy: PolicyDocument,
+    Workers: Schema.Array(WorkerView),
+    Pools: Schema.Array(PoolView),
+    Parked: Schema.Array(ParkedView),
     WorkReport
   }
   const holds = (schema: Schema.Codec<unknown, unknown>, value: unknown) => {
@@ -227,7 +239,8 @@ describe("examples", () => {
   }
 
   for (const path of globSync("docs/examples/*", { cwd: root })) {
-    it(`${path} is a request`, () => holds(ComposeRequest, parse(read(path))))
+    const schema = path.endsWith("/worker.yaml") ? WorkerFile : ComposeRequest
+    it(`${path} is what it shows`, () => holds(schema, parse(read(path))))
   }
 
   it("of the documents are what they are said to be", () => {

@@ -5,12 +5,14 @@ import type { Artifact } from "../../domain/artifact.ts"
 import { fold } from "../../domain/decider.ts"
 import { ComposeId } from "../../domain/ids.ts"
 import { targetsOf } from "../../domain/job.ts"
+import type { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
 import type { Recorded } from "../../domain/recorded.ts"
 import { composeHistory, type ComposeRow, type ComposeStatus } from "../../projections/compose-history.ts"
 import { type AttemptRow, jobAttempts } from "../../projections/job-attempts.ts"
 import { project } from "../../projections/projection.ts"
 import type { AttemptView, ComposeDetails, ComposeSummary, ImageView, JobStatus, JobView } from "./api/compose-views.ts"
 import { Speakers } from "./speakers.ts"
+import { waitingFor } from "./waiting.ts"
 
 /** A compose's events in the shapes that answers are made of. */
 export interface ComposeState {
@@ -20,7 +22,7 @@ export interface ComposeState {
   readonly speakers: Speakers
 }
 
-export const stateOf = (history: ReadonlyArray<Recorded>): ComposeState | undefined => {
+export const stateOf = (history: ReadonlyArray<Recorded<"compose">>): ComposeState | undefined => {
   const [row] = project(composeHistory, history).values()
   const events = history.flatMap((recorded) => recorded.events)
   return row && {
@@ -45,12 +47,14 @@ export const summaryOf = (row: ComposeRow): ComposeSummary => ({
   ...(row.failure !== null && { failure: row.failure })
 })
 
-export const detailsOf = ({ row, compose, attempts }: ComposeState, now: number): ComposeDetails => ({
+/** `outlooks` are what the scheduler says of queued jobs, if it does. */
+export const detailsOf = ({ row, compose, attempts }: ComposeState, now: number, outlooks: ReadonlyArray<JobOutlook> = []): ComposeDetails => ({
   ...summaryOf(row),
   request: withoutSecrets(compose.request!),
   images: compose.request!.images.map((_, index) => imageView(compose, index)),
   jobs: [...compose.jobs.values()].map((job) =>
-    jobView(compose, job, attempts.filter(({ jobId }) => jobId === job.jobId), now)),
+    jobView(compose, job, attempts.filter(({ jobId }) => jobId === job.jobId), now,
+      outlooks.find(({ attempt, jobId }) => jobId === job.jobId && attempt === job.attempt))),
   revision: row.revision
 })
 
@@ -102,9 +106,9 @@ const statusOf = (jobs: ReadonlyArray<JobStatus>): ComposeStatus => {
   return jobs.some((status) => status === "running" || status === "succeeded") ? "running" : "pending"
 }
 
-const jobView = (compose: Compose, job: Job, attempts: ReadonlyArray<AttemptRow>, now: number): JobView => {
+const jobView = (compose: Compose, job: Job, attempts: ReadonlyArray<AttemptRow>, now: number, outlook: JobOutlook | undefined): JobView => {
   const status = jobStatus(compose, job)
-  const waitingFor = waiting(job, status, attempts.at(-1)?.notBefore ?? null, now)
+  const waitingFor = waiting(job, status, attempts.at(-1)?.notBefore ?? null, now, outlook)
   return {
     id: job.jobId,
     kind: job.kind,
@@ -116,9 +120,10 @@ const jobView = (compose: Compose, job: Job, attempts: ReadonlyArray<AttemptRow>
   }
 }
 
-const waiting = (job: Job, status: JobStatus, notBefore: number | null, now: number): JobView["waiting_for"] => {
+const waiting = (job: Job, status: JobStatus, notBefore: number | null, now: number, outlook: JobOutlook | undefined): JobView["waiting_for"] => {
   if (status === "waiting" && job.after !== undefined) return { reason: "job", job: job.after }
   if (status !== "queued") return undefined
+  if (outlook !== undefined) return waitingFor(outlook)
   return notBefore !== null && notBefore > now ? { reason: "retry", until: time(notBefore) } : { reason: "worker" }
 }
 

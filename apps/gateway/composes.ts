@@ -3,12 +3,14 @@ import { Clock, Effect, Metric, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { v7 } from "uuid"
+import { QuotaExceeded } from "../../domain/account.ts"
 import { CancelCompose, RetryCompose } from "../../domain/compose.ts"
 import { Millis } from "../../domain/ids.ts"
 import { Blobs, type BlobsUnavailable } from "../../domain/ports/blobs.ts"
 import { EventLog, type LogUnavailable } from "../../domain/ports/event-log.ts"
 import { Idempotency } from "../../domain/ports/idempotency.ts"
 import { JobFeed } from "../../domain/ports/job-feed.ts"
+import { Scheduling } from "../../domain/ports/scheduling.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
 import { Signer } from "../../domain/ports/signer.ts"
 import { ComposeQueries } from "../../projections/compose-queries.ts"
@@ -28,10 +30,13 @@ import { beginning, followCompose } from "./follow-compose.ts"
 import { listComposes, nextLink } from "./list-composes.ts"
 import { composeLogs, followedLogs } from "./logs.ts"
 import { offered } from "./offered.ts"
+import { quotaRefused } from "./refusals.ts"
 import { requestCompose } from "./request-compose.ts"
+import { Reservations } from "./reserve-quota.ts"
 import { cursorOf, sse } from "./sse.ts"
+import { outlooks } from "./waiting.ts"
 
-type Ports = EventLog | Idempotency | JobFeed | Blobs | Sealer | Signer | ComposeQueries
+type Ports = Reservations | EventLog | Idempotency | JobFeed | Blobs | Sealer | Signer | Scheduling | ComposeQueries
 
 export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnUntraced(function*(handlers) {
   const ports = yield* Effect.context<Ports>()
@@ -46,7 +51,11 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
       const distribution = yield* Effect.fromResult(offered(catalog.distributions, request))
       const accepted = yield* requestCompose({
         identity, request, distribution, idempotencyKey: headers["idempotency-key"], trace: traceOf(http)
-      }).pipe(Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die }))
+      }).pipe(Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
+      if (isRefusal(accepted)) {
+        yield* Metric.update(refusedBy(accepted.rule), 1)
+        return yield* quotaRefused(accepted, yield* Clock.currentTimeMillis)
+      }
       yield* Metric.update(acceptedBy(distribution.id), 1)
       const location = `${prefix}/composes/${accepted.id}`
       return HttpServerResponse.jsonUnsafe(accepted, { status: 202, headers: { location } })
@@ -61,7 +70,9 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
 
       show: Effect.fnUntraced(function*({ params: { id } }) {
         const { tenantId } = yield* CurrentIdentity
-        return detailsOf(yield* findCompose(tenantId, id), yield* Clock.currentTimeMillis)
+        const state = yield* findCompose(tenantId, id)
+        const waiting = yield* outlooks(tenantId, id, state)
+        return detailsOf(state, yield* Clock.currentTimeMillis, waiting)
       }, Effect.provideContext(ports)),
 
       events: Effect.fnUntraced(function*({ params: { id }, headers }) {
@@ -150,6 +161,11 @@ const traceOf = ({ headers }: HttpServerRequest.HttpServerRequest): string | und
   const trace = headers["traceparent"]
   return trace !== undefined && traceShape.test(trace) ? trace : undefined
 }
+
+const isRefusal = (answer: object): answer is QuotaExceeded => answer instanceof QuotaExceeded
+
+const refusedBy = (rule: QuotaExceeded["rule"]): Metric.Counter<number> =>
+  Metric.counter("kiln_quota_refused_total", { description: "Composes refused by a quota", incremental: true, attributes: { rule } })
 
 const counters = new Map<string, Metric.Counter<number>>()
 const acceptedBy = (distribution: string): Metric.Counter<number> => {

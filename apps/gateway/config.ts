@@ -10,8 +10,10 @@ export interface GatewayConfig {
   readonly slow: number
   /** Silence on an event stream before a comment keeps it open, in milliseconds. */
   readonly keepAlive: number
+  /** Operators of this tenant are operators of the installation. */
+  readonly operatorTenant: string
 }
 
 export const GatewayConfig = Context.Reference<GatewayConfig>("gateway/GatewayConfig", {
-  defaultValue: () => ({ linkTtl: 3_600_000, slow: 1000, keepAlive: 15_000 })
+  defaultValue: () => ({ linkTtl: 3_600_000, slow: 1000, keepAlive: 15_000, operatorTenant: "default" })
 })

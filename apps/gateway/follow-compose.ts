@@ -20,7 +20,7 @@ export const beginning: Cursor = { revision: 0, sequence: 0 }
 /** What live notices may have missed is found at the next look. */
 const lookAgain = "1 second"
 
-type Notice = Recorded | FeedItem | { readonly _tag: "Tick" }
+type Notice = Recorded<"compose"> | FeedItem | { readonly _tag: "Tick" }
 const tick: Notice = { _tag: "Tick" }
 
 /** Ends by itself when the compose has ended and everything about it was said. */
@@ -36,7 +36,7 @@ export const followCompose = (tenantId: TenantId, composeId: ComposeId, from: Cu
     )
 
     /** An end that a retry has undone is history. */
-    const isLast = (notice: Recorded) => Effect.map(log.read(composeRef(tenantId, composeId)), ({ revision }) => revision === notice.revision)
+    const isLast = (notice: Recorded<"compose">) => Effect.map(log.read(composeRef(tenantId, composeId)), ({ revision }) => revision === notice.revision)
 
     // Lines that cannot be had now are had at a later look. Only the last must not fail: the end would come too soon.
     const lookIfPossible = Effect.orElseSucceed(look, (): ReadonlyArray<Followed> => [])

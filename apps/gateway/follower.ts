@@ -10,7 +10,7 @@ import { Speakers } from "./speakers.ts"
 
 export interface Decided {
   readonly _tag: "Decided"
-  readonly recorded: Recorded
+  readonly recorded: Recorded<"compose">
   readonly row: ComposeRow
   readonly compose: Compose
   readonly cursor: Cursor
@@ -50,7 +50,7 @@ export class Follower {
     return [...this.compose.jobs.values()].some(({ state }) => state === "running")
   }
 
-  decided(recorded: Recorded): ReadonlyArray<Followed> {
+  decided(recorded: Recorded<"compose">): ReadonlyArray<Followed> {
     this.revision = recorded.revision
     this.compose = fold(ComposeDecider, recorded.events, this.compose)
     for (const event of recorded.events) {

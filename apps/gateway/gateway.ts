@@ -4,17 +4,24 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import { AccountsLive } from "../accounts.ts"
 import { AnswersLive } from "./answers.ts"
 import { KilnApi, prefix } from "./api/kiln-api.ts"
 import { AuthorizationLive } from "./authorize.ts"
 import { ComposesLive } from "./composes.ts"
 import { DownloadsLive } from "./downloads.ts"
+import { RequestLimitsLive } from "./limit-requests.ts"
 import { OffersLive } from "./offers.ts"
+import { OperationLive } from "./operation.ts"
 import { PagesLive } from "./pages.ts"
+import { ReservationsLive } from "./reserve-quota.ts"
+import { TenantsLive } from "./tenants.ts"
 
 const ApiLive = HttpApiBuilder.layer(KilnApi, { openapiPath: `${prefix}/openapi.json` }).pipe(
-  Layer.provide([ComposesLive, OffersLive, DownloadsLive]),
-  Layer.provide(AuthorizationLive)
+  Layer.provide([ComposesLive, OffersLive, DownloadsLive, TenantsLive, OperationLive]),
+  Layer.provide(AuthorizationLive),
+  Layer.provide([ReservationsLive, RequestLimitsLive]),
+  Layer.provide(AccountsLive)
 )
 
 /** Answers requests for as long as the layer lives. Provide a `HttpServer`, or use `gatewayOn`. */

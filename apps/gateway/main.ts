@@ -8,11 +8,17 @@ import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
 import { NatsFromEnvironment, natsSettings } from "../../infra/jetstream/from-environment.ts"
 import { IdempotencyJetStream } from "../../infra/jetstream/idempotency.ts"
 import { JobFeedJetStream } from "../../infra/jetstream/job-feed.ts"
+import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
+import { RateLimitsJetStream } from "../../infra/jetstream/rate-limits.ts"
+import { SchedulingNats } from "../../infra/jetstream/scheduling.ts"
+import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
 import { WorkerAdmission } from "../../infra/jetstream/worker-admission.ts"
 import { TokensFromEnvironment } from "../../infra/jose/from-environment.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
 import { SignerFiles } from "../../infra/keys/signer-files.ts"
+import { StandingPoliciesFromEnvironment } from "../../infra/policies/policy-file.ts"
 import { ComposeQueriesPostgres } from "../../infra/postgres/compose-queries-postgres.ts"
+import { RunningJobsPostgres } from "../../infra/postgres/running-jobs-postgres.ts"
 import { SqlLive } from "../../infra/postgres/sql.ts"
 import { simulatedDistribution } from "../../infra/simulated/simulated-builder.ts"
 import { runProcess } from "../process.ts"
@@ -25,6 +31,7 @@ const settings = Config.all({
   port: Config.Port("KILN_PORT"),
   publicUrl: Config.option(Config.String("KILN_PUBLIC_URL")),
   linkTtl: Config.Duration("KILN_LINK_TTL").pipe(Config.withDefault("1 hour")),
+  operatorTenant: Config.String("KILN_OPERATOR_TENANT").pipe(Config.withDefault("default")),
   keys: Config.String("KILN_KEYS"),
   artifacts: Config.String("KILN_ARTIFACTS"),
   cache: Config.String("KILN_CACHE"),
@@ -33,18 +40,20 @@ const settings = Config.all({
 })
 
 const Gateway = Layer.unwrap(Effect.gen(function*() {
-  const { host, port, publicUrl, linkTtl, keys, artifacts, cache, postgres, testDistribution } = yield* settings
+  const { host, port, publicUrl, linkTtl, operatorTenant, keys, artifacts, cache, postgres, testDistribution } = yield* settings
   const nats = yield* natsSettings
   const defaults = yield* GatewayConfig
-  const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), IdempotencyJetStream(nats))
+  const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), IdempotencyJetStream(nats),
+    SnapshotsJetStream(nats), RateLimitsJetStream(nats), ParkedJetStream(nats), SchedulingNats)
   const ports = Layer.mergeAll(
     onNats.pipe(Layer.provide(NatsFromEnvironment("gateway"))),
-    ComposeQueriesPostgres.pipe(Layer.provide(SqlLive(postgres))),
+    Layer.merge(ComposeQueriesPostgres, RunningJobsPostgres).pipe(Layer.provide(SqlLive(postgres))),
+    StandingPoliciesFromEnvironment,
     ArtifactsFiles(artifacts), SealerFiles(keys), SignerFiles(keys),
     packageIndexDebian(debianConfigOf(cache, process.env)),
     Layer.succeed(Catalog, { distributions: [...debianDistributions, ...testDistribution ? [simulatedDistribution] : []] }),
     Layer.succeed(GatewayConfig, {
-      ...defaults, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
+      ...defaults, operatorTenant, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
     })
   )
   return Layer.merge(gatewayOn({ host, port }).pipe(Layer.provide(ports)), WorkerAdmission("gateway")).pipe(Layer.provide(TokensFromEnvironment))

@@ -1,6 +1,7 @@
 /** What single commands need beyond the service; `main.ts` names the technology and loads it only then. */
 import { Context, type Layer } from "effect"
 import type { EventLog } from "../../domain/ports/event-log.ts"
+import type { Parked } from "../../domain/ports/parked.ts"
 import type { LocalIssuer } from "../../domain/ports/tokens.ts"
 import type { ProjectionStore } from "../../projections/projection-store.ts"
 
@@ -15,5 +16,5 @@ export class Adapters extends Context.Service<Adapters, {
   /** The issuer whose keys are in this folder. */
   localIssuer(keys: string): Layer.Layer<LocalIssuer>
   /** Log and read models, past the gateway. */
-  backends(backends: Backends): Layer.Layer<EventLog | ProjectionStore, { readonly message: string }>
+  backends(backends: Backends): Layer.Layer<EventLog | Parked | ProjectionStore, { readonly message: string }>
 }>()("operator/Adapters") {}

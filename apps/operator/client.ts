@@ -7,7 +7,7 @@ import { prefix } from "./api-prefix.ts"
 import { commandFailed, type CommandFailed, exitCodes } from "./command-failed.ts"
 
 export interface Call {
-  readonly method?: "GET" | "POST"
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE"
   readonly query?: Readonly<Record<string, string | number | undefined>>
   readonly headers?: Readonly<Record<string, string>>
   /** JSON text. */

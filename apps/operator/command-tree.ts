@@ -99,7 +99,7 @@ const token = Command.make("token", {
   tenant: Flag.String("tenant").pipe(described("For whom"), Flag.withDefault("default")),
   role: Flag.Literals("role", ["requester", "operator", "worker"]).pipe(described("As what (requester)"), Flag.withDefault("requester" as const)),
   ttl: Flag.String("ttl").pipe(Flag.withMetavar("span"), described("How long it counts: 90s, 15m, 1h, 30d (1h)"), Flag.withDefault("1h")),
-  pool: optional("pool", "The one pool a worker may serve"),
+  pool: optional("pool", "The pool a worker may serve, or several joined by _"),
   worker: optional("worker", "The one name a worker may have; without it, any in its pool")
 }, (input) => alone(load(() => import("./commands/token.ts"), ({ token }) => token(input)))).pipe(
   Command.withDescription("Print a token of this machine's own issuer")
@@ -109,6 +109,66 @@ const replay = Command.make("replay", {
   projection: Flag.Literals("projection", ["composes", "jobs"]).pipe(described("Which read model"))
 }, (input) => alone(load(() => import("./replay.ts"), ({ replay }) => replay(input)))).pipe(
   Command.withDescription("Rebuild a read model from the log")
+)
+
+const quota = Command.make("quota", {
+  tenant: optional("tenant", "Of this tenant, for operators")
+}, (input) => talking(load(() => import("./commands/quota.ts"), ({ quota }) => quota(input)))).pipe(
+  Command.withDescription("Show what is limited, how much of it is used, and when there is more")
+)
+
+const tenant = Argument.String("tenant").pipe(Argument.withDescription("The tenant's name"))
+
+const policy = Command.make("policy").pipe(
+  Command.withDescription("What a tenant may use"),
+  Command.withSubcommands([
+    Command.make("show", { tenant }, (input) =>
+      talking(load(() => import("./commands/policy.ts"), ({ showPolicy }) => showPolicy(input)))).pipe(
+      Command.withDescription("Show a tenant's policy, and where each field comes from")
+    ),
+    Command.make("set", {
+      tenant,
+      file: Argument.String("file").pipe(Argument.withDescription("The policy as JSON or YAML; - reads standard input"))
+    }, (input) => talking(load(() => import("./commands/policy.ts"), ({ setPolicy }) => setPolicy(input)))).pipe(
+      Command.withDescription("Set a tenant's policy; fields that it leaves out are the policy file's")
+    ),
+    Command.make("clear", { tenant }, (input) =>
+      talking(load(() => import("./commands/policy.ts"), ({ clearPolicy }) => clearPolicy(input)))).pipe(
+      Command.withDescription("Go back to the policy file's policy")
+    )
+  ])
+)
+
+const tenants = Command.make("tenants").pipe(Command.withDescription("Tenants' policies, for operators"), Command.withSubcommands([policy]))
+
+const workers = Command.make("workers", {
+  name: Argument.String("name").pipe(Argument.withDescription("Only workers of this name, with the images they hold in --json"), Argument.optional),
+  pool: optional("pool", "Only of this pool")
+}, (input) => talking(load(() => import("./commands/workers.ts"), ({ workers }) => workers(input)))).pipe(
+  Command.withDescription("List workers and what they do, for operators")
+)
+
+const pools = Command.make("pools", {}, () =>
+  talking(load(() => import("./commands/pools.ts"), ({ pools }) => pools()))).pipe(
+  Command.withDescription("List pools and how full they are, for operators")
+)
+
+const parked = Command.make("parked").pipe(
+  Command.withDescription("What was put aside since it could not be taken in, for operators"),
+  Command.withSubcommands([
+    Command.make("list", {}, () =>
+      talking(load(() => import("./commands/parked.ts"), ({ listParked }) => listParked()))).pipe(
+      Command.withDescription("List what is parked, newest first; --json has the beginning of its text")
+    ),
+    Command.make("drop", {
+      id: Argument.String("id").pipe(
+        Argument.withDescription("As kiln parked list shows it"),
+        Argument.filter((text) => /^[0-9a-f]{1,1000}$/.test(text), () => "an id as kiln parked list shows it")
+      )
+    }, (input) => talking(load(() => import("./commands/parked.ts"), ({ dropParked }) => dropParked(input)))).pipe(
+      Command.withDescription("Forget it")
+    )
+  ])
 )
 
 const completions = Command.make("completions", {
@@ -121,5 +181,6 @@ const completions = Command.make("completions", {
 export const kiln = root.pipe(Command.withSubcommands([
   { group: "Composes", commands: [build, watch, logs, list, show, cancel, retry, download] },
   { group: "Catalog", commands: [distributions, packages] },
-  { group: "Operation", commands: [token, replay, completions] }
+  { group: "Tenants", commands: [quota, tenants] },
+  { group: "Operation", commands: [workers, pools, parked, token, replay, completions] }
 ]))

@@ -49,7 +49,7 @@ const barWidth = 24
 const mostJobs = 8
 
 /** What is drawn again and again below the lines that stay. */
-export const frame = (output: Pick<OutputShape, "colours" | "columns">, live: Live, now: number): ReadonlyArray<string> => {
+export const frame = (output: Pick<OutputShape, "colours" | "columns">, live: Live, now: number, waitingFor?: string): ReadonlyArray<string> => {
   const running = [...live.jobs.values()].filter((job) => job.status === "running")
   const waiting = [...live.jobs.values()].filter((job) => !isOver(job) && job.status !== "running").length
   const total = live.startedAt === undefined ? "" : `  ${span(now - live.startedAt)}`
@@ -58,6 +58,7 @@ export const frame = (output: Pick<OutputShape, "colours" | "columns">, live: Li
   return [
     ...running.slice(0, mostJobs).map((job) => jobLine(output, live, job, now)),
     painted(output, "bold", live.status) + [total, ...rest].join("  "),
+    ...(waitingFor === undefined || live.ended ? [] : [painted(output, "dim", cut(`  ${harmless(waitingFor)}`, output.columns() - 1))]),
     ...(last === undefined || live.ended ? [] : [painted(output, "dim", cut(`  ${harmless(last)}`, output.columns() - 1))])
   ]
 }

@@ -58,7 +58,7 @@ export const painted = (output: Pick<OutputShape, "colours">, colour: Paint | un
 export const harmless = (text: string) => text.replaceAll("\t", "  ").replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, "\ufffd")
 
 const statusColours: Record<string, Paint> = {
-  succeeded: "green", failed: "red", canceled: "yellow", running: "cyan", lost: "red"
+  succeeded: "green", failed: "red", canceled: "yellow", running: "cyan", lost: "red", working: "cyan", draining: "yellow", silent: "red"
 }
 
 export const paintedStatus = (output: Pick<OutputShape, "colours">, status: string) =>

@@ -8,6 +8,7 @@ import { timeOfDay } from "./moments.ts"
 import { harmless, Output, painted, paintedStatus, print } from "./output.ts"
 import { screenOn } from "./screen.ts"
 import { span } from "./units.ts"
+import { followWaiting } from "./waiting-words.ts"
 
 export const watchCompose = Effect.fn("watchCompose")(function*(id: string) {
   const { json, terminal } = yield* Output
@@ -27,8 +28,9 @@ const onTerminal = Effect.fnUntraced(function*(id: string) {
   const output = yield* Output
   const screen = screenOn(output)
   const state = yield* Ref.make(nothingYet)
+  const waiting = yield* Ref.make<string | undefined>(undefined)
   const draw = Effect.gen(function*() {
-    screen.draw(frame(output, yield* Ref.get(state), yield* Clock.currentTimeMillis))
+    screen.draw(frame(output, yield* Ref.get(state), yield* Clock.currentTimeMillis, yield* Ref.get(waiting)))
   })
   const take = Effect.fnUntraced(function*(event: ComposeEvent) {
     const before = yield* Ref.get(state)
@@ -39,10 +41,11 @@ const onTerminal = Effect.fnUntraced(function*(id: string) {
     screen.keep(over.map((job) => closing(output, after, job)))
     yield* draw
   })
-  yield* Effect.raceFirst(
+  yield* Effect.raceAllFirst([
     Stream.runForEach(composeEvents(id), take),
-    Effect.andThen(Effect.repeat(draw, Schedule.spaced("150 millis")), Effect.never)
-  )
+    Effect.andThen(Effect.repeat(draw, Schedule.spaced("150 millis")), Effect.never),
+    followWaiting(id, Ref.get(state), (words) => Ref.set(waiting, words))
+  ])
   const ended = yield* Ref.get(state)
   screen.draw([])
   screen.keep([`compose ${paintedStatus(output, ended.status)}${ended.startedAt === undefined ? "" : ` after ${span(tookMillis(ended))}`}`])
@@ -56,13 +59,23 @@ const news = (before: Live, job: LiveJob) => {
   return known?.status !== job.status || known.attempt !== job.attempt
 }
 
+/** So often, a changed place in the queue is worth a line. */
+const waitingEvery = 30_000
+
 /** A line for every change, and one a second at most for progress. */
 const inLines = Effect.fnUntraced(function*(id: string) {
   const { utc } = yield* Output
   const shown = new Map<string, { readonly at: number; readonly stage: string; readonly percent: number }>()
   let live = nothingYet
   const say = (at: string, line: string) => print(`${timeOfDay(Date.parse(at), utc)}  ${line}`)
-  yield* Stream.runForEach(composeEvents(id), Effect.fnUntraced(function*(event) {
+  let waiting = { words: "", at: 0 }
+  const sayWaiting = Effect.fnUntraced(function*(words = "") {
+    const at = yield* Clock.currentTimeMillis
+    if (words === "" || words === waiting.words || at - waiting.at < waitingEvery) return
+    waiting = { words, at }
+    yield* say(new Date(at).toISOString(), harmless(words))
+  })
+  const changes = Stream.runForEach(composeEvents(id), Effect.fnUntraced(function*(event) {
     const before = live
     live = evolve(before, event)
     const now = yield* Clock.currentTimeMillis
@@ -82,6 +95,7 @@ const inLines = Effect.fnUntraced(function*(id: string) {
       yield* say(event.data.at, progressLine(live, job, Date.parse(event.data.at)))
     }
   }))
+  yield* Effect.raceFirst(changes, followWaiting(id, Effect.sync(() => live), sayWaiting))
   return live
 })
 

@@ -4,10 +4,12 @@ import { EventLog } from "../../domain/ports/event-log.ts"
 import type { LogEntry, Recorded } from "../../domain/recorded.ts"
 import type { Projection } from "../../projections/projection.ts"
 import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
+import { parkEntry } from "../park.ts"
 import { lag, position, projected } from "./metrics.ts"
 
 const batchSize = 1000
-const batchWithin = "3 millis"
+/** Nobody sees a row so soon; each transaction is a sync of the disk. */
+const batchWithin = "25 millis"
 
 /** Goes on for ever, or until it has taken in the entry at `until`. */
 export const followLog = Effect.fn("followLog")(function*(
@@ -26,7 +28,7 @@ export const followLog = Effect.fn("followLog")(function*(
     Stream.takeUntil((entries) => entries.at(-1)!.position.sequence >= until),
     Stream.runForEach(Effect.fnUntraced(function*(entries) {
       const upTo = entries.at(-1)!.position.sequence
-      yield* store.apply(projection, generation, { stream, after, upTo, recorded: yield* readable(entries) })
+      yield* store.apply(projection, generation, { stream, after, upTo, recorded: yield* readable(projection, entries) })
       after = upTo
       yield* measure(projection, generation, entries)
       yield* onBatch(upTo)
@@ -43,11 +45,11 @@ const measure = Effect.fnUntraced(function*(projection: Projection, generation: 
 })
 
 /** One entry that cannot be read does not hold up all others. */
-const readable = (entries: ReadonlyArray<LogEntry>) =>
+const readable = (projection: Projection, entries: ReadonlyArray<LogEntry>) =>
   Effect.map(
     Effect.forEach(entries, (entry) =>
       entry._tag === "Recorded"
-        ? Effect.succeed<Recorded | undefined>(entry)
-        : Effect.as(Effect.logError("an entry of the log cannot be read and was passed over", { ...entry.position, reason: entry.reason }), undefined)),
+        ? Effect.succeed<Recorded<"compose"> | undefined>(entry.aggregate === "compose" ? entry : undefined)
+        : Effect.as(parkEntry(`projector ${projection.name}`, entry), undefined)),
     (all) => all.filter((entry) => entry !== undefined)
   )

@@ -6,3 +6,4 @@ export const dispatched = Metric.counter("kiln_jobs_dispatched_total", { descrip
 export const reported = Metric.counter("kiln_reports_total", { description: "Reports of workers taken in", incremental: true })
 export const lostJobs = Metric.counter("kiln_jobs_lost_total", { description: "Attempts whose worker vanished", incremental: true })
 export const unreadable = Metric.counter("kiln_unreadable_entries_total", { description: "Log entries passed over", incremental: true })
+export const overdueJobs = Metric.counter("kiln_jobs_overdue_total", { description: "Attempts ended because their deadline was over", incremental: true })

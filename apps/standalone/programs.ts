@@ -3,11 +3,13 @@ import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync }
 import { join } from "node:path"
 import { Effect } from "effect"
 import { dieWithParent, spawnChild } from "../../infra/process/child.ts"
+import { workerEnvironment } from "../../infra/process/worker-environment.ts"
 import { endOrphan, startOf } from "./orphans.ts"
 import type { Run } from "./supervise.ts"
 
 export const programs = ["gateway", "scheduler", "projector", "worker"] as const
-export type ProgramName = typeof programs[number]
+/** A scaler only where there is a file for it. */
+export type ProgramName = typeof programs[number] | "scaler"
 
 /** Small young generations save tens of MiB in each of the processes; the busiest gets more, for its speed. */
 const lean = (program: ProgramName) =>
@@ -16,14 +18,8 @@ const lean = (program: ProgramName) =>
 const apps = join(import.meta.dirname, "..")
 const largestLog = 10 * 1024 ** 2
 
-/** Workers run what strangers' packages bring along: they see no credential but their own, and nothing of the user's. */
-const secrets = /^KILN_(NATS_CREDENTIALS|NATS_CORE_URL|POSTGRES_URL|KEYS|TOKEN|ISSUERS)$/
-const harmlessNames = /^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|NODE_COMPILE_CACHE|(https?|ftp|all|no)_proxy|DEBIAN_MIRROR|KILN_.*)$/i
-
 export const environmentOf = (program: ProgramName, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  program !== "worker"
-    ? env
-    : Object.fromEntries(Object.entries(env).filter(([name]) => harmlessNames.test(name) && !secrets.test(name)))
+  program === "worker" ? workerEnvironment(env) : env
 
 export interface RunOptions {
   readonly home: string

@@ -1,6 +1,7 @@
 /** All of Kiln on one machine, with its servers: for `npm start`, and for tests and measurements that need the real thing. */
 import { join, resolve } from "node:path"
 import { Effect, type Redacted, Scope } from "effect"
+import type { NatsPlace } from "../../infra/nats-server/cluster.ts"
 import { freePort } from "../../infra/process/free-port.ts"
 import { makeHome } from "./checks.ts"
 import { environment } from "./environment.ts"
@@ -17,10 +18,16 @@ export interface StackOptions {
   readonly host?: string
   /** Of the gateway; 0, the default, takes a free one. */
   readonly port?: number
-  /** All of them by default. */
+  /** All of them by default, and a scaler where `KILN_SCALING_FILE` is set. */
   readonly processes?: ReadonlyArray<ProgramName>
+  /** More for the environment of one worker, the first being 0. */
+  readonly workerEnv?: (at: number) => Readonly<Record<string, string>>
   /** How many workers. */
   readonly workers?: number
+  /** 3 for a cluster, which goes on while one of its nodes is away. */
+  readonly natsNodes?: 1 | 3
+  /** Where those three are; on this machine by default. */
+  readonly natsPlaces?: ReadonlyArray<NatsPlace>
   /** Without it the servers do not wait for the disk; for tests. */
   readonly durable?: boolean
   /** More for the environment of every process. */
@@ -32,19 +39,22 @@ export interface StackOptions {
 export interface Stack {
   readonly url: string
   readonly home: string
+  /** Of every node, with commas between them. */
   readonly natsUrl: string
   /** With user and password of the account that holds the log. */
   readonly natsCoreUrl: Redacted.Redacted
   /** With its password. */
   readonly postgresUrl: Redacted.Redacted
   readonly token: Sign
-  /** `nats`, `postgres`, `gateway`, `scheduler`, `projector`, `worker`, `worker-2`, … */
+  /** Answers when every NATS node is there and has all that the others have. */
+  readonly natsIsWhole: Effect.Effect<void>
+  /** `nats` or `nats-1` to `nats-3`, `postgres`, `gateway`, `scheduler`, `projector`, `worker`, `worker-2`, … */
   readonly processes: ReadonlyMap<string, Supervised>
 }
 
 /** Serves when it answers; all gone when the scope closes: workers first, servers last. */
 export const startStack = Effect.fn("startStack")(function*({
-  durable = true, env = {}, host = "127.0.0.1", port = 0, processes: wanted = programs, say = () => {}, workers = 1, ...options
+  durable = true, env = {}, host = "127.0.0.1", natsNodes = 1, natsPlaces, port = 0, processes: wanted = usual(), say = () => {}, workerEnv = () => ({}), workers = 1, ...options
 }: StackOptions) {
   const home = resolve(options.home)
   yield* makeHome(home)
@@ -61,7 +71,7 @@ export const startStack = Effect.fn("startStack")(function*({
     ).pipe(Effect.mapError(({ message }) => startFailed(message)), Scope.provide(within))
 
   const [servers, sign, listen] = yield* Effect.all(
-    [startServers(home, durable, (program) => keep(forServers, program)), signer(join(home, "keys")), port === 0 ? freePort : Effect.succeed(port)],
+    [startServers({ home, durable, cluster: natsNodes === 1 ? undefined : natsPlaces ?? "loopback" }, (program) => keep(forServers, program)), signer(join(home, "keys")), port === 0 ? freePort : Effect.succeed(port)],
     { concurrency: "unbounded" }
   )
   const url = `http://${reachable(host)}:${listen}`
@@ -70,24 +80,30 @@ export const startStack = Effect.fn("startStack")(function*({
     rotate(logFile(home, name))
     return keep(within, { name, start: runProgram({ home, name, program, env: { ...common, ...own } }) })
   }
-  yield* Effect.forEach(wanted.filter((program) => program !== "worker"), (program) => start(forServices, program, program), {
+  yield* Effect.forEach(wanted.filter((program) => program !== "worker" && program !== "scaler"), (program) => start(forServices, program, program), {
     concurrency: "unbounded", discard: true
   })
   if (wanted.includes("gateway")) yield* ready(url, home, processes)
   // Workers are let in by the services; one that knocks before there is anybody waits for long.
-  yield* Effect.forEach(wanted.includes("worker") ? workersOf(workers) : [], ({ id, name }) =>
+  yield* Effect.forEach(wanted.includes("worker") ? workersOf(workers) : [], ({ at, id, name }) =>
     Effect.andThen(
       keepWorkerToken(home, sign, id),
       start(forWorkers, "worker", name, {
-        KILN_WORKER: id, KILN_WORKER_TOKEN_FILE: workerTokenFile(home, id), KILN_WORK: join(home, "work", id)
+        KILN_WORKER: id, KILN_WORKER_TOKEN_FILE: workerTokenFile(home, id), KILN_WORK: join(home, "work", id), ...workerEnv(at)
       })
     ), { concurrency: "unbounded", discard: true })
-  const stack: Stack = { ...servers.urls, url, home, token: sign, processes }
+  if (wanted.includes("scaler")) {
+    yield* keepWorkerToken(home, sign)
+    yield* start(forWorkers, "scaler", "scaler", { KILN_WORKER_TOKEN_FILE: workerTokenFile(home) })
+  }
+  const stack: Stack = { ...servers.urls, natsIsWhole: servers.isWhole, url, home, token: sign, processes }
   return stack
 })
+
+const usual = (): ReadonlyArray<ProgramName> => process.env["KILN_SCALING_FILE"] ? [...programs, "scaler"] : programs
 
 /** An address that means all addresses is none to go to. */
 const reachable = (host: string) => host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host
 
 const workersOf = (count: number) =>
-  Array.from({ length: count }, (_, at) => at === 0 ? { name: "worker", id: "local" } : { name: `worker-${at + 1}`, id: `local-${at + 1}` })
+  Array.from({ length: count }, (_, at) => at === 0 ? { at, name: "worker", id: "local" } : { at, name: `worker-${at + 1}`, id: `local-${at + 1}` })

@@ -1,7 +1,7 @@
 /** Tokens of this home's own issuer. */
 import { join } from "node:path"
 import { Effect, Layer, Schedule } from "effect"
-import { PoolId, TenantId, WorkerId } from "../../domain/ids.ts"
+import { PoolScope, TenantId, WorkerId } from "../../domain/ids.ts"
 import { LocalIssuer, type Role } from "../../domain/ports/tokens.ts"
 import { LocalIssuerFiles } from "../../infra/jose/local-issuer.ts"
 import { writePrivate } from "../../infra/process/server-folder.ts"
@@ -16,7 +16,7 @@ export const signer = Effect.fnUntraced(function*(keys: string) {
   const sign: Sign = (tenant, role, { pool, ttl = day, worker } = {}) =>
     Effect.flatMap(LocalIssuer, (issuer) => issuer.sign({
       tenantId: TenantId.make(tenant), role, ttl, subject: `${role}@localhost`,
-      ...(pool === undefined ? {} : { pool: PoolId.make(pool) }),
+      ...(pool === undefined ? {} : { pool: PoolScope.make(pool) }),
       ...(worker === undefined ? {} : { worker: WorkerId.make(worker) })
     })).pipe(Effect.provideContext(context))
   return sign
@@ -24,11 +24,11 @@ export const signer = Effect.fnUntraced(function*(keys: string) {
 
 export const pool = "default"
 
-export const workerTokenFile = (home: string, worker: string) => join(home, "run", `worker-token-${worker}`)
+export const workerTokenFile = (home: string, worker = "of-the-pool") => join(home, "run", `worker-token-${worker}`)
 
-/** Writes a worker's own token and renews it long before it ends; the worker reads it whenever it connects. */
-export const keepWorkerToken = Effect.fnUntraced(function*(home: string, sign: Sign, worker: string) {
-  const write = Effect.map(sign("default", "worker", { pool, worker }), (token) => writePrivate(workerTokenFile(home, worker), token))
+/** Writes a worker's own token, or one for all of the pool, and renews it long before it ends; workers read it whenever they connect. */
+export const keepWorkerToken = Effect.fnUntraced(function*(home: string, sign: Sign, worker?: string) {
+  const write = Effect.map(sign("default", "worker", { pool, ...(worker !== undefined && { worker }) }), (token) => writePrivate(workerTokenFile(home, worker), token))
   yield* write
   yield* Effect.forkScoped(Effect.repeat(Effect.andThen(Effect.sleep("1 hour"), write), Schedule.forever))
 })

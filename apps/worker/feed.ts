@@ -10,10 +10,8 @@ const tailChars = 768 * 1024
 const longestLine = 8192
 
 export interface Feed extends Report {
-  /** Sends what is still held back. */
-  flush(): void
-  /** The whole log, gzip in base64, or its beginning and end if it is very long; nothing if there was none. */
-  archive(): string | undefined
+  /** Sends the lines that are still held back. The whole log, gzip in base64, or its beginning and end if it is very long; nothing if there was none. */
+  end(): string | undefined
 }
 
 interface Wire {
@@ -26,7 +24,8 @@ export const makeFeed = (wire: Wire): Feed => {
   let lines: Array<string> = []
   let linesTimer: NodeJS.Timeout | undefined
   let latest: Progress | undefined
-  let sent: { readonly stage: string; readonly at: number } = { stage: "", at: 0 }
+  // Nothing is said of what is over before anybody can look.
+  let sent: { readonly stage: string | undefined; readonly at: number } = { stage: undefined, at: Date.now() }
   let progressTimer: NodeJS.Timeout | undefined
 
   const sendLines = () => {
@@ -57,14 +56,15 @@ export const makeFeed = (wire: Wire): Feed => {
     progress: (progress) => {
       latest = progress
       const wait = sent.at + progressEveryMs - Date.now()
-      if (progress.stage !== sent.stage || wait <= 0) sendProgress()
+      if ((sent.stage !== undefined && progress.stage !== sent.stage) || wait <= 0) sendProgress()
       else progressTimer ??= setTimeout(sendProgress, wait)
     },
-    flush: () => {
+    end: () => {
       sendLines()
-      sendProgress()
-    },
-    archive: () => log.isEmpty ? undefined : gzipSync(log.text()).toString("base64")
+      // Its result says more than its last progress.
+      clearTimeout(progressTimer)
+      return log.isEmpty ? undefined : gzipSync(log.text()).toString("base64")
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a worker does for each kind of job. Every failure is an outcome: it has a class and a sentence. */
 import { createHash } from "node:crypto"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { Digest } from "../../domain/ids.ts"
 import { buildKeyText, manifestOf } from "../../domain/manifest.ts"
 import { Artifacts } from "../../domain/ports/artifacts.ts"
@@ -10,6 +10,9 @@ import { WorkOutcome, type WorkItem } from "../../domain/work.ts"
 
 const { Resolved, Built, Uploaded } = WorkOutcome.cases
 
+/** Nobody has it any more: it has to be built again. */
+export class ImageMissing extends Schema.TaggedError<ImageMissing>()("ImageMissing", { message: Schema.String }) {}
+
 export interface JobContext {
   readonly workspace: string
   readonly report: Report
@@ -17,7 +20,7 @@ export interface JobContext {
   readonly secrets: Effect.Effect<Secrets, { readonly message: string }>
 }
 
-export const handleJob = (item: WorkItem, context: JobContext): Effect.Effect<WorkOutcome, BuildFailed, ImageBuilders | HeldImages | Artifacts> => {
+export const handleJob = (item: WorkItem, context: JobContext): Effect.Effect<WorkOutcome, BuildFailed | ImageMissing, ImageBuilders | HeldImages | Artifacts> => {
   switch (item.kind) {
     case "resolve":
       return resolveImage(item, context)
@@ -28,12 +31,12 @@ export const handleJob = (item: WorkItem, context: JobContext): Effect.Effect<Wo
   }
 }
 
-const resolveImage = Effect.fn("resolveImage")(function*(item: WorkItem, { workspace, report }: JobContext) {
+const resolveImage = Effect.fnUntraced(function*(item: WorkItem, { workspace, report }: JobContext) {
   const builder = yield* builderOf(item)
   return Resolved.make({ lock: yield* builder.resolve(item, workspace, report) })
 })
 
-const buildImage = Effect.fn("buildImage")(function*(item: WorkItem, { workspace, report, secrets }: JobContext) {
+const buildImage = Effect.fnUntraced(function*(item: WorkItem, { workspace, report, secrets }: JobContext) {
   const builder = yield* builderOf(item)
   const held = yield* HeldImages
   const manifest = manifestOf(builder.name, item, item.lock)
@@ -48,12 +51,15 @@ const buildImage = Effect.fn("buildImage")(function*(item: WorkItem, { workspace
   return Built.make({ manifest: digest, artifact: yield* held.keep(digest, file), reused: false })
 }, Effect.catchTag("HeldImagesUnavailable", ({ message }) => new BuildFailed({ class: "platform", message })))
 
-const uploadImage = Effect.fn("uploadImage")(function*({ artifact, target }: WorkItem) {
-  const path = artifact && (yield* (yield* HeldImages).path(artifact.digest))
-  if (artifact === undefined || target === undefined || path === undefined) {
-    return yield* new BuildFailed({ class: "platform", message: "the image to upload is not on this worker" })
+/** From this worker's disk, or, if its holder is gone, from the store that it may lie in already. */
+const uploadImage = Effect.fnUntraced(function*({ artifact, target }: WorkItem) {
+  const artifacts = yield* Artifacts
+  if (artifact === undefined || target === undefined) return yield* new BuildFailed({ class: "platform", message: "there is nothing to upload" })
+  const path = yield* (yield* HeldImages).path(artifact.digest)
+  if (path !== undefined) yield* artifacts.put(path, artifact.digest)
+  else if ((yield* artifacts.size(artifact.digest)) !== artifact.size) {
+    return yield* new ImageMissing({ message: "the image to upload is neither on this worker nor in the store" })
   }
-  yield* (yield* Artifacts).put(path, artifact.digest)
   return Uploaded.make({ target, artifact })
 }, Effect.catchTag(["HeldImagesUnavailable", "ArtifactsUnavailable"], ({ message }) => new BuildFailed({ class: "platform", message })))
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { Config, Effect, Layer, Option, Schema } from "effect"
-import { Architecture, PoolId, WorkerId } from "../../domain/ids.ts"
+import { Architecture, PoolScope, scopeOf, WorkerId } from "../../domain/ids.ts"
 import { JobKind } from "../../domain/job.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
 import { debianBuilder } from "../../infra/debian/builder.ts"
@@ -9,6 +9,8 @@ import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
 import { simulatedBuilder } from "../../infra/simulated/simulated-builder.ts"
+import type { Abilities } from "../../domain/work.ts"
+import { readWorkerFile } from "../../infra/worker-file/worker-file.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
 import { runWorker } from "./worker.ts"
@@ -21,23 +23,50 @@ const Slots = Schema.fromJsonString(Schema.Record(JobKind, Schema.Int))
 const settings = Config.all({
   servers: Config.String("KILN_NATS_URL"),
   tokenFile: Config.String("KILN_WORKER_TOKEN_FILE"),
-  pool: Config.schema(PoolId, "KILN_POOL").pipe(Config.withDefault(PoolId.make("default"))),
   worker: Config.schema(WorkerId, "KILN_WORKER"),
+  file: Config.option(Config.String("KILN_WORKER_FILE")),
+  /** Those of the pools, architectures and slots that its file does not name. */
+  pool: Config.schema(PoolScope, "KILN_POOL").pipe(Config.withDefault(PoolScope.make("default"))),
+  architectures: Config.schema(Architectures, "KILN_ARCHITECTURES").pipe(Config.option),
+  /** How many jobs of each kind at once, as JSON. */
+  slots: Config.schema(Slots, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 })),
   cache: Config.String("KILN_CACHE"),
   workDir: Config.String("KILN_WORK"),
   artifacts: Config.String("KILN_ARTIFACTS"),
-  /** How many jobs of each kind at once, as JSON. */
-  /** Those of the images that may be built here; the machine's own unless set. */
-  architectures: Config.schema(Architectures, "KILN_ARCHITECTURES").pipe(Config.option),
-  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false)),
-  slots: Config.schema(Slots, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 }))
+  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
+})
+
+const workerFile = Effect.gen(function*() {
+  const { file } = yield* settings
+  return Option.isNone(file) ? {} : yield* readWorkerFile(file.value)
+})
+
+const scope = Effect.gen(function*() {
+  const { pool } = yield* settings
+  const { pools } = yield* workerFile
+  return pools === undefined ? pool : scopeOf(pools)
+})
+
+const abilities = Effect.gen(function*() {
+  const { architectures, slots, testDistribution } = yield* settings
+  const file = yield* workerFile
+  // Simulated images are of any architecture.
+  const offered = testDistribution ? Architecture.literals : native
+  const found: Abilities = {
+    architectures: file.architectures ?? Option.getOrElse(architectures, () => offered),
+    slots: file.slots === undefined ? slots : { resolve: 0, build: 0, upload: 0, ...file.slots },
+    ...(file.distributions && { distributions: file.distributions }),
+    ...(file.image_types && { imageTypes: file.image_types }),
+    ...(file.labels && { labels: file.labels })
+  }
+  return found
 })
 
 const Ports = Layer.unwrap(Effect.gen(function*() {
-  const { servers, tokenFile, pool, worker, cache, artifacts } = yield* settings
+  const { artifacts, cache, servers, tokenFile, worker } = yield* settings
   const builders = new Map([simulatedBuilder, debianBuilder(debianConfigOf(cache, process.env))].map((builder) => [builder.name, builder]))
   return Layer.mergeAll(
-    WorkplaceJetStream({ servers, pool, worker, token: () => readFileSync(tokenFile, "utf8").trim() }),
+    WorkplaceJetStream({ servers, scope: yield* scope, worker, token: () => readFileSync(tokenFile, "utf8").trim() }),
     HeldImagesFiles(`${cache}/held`),
     ArtifactsFiles(artifacts),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders }))
@@ -47,11 +76,9 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
 const readiness = { ready: false }
 
 runProcess("worker", Effect.gen(function*() {
-  const { architectures, slots, testDistribution, workDir } = yield* settings
-  // Simulated images are of any architecture.
-  const offered = testDistribution ? Architecture.literals : native
+  const { workDir } = yield* settings
   yield* runWorker({
-    architectures: Option.getOrElse(architectures, () => offered), slots, workDir, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
+    abilities: yield* abilities, workDir, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
     deadlines: { resolve: minutes(10), build: minutes(60), upload: minutes(60) }
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

@@ -1,5 +1,5 @@
 import { Context, type Effect, Schema, type Stream } from "effect"
-import type { AggregateRef, Decision, LogEntry, Position, Recorded } from "../recorded.ts"
+import type { AggregateKind, AggregateRef, Decision, LogEntry, Position, Recorded } from "../recorded.ts"
 
 /** Somebody else's decision took the revision first: read again and decide again. */
 export class WrongRevision extends Schema.TaggedError<WrongRevision>()("WrongRevision", {
@@ -13,29 +13,31 @@ export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUna
   message: Schema.String
 }) {}
 
-/** What `read` has found: the aggregate's decisions in order. Nobody's aggregate reads as none at revision 0. */
-export interface Stored {
-  readonly recorded: ReadonlyArray<Recorded>
+/** What `read` has found: decisions in order, and the last one's revision. Nobody's aggregate reads as none at revision 0. */
+export interface Stored<Kind extends AggregateKind = AggregateKind> {
+  readonly recorded: ReadonlyArray<Recorded<Kind>>
   readonly revision: number
 }
 
 export class EventLog extends Context.Service<EventLog, {
-  read(ref: AggregateRef): Effect.Effect<Stored, LogUnavailable>
+  /** An aggregate's decisions after a revision, by default all. */
+  read<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after?: number): Effect.Effect<Stored<Kind>, LogUnavailable>
 
   /**
    * Stores one decision as revision `after + 1`. When it answers, the decision is on disk.
    * The same `messageId` again answers with the first one's position.
    */
-  append(ref: AggregateRef, after: number, decision: Decision): Effect.Effect<Position, WrongRevision | LogUnavailable>
+  append<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after: number, decision: Decision<Kind>):
+    Effect.Effect<Position, WrongRevision | LogUnavailable>
 
   /** One aggregate's decisions after a revision: those that are there, then new ones as they come, no gap between; never ends by itself. */
-  watch(ref: AggregateRef, after: number): Stream.Stream<Recorded, LogUnavailable>
+  watch<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after: number): Stream.Stream<Recorded<Kind>, LogUnavailable>
 
   /** Names of the streams that the log is made of. Order holds within one. */
   readonly streams: ReadonlyArray<string>
 
-  /** All entries of a stream after a sequence, old ones first, then new ones as they come; never ends by itself. */
-  follow(stream: string, after: number): Stream.Stream<LogEntry, LogUnavailable>
+  /** All entries of a stream after a sequence, or those of one kind: old ones first, then new ones as they come; never ends by itself. */
+  follow(stream: string, after: number, only?: AggregateKind): Stream.Stream<LogEntry, LogUnavailable>
 
   /** The sequence of a stream's last entry, 0 when it is empty. */
   head(stream: string): Effect.Effect<number, LogUnavailable>

@@ -1,15 +1,15 @@
 import { Context, type Effect, Schema } from "effect"
-import type { PoolId, TenantId, WorkerId } from "../ids.ts"
+import type { PoolScope, TenantId, WorkerId } from "../ids.ts"
 
 export const Role = Schema.Literals(["requester", "operator", "worker"])
 export type Role = typeof Role.Type
 
-/** Who a token stands for. `pool` and `worker`: the pool, and the one name in it, that a worker's token is bound to. */
+/** Who a token stands for. `pool` and `worker`: the pools, and the one name in them, that a worker's token is bound to. */
 export interface Identity {
   readonly tenantId: TenantId
   readonly role: Role
   readonly subject: string
-  readonly pool?: PoolId
+  readonly pool?: PoolScope
   readonly worker?: WorkerId
   /** Milliseconds since 1970. */
   readonly expiresAt: number
@@ -37,7 +37,7 @@ export interface TokenRequest {
   readonly role: Role
   readonly subject: string
   readonly ttl: number
-  readonly pool?: PoolId | undefined
+  readonly pool?: PoolScope | undefined
   readonly worker?: WorkerId | undefined
 }
 

@@ -1,40 +1,41 @@
 /** The scheduler's and the worker's ends of the work account. */
 import { Context, type Effect, Schema, type Stream } from "effect"
-import type { Architecture, ComposeId, JobId, PoolId, TenantId } from "../ids.ts"
-import type { JobKind } from "../job.ts"
-import type { Claim, Heartbeat, Speaker, WorkItem, WorkReport } from "../work.ts"
+import type { Claim, Heartbeat, Lying, Speaker, WorkItem, WorkReport } from "../work.ts"
 import type { Progress } from "./image-builder.ts"
 
 export class WorkUnavailable extends Schema.TaggedError<WorkUnavailable>()("WorkUnavailable", { message: Schema.String }) {}
 
-/** Jobs that need the same kind of slot wait on one queue. */
-export interface Queue {
-  readonly pool: PoolId
-  readonly architecture: Architecture
-  readonly kind: JobKind
-}
-
-/** A report as it arrives; unless it is acknowledged it comes again. */
+/** What one worker reports, in the order it was said, as it arrives; unless it is acknowledged it comes again. */
 export interface ReportDelivery extends Speaker {
-  readonly report: WorkReport
+  readonly reports: ReadonlyArray<WorkReport>
   readonly acknowledge: Effect.Effect<void>
   readonly again: Effect.Effect<void>
 }
 
-/** A job that lies on a queue and that no worker has begun. */
-export interface Waiting {
-  readonly tenantId: TenantId
-  readonly composeId: ComposeId
-  readonly jobId: JobId
-  readonly attempt: number
+/** What was delivered again and again and never acknowledged. It lies where it lay until it is dropped. */
+export interface Undeliverable {
+  readonly what: "job" | "report"
+  /** The job that lies there, if it can be read. */
+  readonly lying: Lying | undefined
+  readonly subject: string
+  readonly text: string
+  readonly deliveries: number
+  readonly drop: Effect.Effect<void, WorkUnavailable>
 }
 
 export class Dispatch extends Context.Service<Dispatch, {
-  /** Puts a job where a free worker takes it; the same `messageId` again within minutes adds nothing. */
-  put(queue: Queue, item: WorkItem, messageId: string): Effect.Effect<void, WorkUnavailable>
-  /** What lies on the queues now. */
-  readonly waiting: Effect.Effect<ReadonlyArray<Waiting>, WorkUnavailable>
+  /** Lays a job on a worker's queue and answers with its sequence there; the same `messageId` again within minutes adds nothing. */
+  put(speaker: Speaker, item: WorkItem, messageId: string): Effect.Effect<number, WorkUnavailable>
+  /** What lies on workers' queues and was begun by nobody. */
+  readonly lying: Effect.Effect<ReadonlyArray<Lying>, WorkUnavailable>
+  /** Takes jobs off workers' queues. What a worker has in its hands already may still begin. */
+  withdraw(sequences: ReadonlyArray<number>): Effect.Effect<void, WorkUnavailable>
+  /** Its queue is no longer needed. */
+  dismiss(speaker: Speaker): Effect.Effect<void, WorkUnavailable>
   readonly reports: Stream.Stream<ReportDelivery, WorkUnavailable>
+  /** Reports that have not been acknowledged. */
+  readonly backlog: Effect.Effect<number, WorkUnavailable>
+  readonly undeliverable: Stream.Stream<Undeliverable, WorkUnavailable>
   readonly heartbeats: Stream.Stream<Speaker & { readonly heartbeat: Heartbeat }, WorkUnavailable>
   /** Asks every worker for a heartbeat now. */
   readonly rollCall: Effect.Effect<void>
@@ -45,10 +46,10 @@ export class Dispatch extends Context.Service<Dispatch, {
     Effect.Effect<never, WorkUnavailable>
 }>()("domain/ports/Dispatch") {}
 
-/** A job in a worker's hands. Until it is acknowledged another worker gets it after a while. */
+/** A job in a worker's hands. Until it is acknowledged it comes again after a while. */
 export interface JobDelivery {
   readonly item: WorkItem
-  readonly acknowledge: Effect.Effect<void, WorkUnavailable>
+  readonly acknowledge: Effect.Effect<void>
 }
 
 export type Control =
@@ -56,10 +57,10 @@ export type Control =
   | { readonly _tag: "Stop"; readonly claim: Claim }
 
 export class Workplace extends Context.Service<Workplace, {
-  /** Waits until there is a job. */
-  take(architecture: Architecture, kind: JobKind): Effect.Effect<JobDelivery, WorkUnavailable>
-  /** Answers when the report is stored; the same report again adds nothing. */
-  report(report: WorkReport): Effect.Effect<void, WorkUnavailable>
+  /** Jobs as they come. Whoever gives them out knows how many this worker can do at once. */
+  readonly jobs: Stream.Stream<JobDelivery, WorkUnavailable>
+  /** Answers when the reports are stored, in this order. What is reported while another is on its way goes together. */
+  report(reports: ReadonlyArray<WorkReport>): Effect.Effect<void, WorkUnavailable>
   heartbeat(heartbeat: Heartbeat): void
   readonly control: Stream.Stream<Control, WorkUnavailable>
   secrets(claim: Claim): Effect.Effect<ReadonlyMap<string, string>, WorkUnavailable>

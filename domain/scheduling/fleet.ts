@@ -1,52 +1,160 @@
-/** The workers that have been heard of lately, and the slots they offer. */
-import type { Heartbeat, Speaker } from "../work.ts"
+/** The workers that have been heard of lately, what they can do, and how busy they are. */
+import type { Digest, PoolId, PoolScope, WorkerId } from "../ids.ts"
+import { poolsOf } from "../ids.ts"
+import { JobKind } from "../job.ts"
+import { type Heartbeat, type Speaker, speakerKey } from "../work.ts"
+import type { Need } from "./open-jobs.ts"
 
-interface Worker extends Speaker {
-  readonly heartbeat: Heartbeat
-  readonly heardAt: number
+type Counts = Record<JobKind, number>
+
+/** `heartbeat` is absent while only the log has told of this worker. */
+export interface Worker {
+  readonly speaker: Speaker
+  /** When it was found to have begun anew; 0 if it has not since we listen. */
+  sessionSince: number
+  heartbeat: Heartbeat | undefined
+  /** Both 0 for never. */
+  firstHeardAt: number
+  heardAt: number
+  /** Jobs that lie on its queue or that it runs. */
+  readonly busy: Counts
+  idleSince: number
+  held: ReadonlySet<Digest>
+  /** The oldest first. */
+  readonly formerSessions: Set<string>
 }
+
+const sessionsKept = 8
 
 export class Fleet {
   readonly #workers = new Map<string, Worker>()
-  /** Milliseconds without a heartbeat after which a worker counts as lost. */
-  readonly #lostAfter: number
-  /** Before this nobody counts as lost: we have only begun to listen. */
-  readonly #graceUntil: number
+  readonly #pools = new Map<PoolId, Set<Worker>>()
+  readonly #lostAfterMs: (pool: PoolId) => number
+  /** Of each scope: asked for with every look at a worker. */
+  readonly #silences = new Map<PoolScope, number>()
+  readonly #since: number
 
-  constructor(lostAfter: number, now: number) {
-    this.#lostAfter = lostAfter
-    this.#graceUntil = now + lostAfter
-  }
-
-  hear(speaker: Speaker, heartbeat: Heartbeat, now: number): void {
-    this.#workers.set(nameOf(speaker), { ...speaker, heartbeat, heardAt: now })
-  }
-
-  isLost(speaker: Speaker, now: number): boolean {
-    if (now < this.#graceUntil) return false
-    const worker = this.#workers.get(nameOf(speaker))
-    return worker === undefined || now - worker.heardAt > this.#lostAfter
-  }
-
-  /** Slots of a pool for one architecture and kind of job, of workers that take new work. */
-  slots(pool: string, architecture: string, kind: string, now: number): number {
-    let slots = 0
-    for (const { pool: own, heartbeat, heardAt } of this.#workers.values()) {
-      if (own !== pool || heartbeat.draining || now - heardAt > this.#lostAfter) continue
-      if (heartbeat.architectures.some((offered) => offered === architecture)) {
-        slots += heartbeat.slots[kind as keyof Heartbeat["slots"]]
-      }
-    }
-    return slots
-  }
-
-  forget(now: number): void {
-    for (const [name, { heardAt }] of this.#workers) if (now - heardAt > 10 * this.#lostAfter) this.#workers.delete(name)
+  constructor(lostAfterMs: (pool: PoolId) => number, now: number) {
+    this.#lostAfterMs = lostAfterMs
+    this.#since = now
   }
 
   get size(): number {
     return this.#workers.size
   }
+
+  workers(): Iterable<Worker> {
+    return this.#workers.values()
+  }
+
+  hear(speaker: Speaker, heartbeat: Heartbeat, now: number): Worker {
+    const worker = this.#known(speaker, now)
+    if (worker.heartbeat?.session !== heartbeat.session) {
+      worker.firstHeardAt = now
+      if (worker.heartbeat !== undefined) worker.formerSessions.add(worker.heartbeat.session)
+      // A scheduler that works for weeks hears of many.
+      if (worker.formerSessions.size > sessionsKept) worker.formerSessions.delete(worker.formerSessions.values().next().value!)
+    }
+    if (worker.heartbeat !== undefined && worker.heartbeat.session !== heartbeat.session) worker.sessionSince = now
+    worker.heartbeat = heartbeat
+    worker.heardAt = now
+    if (heartbeat.held !== undefined) worker.held = new Set(heartbeat.held)
+    return worker
+  }
+
+  get(speaker: Speaker): Worker | undefined {
+    return this.#workers.get(speakerKey(speaker))
+  }
+
+  /** Whoever serves a pool, in the order of their last assignments; the silent and the leaving are among them. */
+  serving(pool: PoolId): Iterable<Worker> {
+    return this.#pools.get(pool) ?? []
+  }
+
+  named(pool: PoolId, name: WorkerId): Worker | undefined {
+    for (const worker of this.serving(pool)) if (worker.speaker.worker === name) return worker
+    return undefined
+  }
+
+  occupy(speaker: Speaker, kind: JobKind, now: number): void {
+    const worker = this.#known(speaker, now)
+    worker.busy[kind] += 1
+    for (const pool of poolsOf(speaker.scope)) {
+      const turn = this.#pools.get(pool)!
+      turn.delete(worker)
+      turn.add(worker)
+    }
+  }
+
+  vacate(speaker: Speaker, kind: JobKind, now: number): void {
+    const worker = this.get(speaker)
+    if (worker === undefined) return
+    worker.busy[kind] -= 1
+    if (load(worker) === 0) worker.idleSince = now
+  }
+
+  isLive(worker: Worker, now: number): boolean {
+    return worker.heartbeat !== undefined && now - worker.heardAt <= this.lostAfterMs(worker.speaker)
+  }
+
+  isOpen(worker: Worker, now: number): boolean {
+    return this.isLive(worker, now) && !worker.heartbeat!.draining
+  }
+
+  /** Nobody is lost before we have listened for as long as a worker may be silent. */
+  isLost(speaker: Speaker, now: number): boolean {
+    const silence = this.lostAfterMs(speaker)
+    return now - Math.max(this.get(speaker)?.heardAt ?? 0, this.#since) > silence
+  }
+
+  /** The worker has been heard in a later session since. */
+  isOver(speaker: Speaker, session: string): boolean {
+    return this.get(speaker)?.formerSessions.has(session) ?? false
+  }
+
+  lostAfterMs({ scope }: Speaker): number {
+    const known = this.#silences.get(scope)
+    if (known !== undefined) return known
+    const silence = Math.min(...poolsOf(scope).map(this.#lostAfterMs))
+    this.#silences.set(scope, silence)
+    return silence
+  }
+
+  /** Those who have been silent for long and hold nothing. */
+  forget(now: number): ReadonlyArray<Speaker> {
+    const gone = [...this.#workers.values()].filter((worker) => load(worker) === 0 && now - Math.max(worker.heardAt, this.#since) > 10 * this.lostAfterMs(worker.speaker))
+    for (const worker of gone) {
+      this.#workers.delete(speakerKey(worker.speaker))
+      for (const pool of poolsOf(worker.speaker.scope)) this.#pools.get(pool)?.delete(worker)
+    }
+    return gone.map(({ speaker }) => speaker)
+  }
+
+  #known(speaker: Speaker, now: number): Worker {
+    const key = speakerKey(speaker)
+    const known = this.#workers.get(key)
+    if (known !== undefined) return known
+    const worker: Worker = {
+      speaker, sessionSince: 0, heartbeat: undefined, firstHeardAt: 0, heardAt: 0, idleSince: now, held: new Set(), formerSessions: new Set(),
+      busy: Object.fromEntries(JobKind.literals.map((kind) => [kind, 0])) as Counts
+    }
+    this.#workers.set(key, worker)
+    for (const pool of poolsOf(speaker.scope)) this.#pools.set(pool, (this.#pools.get(pool) ?? new Set()).add(worker))
+    return worker
+  }
 }
 
-const nameOf = ({ pool, worker }: Speaker) => `${pool}/${worker}`
+export const load = ({ busy }: Worker): number => JobKind.literals.reduce((sum, kind) => sum + busy[kind], 0)
+
+export const slotsOf = (worker: Worker, kind: JobKind): number => worker.heartbeat?.slots[kind] ?? 0
+
+/** Whether a worker's abilities cover a need; where an image lies is looked at elsewhere. */
+export const canDo = ({ heartbeat }: Worker, { kind, architecture, distribution, imageType }: Need): boolean => {
+  if (heartbeat === undefined || heartbeat.slots[kind] === 0) return false
+  const offers = (list: ReadonlyArray<string> | undefined, wanted: string) => list === undefined || list.includes(wanted)
+  // Whoever moves a finished image need not be able to make it.
+  if (!makesImages.has(kind)) return true
+  return offers(heartbeat.architectures, architecture) && offers(heartbeat.distributions, distribution) && offers(heartbeat.imageTypes, imageType)
+}
+
+const makesImages: ReadonlySet<JobKind> = new Set(["resolve", "build"] as const)

@@ -1,75 +1,143 @@
 /** All jobs of all composes that still need work, folded from the log: the scheduler's memory. */
-import { Schema } from "effect"
-import type { ComposeEvent } from "../compose.ts"
-import { Architecture, AttemptToken, ComposeId, JobId, Millis, TenantId, WorkerId } from "../ids.ts"
-import { JobKind } from "../job.ts"
-import type { Recorded } from "../recorded.ts"
+import type { ComposeEvent, JobQueued } from "../compose.ts"
+import type { Priority } from "../compose-request.ts"
+import type { AttemptToken, ComposeId, Digest, JobId, PoolScope, TenantId, WorkerId } from "../ids.ts"
+import type { JobKind } from "../job.ts"
+import { type Speaker, speakerKey } from "../work.ts"
 
-export const OpenJob = Schema.Struct({
-  tenantId: TenantId,
-  composeId: ComposeId,
-  jobId: JobId,
-  attempt: Schema.Int,
-  kind: JobKind,
-  architecture: Architecture,
-  queuedAt: Millis,
+/** What a job asks of whoever does it. `holder`: where the image lies that it is about. */
+export interface Need {
+  readonly kind: JobKind
+  readonly architecture: string
+  readonly distribution: string
+  readonly imageType: string
+  readonly holder?: { readonly worker: WorkerId; readonly digest: Digest }
+}
+
+/**
+ * `delayed` until its time has come, `ready` for a slot, `assigned` once it lies on a worker's queue, `running` when the
+ * worker has said so.
+ */
+export type OpenJobState = "delayed" | "ready" | "assigned" | "running"
+
+/** Mutable on purpose: there may be a million, and one fiber owns them. */
+export interface OpenJob {
+  readonly tenantId: TenantId
+  readonly composeId: ComposeId
+  readonly jobId: JobId
+  need: Need
+  readonly priority: Priority
+  attempt: number
+  /** Milliseconds since 1970. */
+  queuedAt: number
   /** Of the decision that queued it; names this one queueing among all of this job. */
-  revision: Schema.Int,
-  notBefore: Schema.optionalKey(Millis),
-  worker: Schema.optionalKey(WorkerId),
-  token: Schema.optionalKey(AttemptToken)
-})
-export type OpenJob = typeof OpenJob.Type
+  revision: number
+  notBefore: number
+  state: OpenJobState
+  /** Whose queue it lies on or who runs it, and since when. */
+  speaker: Speaker | undefined
+  since: number
+  /** Of its message on that queue; 0 while that is not known. */
+  sequence: number
+  token: AttemptToken | undefined
+  /** The fair queue's own mark: where in it this job waits. */
+  place?: object | undefined
+}
 
-export const keyOf = (tenantId: string, composeId: string, jobId: string): string => `${tenantId}/${composeId}/${jobId}`
+/** An attempt on record as running. */
+export type RunningJob = OpenJob & { speaker: Speaker; token: AttemptToken }
 
-export type OpenJobChange =
-  | { readonly _tag: "Queued"; readonly job: OpenJob }
-  | { readonly _tag: "Started"; readonly job: OpenJob }
-  /** It needs no slot any more; `canceled` if its worker has yet to hear of it. */
-  | { readonly _tag: "Released"; readonly job: OpenJob; readonly canceled: boolean }
+export const isRunning = (job: OpenJob): job is RunningJob => job.state === "running"
 
-/** Mutable on purpose: a million entries are not copied for each event. One fiber owns it. */
 export class OpenJobs {
-  readonly #jobs = new Map<string, OpenJob>()
+  /** Lists are replaced, never changed: whoever goes through `values` with pauses must not miss a job for another's leaving. */
+  readonly #composes = new Map<ComposeId, ReadonlyArray<OpenJob>>()
+  readonly #words = new Map<string, string>()
+  readonly #needs = new Map<string, Need>()
+  readonly #shared = new WeakSet<Need>()
+  readonly #speakers = new Map<string, Speaker>()
+  #size = 0
 
   get size(): number {
-    return this.#jobs.size
+    return this.#size
   }
 
-  values(): Iterable<OpenJob> {
-    return this.#jobs.values()
+  *values(): Generator<OpenJob, void> {
+    for (const jobs of this.#composes.values()) yield* jobs
+  }
+
+  /** Of one tenant's compose; none if it is another's. */
+  of(tenantId: string, composeId: string): ReadonlyArray<OpenJob> {
+    const jobs = this.#composes.get(composeId as ComposeId) ?? none
+    return jobs[0]?.tenantId === tenantId ? jobs : none
   }
 
   get(tenantId: string, composeId: string, jobId: string): OpenJob | undefined {
-    return this.#jobs.get(keyOf(tenantId, composeId, jobId))
+    return this.of(tenantId, composeId).find((job) => job.jobId === jobId)
   }
 
-  load(jobs: Iterable<OpenJob>): void {
-    for (const job of jobs) this.#jobs.set(keyOf(job.tenantId, job.composeId, job.jobId), job)
+  queue(tenantId: TenantId, event: typeof JobQueued.Type, at: number, revision: number): OpenJob {
+    const { attempt, composeId, jobId, kind, request, distribution, held, notBefore = 0, priority = "normal" } = event
+    this.release(tenantId, composeId, jobId)
+    return this.add({
+      tenantId, composeId, jobId, priority, attempt, queuedAt: at, revision, notBefore,
+      need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }) },
+      state: "ready", speaker: undefined, since: at, sequence: 0, token: undefined, place: undefined
+    })
   }
 
-  record(recorded: Recorded): ReadonlyArray<OpenJobChange> {
-    return recorded.events.flatMap((event) => this.#apply(event, recorded))
+  /** Takes it over: whoever gave it lets go of it. */
+  add(job: OpenJob): OpenJob {
+    const known = this.#composes.get(job.composeId)
+    const own: { -readonly [Field in keyof OpenJob]: OpenJob[Field] } = job
+    own.tenantId = this.#word(job.tenantId)
+    own.composeId = known?.[0]?.composeId ?? job.composeId
+    own.jobId = this.#word(job.jobId)
+    own.need = this.#need(job.need)
+    this.#composes.set(own.composeId, known === undefined ? [own] : [...known, own])
+    this.#size += 1
+    return own
   }
 
-  #apply(event: ComposeEvent, { tenantId, at, revision }: Recorded): ReadonlyArray<OpenJobChange> {
-    if (!("jobId" in event)) return []
-    const key = keyOf(tenantId, event.composeId, event.jobId)
-    if (event._tag === "JobQueued") {
-      const { composeId, jobId, attempt, kind, request: { architecture }, notBefore } = event
-      const job: OpenJob = { tenantId, composeId, jobId, attempt, kind, architecture, queuedAt: at, revision, ...(notBefore !== undefined && { notBefore }) }
-      this.#jobs.set(key, job)
-      return [{ _tag: "Queued", job }]
-    }
-    const job = this.#jobs.get(key)
-    if (job === undefined) return []
-    if (event._tag === "JobStarted") {
-      const started = { ...job, worker: event.worker, token: event.token }
-      this.#jobs.set(key, started)
-      return [{ _tag: "Started", job: started }]
-    }
-    this.#jobs.delete(key)
-    return [{ _tag: "Released", job, canceled: event._tag === "JobCanceled" }]
+  release(tenantId: string, composeId: ComposeId, jobId: JobId): OpenJob | undefined {
+    const job = this.get(tenantId, composeId, jobId)
+    if (job === undefined) return undefined
+    const jobs = this.#composes.get(composeId)!
+    if (jobs.length === 1) this.#composes.delete(composeId)
+    else this.#composes.set(composeId, jobs.filter((other) => other !== job))
+    this.#size -= 1
+    return job
+  }
+
+  /** One object for all who mean the same worker. */
+  speaker(scope: PoolScope, worker: WorkerId): Speaker {
+    const key = speakerKey({ scope, worker })
+    const known = this.#speakers.get(key) ?? { scope, worker }
+    this.#speakers.set(key, known)
+    return known
+  }
+
+  /** Parsed text holds each name anew; a million jobs share a few thousand. */
+  #word<A extends string>(word: A): A {
+    const known = this.#words.get(word)
+    if (known !== undefined) return known as A
+    if (this.#words.size > 100_000) this.#words.clear()
+    this.#words.set(word, word)
+    return word
+  }
+
+  #need(need: Need): Need {
+    if (need.holder !== undefined || this.#shared.has(need)) return need
+    const key = `${need.kind}/${need.architecture}/${need.distribution}/${need.imageType}`
+    const known = this.#needs.get(key) ?? need
+    this.#needs.set(key, known)
+    this.#shared.add(known)
+    return known
   }
 }
+
+const none: ReadonlyArray<OpenJob> = []
+
+/** Which of a compose's jobs an event is about, if it is about one. */
+export const aboutJob = (event: ComposeEvent): Extract<ComposeEvent, { readonly jobId: JobId }> | undefined =>
+  "jobId" in event ? event : undefined

@@ -1,145 +1,336 @@
 /**
- * What to dispatch and whom to give up, decided from the log, the heartbeats and the time it is told.
- * No clock, no I/O: the same inputs in the same order give the same answers.
+ * What goes to whom, whom to give up, and what to say about those who wait, decided from the log, the heartbeats and the
+ * time it is told. No clock, no I/O: the same inputs in the same order give the same answers.
  */
-import type { PoolId, TenantId } from "../ids.ts"
-import type { Waiting } from "../ports/work.ts"
+import type { ComposeEvent } from "../compose.ts"
+import { type ComposeId, type PoolId, PoolScope, type TenantId, type WorkerId } from "../ids.ts"
+import type { JobKind } from "../job.ts"
 import type { Recorded } from "../recorded.ts"
-import type { Heartbeat, Speaker } from "../work.ts"
-import { Fleet } from "./fleet.ts"
-import { keyOf, type OpenJob, OpenJobs } from "./open-jobs.ts"
-import { ReadySet } from "./ready-set.ts"
+import { type Claim, type Heartbeat, type Lying, type Speaker, speakerKey } from "../work.ts"
+import { FairQueue, type Lane, type Share } from "./fair-queue.ts"
+import { Fleet, slotsOf, type Worker } from "./fleet.ts"
+import { Heap } from "./heap.ts"
+import { aboutJob, isRunning, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
 
 export interface SchedulerConfig {
-  readonly poolOf: (tenantId: TenantId) => PoolId
-  readonly lostAfterMs: number
+  readonly shareOf: (tenantId: TenantId) => Share
+  readonly lostAfterMs: (pool: PoolId) => number
+  /** How long an attempt may run before it is ended from here; a worker ends it a little earlier by itself. */
+  readonly deadlineMs: (kind: JobKind) => number
   readonly now: number
 }
 
-/** An attempt on record as running. */
-export type RunningJob = OpenJob & Required<Pick<OpenJob, "worker" | "token">>
+export interface Assignment {
+  readonly speaker: Speaker
+  readonly job: OpenJob
+}
+
+export interface Lost {
+  readonly job: RunningJob
+  readonly reason: string
+}
+
+type JobEvent = Extract<ComposeEvent, { readonly jobId: string }>
+
+/** Jobs that take less than this are laid on a worker's queue ahead of its slots, so that it never waits for us. */
+const shortMs = 500
+/** Heartbeats in which a worker may leave out an attempt that is on record as its own. */
+const omissionsAllowed = 5
 
 export class Scheduler {
   readonly jobs = new OpenJobs()
   readonly fleet: Fleet
-  readonly #ready = new ReadySet()
-  /** Jobs that lie on a queue or run, by queue: what takes up its slots. */
-  readonly #outstanding = new Map<string, Map<string, number>>()
-  readonly #poolOf: SchedulerConfig["poolOf"]
+  readonly queue: FairQueue
+  readonly #config: SchedulerConfig
+  readonly #delayed = new Heap<{ readonly job: OpenJob; readonly until: number }>((one, other) => one.until < other.until)
+  readonly #assigned = new Set<OpenJob>()
+  readonly #running = new Set<RunningJob>()
+  readonly #omitted = new Map<RunningJob, number>()
 
-  constructor({ poolOf, lostAfterMs, now }: SchedulerConfig) {
-    this.#poolOf = poolOf
-    this.fleet = new Fleet(lostAfterMs, now)
+  constructor(config: SchedulerConfig) {
+    this.#config = config
+    this.fleet = new Fleet(config.lostAfterMs, config.now)
+    this.queue = new FairQueue(config.shareOf)
   }
 
-  /** Takes up where a snapshot and the queues say that things are. */
-  restore(jobs: Iterable<OpenJob>, waiting: Iterable<Waiting>, now: number): void {
-    this.jobs.load(jobs)
-    const lying = new Map([...waiting].map((item) => [keyOf(item.tenantId, item.composeId, item.jobId), item.attempt]))
-    for (const job of this.jobs.values()) {
-      if (job.worker !== undefined || lying.get(key(job)) === job.attempt) this.#occupy(job, now)
-      else this.#ready.add(this.#queueOf(job), job, now)
+  /** Takes one job of a snapshot up; `settle` says what of it is still true. */
+  load(job: OpenJob, now: number): void {
+    // A snapshot that was written while things went on may hold one twice; the later one is right.
+    const earlier = this.jobs.release(job.tenantId, job.composeId, job.jobId)
+    if (earlier !== undefined) this.#letGo(earlier, now)
+    const own = this.jobs.add(job)
+    if (own.state === "assigned") {
+      own.state = "ready"
+      own.speaker = undefined
+    }
+    if (isRunning(own)) this.#run(own, own.speaker, now)
+    else this.#admit(own, now)
+  }
+
+  /** What lies on workers' queues is not given out once more. */
+  settle(lying: Iterable<Lying>, now: number): void {
+    for (const { tenantId, composeId, jobId, attempt, sequence, speaker } of lying) {
+      const job = this.jobs.get(tenantId, composeId, jobId)
+      if (job?.state === "ready" && job.attempt === attempt) this.#assign(job, speaker, now, sequence)
     }
   }
 
-  /** Answers with the running attempts that were canceled: their workers have to be told. */
-  record(recorded: Recorded, now: number): ReadonlyArray<RunningJob> {
+  /** Answers with the attempts that were canceled under their workers, who have to be told. */
+  record(recorded: Recorded<"compose">, now: number): ReadonlyArray<RunningJob> {
     const stop: Array<RunningJob> = []
-    for (const { _tag, job, ...change } of this.jobs.record(recorded)) {
-      const queue = this.#queueOf(job)
-      if (_tag === "Queued") {
-        this.#vacate(job)
-        this.#ready.add(queue, job, now)
-      } else if (_tag === "Started") {
-        this.#ready.remove(queue, job)
-        this.#occupy(job, now)
-      } else {
-        this.#ready.remove(queue, job)
-        this.#vacate(job)
-        if ("canceled" in change && change.canceled && isRunning(job)) stop.push(job)
-      }
+    for (const event of recorded.events) {
+      const about = aboutJob(event)
+      if (about === undefined) continue
+      const canceled = this.#apply(about, recorded, now)
+      if (canceled !== undefined) stop.push(canceled)
     }
     return stop
   }
 
-  hear(speaker: Speaker, heartbeat: Heartbeat, now: number): void {
-    this.fleet.hear(speaker, heartbeat, now)
+  #apply(event: JobEvent, recorded: Recorded<"compose">, now: number): RunningJob | undefined {
+    const { tenantId, at, revision } = recorded
+    const known = this.jobs.get(tenantId, event.composeId, event.jobId)
+    if (event._tag === "JobQueued") {
+      if (known !== undefined) this.#letGo(known, now)
+      this.#admit(this.jobs.queue(tenantId, event, at, revision), now)
+    } else if (event._tag === "JobStarted") {
+      if (known !== undefined) this.#begin(known, event, recorded, now)
+    } else if (known !== undefined) {
+      if (event._tag === "JobSucceeded" && isRunning(known)) this.#measure(known, at)
+      const held = isRunning(known) ? { ...known } : undefined
+      this.#letGo(known, now)
+      this.jobs.release(tenantId, event.composeId, event.jobId)
+      if (event._tag === "JobCanceled") return held
+    }
+    return undefined
   }
 
-  /** Jobs to put on their queues now: as many as there are free slots, and a few so that no worker waits for us. */
-  due(now: number): ReadonlyArray<{ readonly pool: PoolId; readonly job: OpenJob }> {
-    for (const job of this.#ready.ripe(now)) this.#ready.add(this.#queueOf(job), job, now)
-    const due: Array<{ pool: PoolId; job: OpenJob }> = []
-    for (const queue of this.#ready.queues()) {
-      const [pool, architecture, kind] = queue.split("/") as [PoolId, string, string]
-      const slots = this.fleet.slots(pool, architecture, kind, now)
-      const depth = slots === 0 ? 0 : slots + Math.ceil(slots / 4)
-      while ((this.#outstanding.get(queue)?.size ?? 0) < depth) {
-        const job = this.#ready.take(queue)
-        if (job === undefined) break
-        this.#occupy(job, now)
-        due.push({ pool, job })
+  #begin(job: OpenJob, { attempt, token, worker }: Extract<JobEvent, { _tag: "JobStarted" }>, recorded: Recorded<"compose">, now: number): void {
+    const speaker = this.#speakerOf(job, worker, recorded)
+    this.#letGo(job, now)
+    job.attempt = attempt
+    job.token = token
+    job.since = recorded.at
+    this.#run(job, speaker, now)
+  }
+
+  /** Workers act under `scope/name`; what is older, or was said by hand, has a name alone. */
+  #speakerOf(job: OpenJob, worker: WorkerId, { actor }: Recorded<"compose">): Speaker {
+    if (job.speaker?.worker === worker) return job.speaker
+    const [scope, name] = actor.id.split("/")
+    return this.jobs.speaker(PoolScope.make(actor.kind === "worker" && name === worker ? scope! : this.#config.shareOf(job.tenantId).pool), worker)
+  }
+
+  hear(said: Speaker, heartbeat: Heartbeat, now: number): ReadonlyArray<Lost> {
+    const speaker = this.jobs.speaker(said.scope, said.worker)
+    this.fleet.hear(speaker, heartbeat, now)
+    return this.#missing(speaker, heartbeat)
+  }
+
+  /** Attempts of this worker that it leaves out again and again: it has forgotten them, or never knew that it had them. */
+  #missing(speaker: Speaker, { running, session }: Heartbeat): ReadonlyArray<Lost> {
+    const said = new Set(running.map(({ token }) => token as string))
+    const lost: Array<Lost> = []
+    for (const job of this.#running) {
+      if (job.speaker !== speaker) continue
+      if (said.has(job.token)) {
+        this.#omitted.delete(job)
+        continue
       }
+      const times = (this.#omitted.get(job) ?? 0) + 1
+      this.#omitted.set(job, times)
+      if (times > omissionsAllowed) lost.push({ job, reason: `worker ${speaker.worker} does not run it any more (session ${session})` })
+    }
+    return lost
+  }
+
+  /** Jobs to lay on workers' queues now. */
+  due(now: number): ReadonlyArray<Assignment> {
+    this.#ripen(now)
+    const due: Array<Assignment> = []
+    for (const lane of this.queue.lanes.values()) {
+      while (lane.waiting > 0 && this.#fill(lane, now, due));
     }
     return due
   }
 
-  /** The job could not be put on its queue; it waits for the next turn. */
-  putBack(job: OpenJob, now: number): void {
-    this.#vacate(job)
-    if (this.#isCurrent(job)) this.#ready.add(this.#queueOf(job), job, now)
+  /** One job for each worker that has room; whether there was any. */
+  #fill(lane: Lane, now: number, due: Array<Assignment>): boolean {
+    let found = false
+    // A copy: who gets a job goes to the end of the turn.
+    for (const worker of Array.from(this.fleet.serving(lane.pool))) {
+      if (worker.busy[lane.kind] >= this.#room(worker, lane, now)) continue
+      const job = this.queue.take(lane, worker)
+      if (job === undefined) continue
+      this.#assign(job, worker.speaker, now)
+      due.push({ speaker: worker.speaker, job })
+      found = true
+    }
+    return found
   }
 
-  /** Dispatched a while ago, begun by nobody and on no queue any more: they are dispatched again. */
-  recover(waiting: Iterable<Waiting>, olderThan: number, now: number): number {
-    const lying = new Set([...waiting].map((item) => keyOf(item.tenantId, item.composeId, item.jobId)))
-    const stranded = [...this.jobs.values()].filter((job) =>
-      job.worker === undefined && !lying.has(key(job)) && (this.#outstanding.get(this.#queueOf(job))?.get(key(job)) ?? now) < olderThan)
+  #room(worker: Worker, lane: Lane, now: number): number {
+    if (!this.fleet.isOpen(worker, now)) return 0
+    const slots = slotsOf(worker, lane.kind)
+    return (lane.meanMs ?? Infinity) < shortMs ? slots + Math.ceil(slots / 4) : slots
+  }
+
+  /** The job could not be laid on the worker's queue, or was taken off again. */
+  putBack(job: OpenJob, now: number): void {
+    if (job.state !== "assigned" || !this.#assigned.has(job)) return
+    this.#letGo(job, now)
+    this.queue.add(job, "front")
+  }
+
+  /** The job lies on its worker's queue under this sequence. */
+  laid({ attempt, composeId, jobId, since, tenantId }: OpenJob, sequence: number): void {
+    const job = this.jobs.get(tenantId, composeId, jobId)
+    if (job?.state === "assigned" && job.attempt === attempt && job.since === since) job.sequence = sequence
+  }
+
+  /** What lies on the queues of workers that will not take it: it has to be taken off and put back. */
+  deserted(olderThan: number, now: number): ReadonlyArray<OpenJob> {
+    return [...this.#assigned].filter((job) => {
+      const worker = this.fleet.get(job.speaker!)
+      if (worker?.heartbeat === undefined) return this.fleet.isLost(job.speaker!, now)
+      // Given to an earlier run of it, or lain there for too long.
+      return !this.fleet.isOpen(worker, now) || job.since < Math.max(worker.sessionSince, olderThan)
+    })
+  }
+
+  /** Assigned a while ago, begun by nobody and on no queue any more: they wait again. */
+  recover(lying: Iterable<Lying>, olderThan: number, now: number): number {
+    const there = new Set([...lying].map(({ tenantId, composeId, jobId, attempt }) => `${tenantId}/${composeId}/${jobId}/${attempt}`))
+    const stranded = [...this.#assigned].filter((job) =>
+      job.since < olderThan && !there.has(`${job.tenantId}/${job.composeId}/${job.jobId}/${job.attempt}`))
     for (const job of stranded) this.putBack(job, now)
     return stranded.length
   }
 
-  /** Attempts whose workers have not been heard of for too long. */
-  lost(now: number): ReadonlyArray<RunningJob> {
-    return this.#running(({ worker, tenantId }) => this.fleet.isLost({ pool: this.#poolOf(tenantId), worker }, now))
+  /** Images whose holders are gone: their jobs go to anybody, who gets the image from the store or says that it is gone. */
+  rehome(now: number): number {
+    const homeless: Array<OpenJob> = []
+    for (const lane of this.queue.lanes.values()) {
+      for (const { lines, need: { holder } } of lane.queues.values()) {
+        if (holder === undefined) continue
+        const worker = this.fleet.named(lane.pool, holder.worker)
+        const speaker = worker?.speaker ?? { scope: PoolScope.make(lane.pool), worker: holder.worker }
+        if (!this.fleet.isLost(speaker, now)) continue
+        for (const { jobs } of lines.values()) for (const fifo of [jobs.high, jobs.normal, jobs.low]) for (const job of fifo) homeless.push(job)
+      }
+    }
+    const waiting = homeless.filter((job) => this.queue.has(job))
+    // The last one first, so that in front they stand as they stood.
+    for (const job of waiting.toReversed()) {
+      this.queue.remove(job)
+      const { holder: _, ...need } = job.need
+      job.need = need
+      this.queue.add(job, "front")
+    }
+    return waiting.length
+  }
+
+  /** Attempts whose workers have not been heard of for too long, and those that run longer than any may. */
+  lost(now: number): ReadonlyArray<Lost> {
+    return [...this.#running].filter(({ speaker }) => this.fleet.isLost(speaker, now))
+      .map((job) => ({ job, reason: `no word from worker ${job.speaker.worker} for ${this.fleet.lostAfterMs(job.speaker) / 1000} s` }))
+  }
+
+  overdue(now: number): ReadonlyArray<RunningJob> {
+    return [...this.#running].filter(({ need, since }) => now - since > this.#config.deadlineMs(need.kind))
   }
 
   /** Attempts that a worker had before it began this session. */
-  orphans(speaker: Speaker, session: string): ReadonlyArray<RunningJob> {
-    return this.#running(({ worker, tenantId, token }) =>
-      worker === speaker.worker && this.#poolOf(tenantId) === speaker.pool && !token.startsWith(session))
+  orphans(said: Speaker, session: string): ReadonlyArray<Lost> {
+    const speaker = this.jobs.speaker(said.scope, said.worker)
+    // A report may come twice, the second time long after the session that it tells of.
+    if (this.fleet.isOver(speaker, session)) return []
+    return [...this.#running].filter((job) => job.speaker === speaker && !job.token.startsWith(session))
+      .map((job) => ({ job, reason: `worker ${speaker.worker} was restarted` }))
   }
 
-  /** Whether a worker of this pool may work for this tenant. */
-  serves(speaker: Speaker, tenantId: TenantId): boolean {
-    return this.#poolOf(tenantId) === speaker.pool
+  /** Whether a job was given to this worker and to nobody since. */
+  owns(said: Speaker, { tenantId, composeId, jobId, attempt }: Claim): boolean {
+    const job = this.jobs.get(tenantId, composeId, jobId)
+    return job?.speaker !== undefined && job.attempt === attempt && speakerKey(job.speaker) === speakerKey(said)
   }
 
-  #running(filter: (job: RunningJob) => boolean): ReadonlyArray<RunningJob> {
-    return [...this.jobs.values()].filter(isRunning).filter(filter)
+  /** A tenant's policy has changed: what of it waits may have to wait elsewhere. */
+  policyChanged(tenantId: TenantId): void {
+    const astray = [...this.jobs.values()].filter((job) => job.tenantId === tenantId && this.queue.isAstray(job))
+    for (const job of astray) {
+      this.queue.remove(job)
+      this.queue.add(job)
+    }
+    this.queue.freed(tenantId)
   }
 
-  #isCurrent(job: OpenJob): boolean {
-    const known = this.jobs.get(job.tenantId, job.composeId, job.jobId)
-    return known !== undefined && known.revision === job.revision && known.worker === undefined
+  /** What lies on workers' queues, and what they run. */
+  *taken(): Generator<OpenJob & { readonly speaker: Speaker }, void> {
+    for (const job of this.#assigned) yield job as OpenJob & { readonly speaker: Speaker }
+    yield* this.#running
+  }
+
+  ofCompose(tenantId: TenantId, composeId: ComposeId): ReadonlyArray<OpenJob> {
+    return this.jobs.of(tenantId, composeId)
+  }
+
+  #admit(job: OpenJob, now: number): void {
+    if (job.notBefore > now) {
+      job.state = "delayed"
+      this.#delayed.push({ job, until: job.notBefore })
+    } else {
+      job.state = "ready"
+      this.queue.add(job)
+    }
+  }
+
+  #ripen(now: number): void {
+    for (let next = this.#delayed.peek(); next !== undefined && next.until <= now; next = this.#delayed.peek()) {
+      const { job } = this.#delayed.pop()!
+      if (job.state === "delayed" && this.jobs.get(job.tenantId, job.composeId, job.jobId) === job) this.#admit(job, now)
+    }
+  }
+
+  #assign(job: OpenJob, speaker: Speaker, now: number, sequence = 0): void {
+    this.queue.remove(job)
+    job.state = "assigned"
+    job.speaker = this.jobs.speaker(speaker.scope, speaker.worker)
+    job.since = now
+    job.sequence = sequence
+    this.#assigned.add(job)
+    this.#occupy(job, now)
+  }
+
+  #run(job: OpenJob, speaker: Speaker, now: number): void {
+    job.state = "running"
+    job.speaker = this.jobs.speaker(speaker.scope, speaker.worker)
+    this.#running.add(job as RunningJob)
+    this.#occupy(job, now)
   }
 
   #occupy(job: OpenJob, now: number): void {
-    const queue = this.#queueOf(job)
-    const taken = this.#outstanding.get(queue) ?? new Map<string, number>()
-    this.#outstanding.set(queue, taken)
-    if (!taken.has(key(job))) taken.set(key(job), now)
+    this.fleet.occupy(job.speaker!, job.need.kind, now)
+    this.queue.occupied(job.tenantId)
   }
 
-  #vacate(job: OpenJob): void {
-    this.#outstanding.get(this.#queueOf(job))?.delete(key(job))
+  /** It neither waits nor takes up a slot after this. */
+  #letGo(job: OpenJob, now: number): void {
+    this.queue.remove(job)
+    const held = this.#assigned.delete(job) || this.#running.delete(job as RunningJob)
+    this.#omitted.delete(job as RunningJob)
+    if (held) {
+      this.fleet.vacate(job.speaker!, job.need.kind, now)
+      this.queue.vacated(job.tenantId)
+    }
+    job.state = "ready"
+    job.speaker = undefined
+    job.token = undefined
   }
 
-  #queueOf({ tenantId, architecture, kind }: OpenJob): string {
-    return `${this.#poolOf(tenantId)}/${architecture}/${kind}`
+  #measure(job: RunningJob, endedAt: number): void {
+    const lane = this.queue.laneOf(job)
+    const took = Math.max(0, endedAt - job.since)
+    lane.meanMs = lane.meanMs === undefined ? took : lane.meanMs + (took - lane.meanMs) / 8
   }
 }
-
-const isRunning = (job: OpenJob): job is RunningJob => job.worker !== undefined && job.token !== undefined
-
-const key = (job: OpenJob) => keyOf(job.tenantId, job.composeId, job.jobId)

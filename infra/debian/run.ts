@@ -21,7 +21,7 @@ export interface Ran {
 }
 
 const tailLength = 40
-const graceMs = 10_000
+const graceMs = 3000
 
 const signalGroup = (child: ChildProcess, signal: NodeJS.Signals) => {
   if (child.pid === undefined) return
@@ -32,7 +32,7 @@ const signalGroup = (child: ChildProcess, signal: NodeJS.Signals) => {
   }
 }
 
-/** The whole group is asked to end, and made to after ten seconds; done when its output is closed. */
+/** The whole group is asked to end, and made to after three seconds; done when its output is closed. */
 const stop = (child: ChildProcess, closed: Promise<void>): Effect.Effect<void> =>
   Effect.promise(async () => {
     signalGroup(child, "SIGTERM")

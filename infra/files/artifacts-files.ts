@@ -13,7 +13,7 @@ const chunkSize = 128 * 1024
 
 export const ArtifactsFiles = (folder: string): Layer.Layer<Artifacts> =>
   Layer.succeed(Artifacts, Artifacts.of({
-    put: Effect.fn("Artifacts.put")(function*(file, digest) {
+    put: Effect.fnUntraced(function*(file, digest) {
       const place = placeOf(folder, digest)
       const size = yield* attempt(async () => await sizeOf(place) ?? await takeIn(file, place))
       return { digest, size }

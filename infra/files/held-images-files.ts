@@ -1,7 +1,7 @@
 /** A worker's own images on its disk: bytes by content, and a note a manifest that says which bytes it became. */
 import { createHash, randomUUID } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { Effect, Exit, Layer, Schema } from "effect"
@@ -11,8 +11,12 @@ import { HeldImages, HeldImagesUnavailable } from "../../domain/ports/held-image
 import type { BuiltFile } from "../../domain/ports/image-builder.ts"
 
 const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Artifact))
+const isDigest = Schema.is(Digest)
 
-/** Temporary names stay in the folders they are for, so that a rename is all it takes; what a crash leaves has no readable name. */
+/**
+ * Temporary names stay in the folders they are for, so that a rename is all it takes; what a crash leaves has no readable
+ * name. Nothing is synced: what a power failure damages is found by its digest at the next start, and built again.
+ */
 export const HeldImagesFiles = (dir: string) =>
   Layer.effect(HeldImages, Effect.gen(function*() {
     const attempt = <A>(run: () => Promise<A>) =>
@@ -24,50 +28,96 @@ export const HeldImagesFiles = (dir: string) =>
       await mkdir(images, { recursive: true })
     })
     const pathOf = (folder: string, digest: Digest) => join(folder, basename(digest.replace(":", "-")))
+    const sound = new SoundImages((digest) => pathOf(images, digest))
 
     return HeldImages.of({
-      find: (manifest) => attempt(() => find(pathOf(manifests, manifest), (digest) => pathOf(images, digest))),
+      find: (manifest) =>
+        attempt(async () => {
+          const artifact = decode(await readFile(pathOf(manifests, manifest), "utf8").catch(() => ""))
+          return Exit.isSuccess(artifact) && await sound.has(artifact.value.digest) ? artifact.value : undefined
+        }),
       keep: (manifest, file) =>
         attempt(async () => {
           const artifact = await artifactOf(file)
-          await syncFile(file.path)
           await rename(file.path, pathOf(images, artifact.digest)).catch(async (error: NodeJS.ErrnoException) => {
             if (error.code !== "EXDEV") throw error
             await copyIn(file.path, pathOf(images, artifact.digest))
           })
+          sound.add(artifact.digest)
           const note = `${pathOf(manifests, manifest)}.${randomUUID()}.new`
-          await writeFile(note, JSON.stringify(artifact), { flush: true })
+          await writeFile(note, JSON.stringify(artifact))
           await rename(note, pathOf(manifests, manifest))
           return artifact
         }),
-      path: (digest) => attempt(() => stat(pathOf(images, digest)).then(() => pathOf(images, digest), () => undefined))
+      path: (digest) => attempt(async () => await sound.has(digest) ? pathOf(images, digest) : undefined),
+      check: attempt(async () => {
+        for (const name of await readdir(images)) {
+          const digest = name.replace("-", ":")
+          if (isDigest(digest)) await sound.has(digest)
+          // Half a copy of a run that was killed.
+          else await rm(join(images, name), { force: true })
+        }
+      }),
+      held: Effect.sync(() => sound.all)
     })
   }))
 
-const find = async (note: string, imageOf: (digest: Digest) => string): Promise<Artifact | undefined> => {
-  const artifact = decode(await readFile(note, "utf8").catch(() => ""))
-  if (Exit.isFailure(artifact)) return undefined
-  const { size } = await stat(imageOf(artifact.value.digest)).catch(() => ({ size: -1 }))
-  return size === artifact.value.size ? artifact.value : undefined
+/** Each image's bytes are read once a run, when it is first asked for; what is not what its name says is removed. */
+class SoundImages {
+  readonly #checked = new Map<Digest, Promise<boolean>>()
+  readonly #sound = new Set<Digest>()
+  readonly #pathOf: (digest: Digest) => string
+
+  constructor(pathOf: (digest: Digest) => string) {
+    this.#pathOf = pathOf
+  }
+
+  get all(): ReadonlyArray<Digest> {
+    return [...this.#sound]
+  }
+
+  add(digest: Digest): void {
+    this.#sound.add(digest)
+    this.#checked.set(digest, Promise.resolve(true))
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    const known = this.#checked.get(digest)
+    if (known === undefined) this.#checked.set(digest, this.#check(digest))
+    const isSound = await (known ?? this.#checked.get(digest)!)
+    if (isSound && await stat(this.#pathOf(digest)).then(() => true, () => false)) return true
+    this.#checked.delete(digest)
+    this.#sound.delete(digest)
+    return false
+  }
+
+  async #check(digest: Digest): Promise<boolean> {
+    const found = await digestOf(this.#pathOf(digest)).catch(() => undefined)
+    if (found === digest) this.#sound.add(digest)
+    else if (found !== undefined) await rm(this.#pathOf(digest), { force: true })
+    return found === digest
+  }
 }
+
+/** Bytes that are read in one go. */
+const small = 1 << 20
 
 const artifactOf = async ({ path, filename, format, mediaType }: BuiltFile): Promise<Artifact> => {
-  const hash = createHash("sha256")
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
   const { size } = await stat(path)
-  return { digest: Digest.make(`sha256:${hash.digest("hex")}`), size, format, filename, mediaType }
+  return { digest: await digestOf(path, size), size, format, filename, mediaType }
 }
 
-const syncFile = async (path: string) => {
-  const file = await open(path, "r")
-  await file.sync().finally(() => file.close())
+const digestOf = async (path: string, size = Infinity): Promise<Digest> => {
+  if (size <= small) return Digest.make(`sha256:${createHash("sha256").update(await readFile(path)).digest("hex")}`)
+  const hash = createHash("sha256")
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
+  return Digest.make(`sha256:${hash.digest("hex")}`)
 }
 
 /** The workspace may lie on another file system, such as a tmpfs. */
 const copyIn = async (from: string, to: string) => {
   const arriving = `${to}.${randomUUID()}.new`
   await copyFile(from, arriving)
-  await syncFile(arriving)
   await rename(arriving, to)
   await rm(from)
 }

@@ -1,14 +1,14 @@
-/** Answers nats-server when a worker connects: token in, a user of account WORK with a worker's rights out. */
+/** Answers nats-server when a worker connects: token in, a user of account WORKERS with a worker's rights out. */
 import { createHash, createPrivateKey, sign } from "node:crypto"
 import { decode as decodeSeed, encode as encodeKey } from "./nkey.ts"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { Effect, Queue, Redacted, Schema } from "effect"
-import { PoolId, WorkerId } from "../../domain/ids.ts"
+import { type PoolId, PoolScope, poolsOf, WorkerId } from "../../domain/ids.ts"
 import { workerPermissions } from "./work-subjects.ts"
 
-/** What a worker's token says: which pool it serves, which name it must have if it names one, and until when. */
+/** What a worker's token says: which pools it may serve, which name it must have if it names one, and until when. */
 export interface WorkerIdentity {
-  readonly pool: PoolId
+  readonly pools: ReadonlyArray<PoolId>
   readonly worker: WorkerId | undefined
   /** Seconds since 1970; the server closes the connection then. */
   readonly expiresAt: number
@@ -24,6 +24,12 @@ interface Request {
   readonly user_nkey: string
   readonly server_id: { readonly id: string }
   readonly connect_opts: { readonly auth_token?: string; readonly name?: string }
+}
+
+/** A worker connects under `<pools>/<name>`. */
+const nameOf = ({ connect_opts: { name = "" } }: Request) => {
+  const [scope, worker] = name.split("/")
+  return Effect.all({ scope: Schema.decodeUnknownEffect(PoolScope)(scope), worker: Schema.decodeUnknownEffect(WorkerId)(worker) })
 }
 
 const pkcs8 = Buffer.from("302e020100300506032b657004220420", "hex")
@@ -47,17 +53,18 @@ export const serveAuthCallout = Effect.fn("serveAuthCallout")(function*(nc: Nats
           nats: { type: "authorization_response", version: 2, ...nats }
         }))
       const identity = yield* verify(request.connect_opts.auth_token ?? "").pipe(
-        Effect.flatMap(({ worker, ...rest }) =>
-          Effect.map(Schema.decodeUnknownEffect(WorkerId)(request.connect_opts.name), (name) => ({ worker, name, ...rest }))),
-        Effect.filterOrFail(({ worker, name }) => worker === undefined || worker === name,
+        Effect.flatMap((identity) => Effect.map(nameOf(request), (speaker) => ({ ...identity, speaker }))),
+        Effect.filterOrFail(({ speaker, worker }) => worker === undefined || worker === speaker.worker,
           ({ worker }) => ({ message: `the token is for worker ${worker}` })),
+        Effect.filterOrFail(({ pools, speaker }) => poolsOf(speaker.scope).every((pool) => pools.includes(pool)),
+          ({ pools, speaker }) => ({ message: `the token is for ${pools.join(", ")} and the worker asks for ${speaker.scope}` })),
         Effect.catch((error) => Effect.as(Effect.logWarning("a worker was refused", { reason: error.message }), undefined))
       )
       if (identity === undefined) return answer({ error: "denied" })
-      const { pub, sub } = workerPermissions({ pool: identity.pool, worker: identity.name })
+      const { pub, sub } = workerPermissions(identity.speaker)
       answer({
         jwt: encode({
-          sub: request.user_nkey, name: identity.name, aud: "WORK", exp: identity.expiresAt,
+          sub: request.user_nkey, name: identity.speaker.worker, aud: "WORKERS", exp: identity.expiresAt,
           nats: { type: "user", version: 2, subs: -1, data: -1, payload: -1, pub, sub }
         })
       })

@@ -3,14 +3,16 @@ import { Objm } from "@nats-io/obj"
 import { Effect, Layer } from "effect"
 import { Digest } from "../../domain/ids.ts"
 import { Blobs, BlobsUnavailable } from "../../domain/ports/blobs.ts"
-import { CoreNats } from "./nats.ts"
+import { CoreNats, patiently } from "./nats.ts"
+import { ensureBucket } from "./streams.ts"
 
 const unavailable = (error: unknown) => new BlobsUnavailable({ message: `the object store does not answer: ${(error as Error).message}` })
 
 export const BlobsJetStream = ({ replicas }: { readonly replicas: number }) =>
   Layer.effect(Blobs, Effect.gen(function*() {
-    const { js } = yield* CoreNats
-    const bucket = yield* Effect.tryPromise({ try: () => new Objm(js).create("blobs", { replicas, compression: true }), catch: unavailable })
+    const { js, jsm } = yield* CoreNats
+    const bucket = yield* patiently(() => new Objm(js).create("blobs", { replicas, compression: true })).pipe(
+      Effect.tap(() => ensureBucket(jsm, "OBJ_blobs", { replicas })), Effect.mapError(unavailable))
     return Blobs.of({
       put: Effect.fn("Blobs.put")(function*(bytes) {
         const digest = Digest.make(`sha256:${createHash("sha256").update(bytes).digest("hex")}`)

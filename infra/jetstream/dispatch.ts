@@ -1,59 +1,69 @@
 /** The scheduler's end of the work account. */
-import { AckPolicy, DeliverPolicy, type JetStreamManager, JetStreamApiError } from "@nats-io/jetstream"
-import { type Msg, nanos } from "@nats-io/transport-node"
 import { Effect, Exit, Layer, Queue as EffectQueue, Schema, Stream } from "effect"
-import { Dispatch, type Queue, type ReportDelivery, type Waiting, WorkUnavailable } from "../../domain/ports/work.ts"
-import { Claim, Heartbeat, type Speaker, WorkItem, WorkReport } from "../../domain/work.ts"
-import { type Nats, WorkNats } from "./nats.ts"
+import { Dispatch, type ReportDelivery, type Undeliverable, WorkUnavailable } from "../../domain/ports/work.ts"
+import { Claim, Heartbeat, type Lying, type Speaker, speakerKey, WorkItem, WorkReport } from "../../domain/work.ts"
+import { type Msg, nanos } from "@nats-io/transport-node"
+import { AckPolicy, DeliverPolicy, type JetStreamManager, type JsMsg } from "@nats-io/jetstream"
+import { attentive, type Nats, WorkNats } from "./nats.ts"
 import { ensureWorkStreams } from "./streams.ts"
-import {
-  controlSubject, inboxPrefix, queueConsumer, queuesOf, queueSubject, rollCallSubject, speakerOf
-} from "./work-subjects.ts"
+import { dropMessage, type Patience, patience, undeliverable } from "./undeliverable.ts"
+import { controlSubject, queueConsumer, queueOf, queueSubject, rollCallSubject, speakerOf } from "./work-subjects.ts"
 
 const unavailable = (error: unknown) => new WorkUnavailable({ message: `the work queues do not answer: ${(error as Error).message}` })
 const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
 
 const encodeItem = Schema.encodeSync(Schema.fromJsonString(WorkItem))
 const decodeItem = Schema.decodeUnknownExit(Schema.fromJsonString(WorkItem))
-const decodeReport = Schema.decodeUnknownExit(Schema.fromJsonString(WorkReport))
+const decodeReports = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Array(WorkReport)))
 const decodeHeartbeat = Schema.decodeUnknownExit(Schema.fromJsonString(Heartbeat))
 const decodeClaim = Schema.decodeUnknownExit(Schema.fromJsonString(Claim))
 
-export const DispatchJetStream = ({ replicas }: { readonly replicas: number }) =>
+export const DispatchJetStream = ({ patience: given = patience, replicas }: { readonly replicas: number; readonly patience?: Patience }) =>
   Layer.effect(Dispatch, Effect.gen(function*() {
     const nats = yield* WorkNats
     yield* ensureWorkStreams(nats.jsm, replicas)
-    yield* attempt(() => ensureReportConsumer(nats.jsm))
-    const pools = new Set<string>()
+    yield* attempt(() => clearOldQueues(nats.jsm))
+    const known = new Set<string>()
+    const unreadable = yield* EffectQueue.unbounded<Undeliverable>()
 
-    const ensurePool = (pool: Queue["pool"]) =>
-      pools.has(pool) ? Effect.void : attempt(async () => {
-        await Promise.all(queuesOf(pool).map((queue) => ensureQueueConsumer(nats.jsm, queue)))
-        pools.add(pool)
+    const ensureQueue = (speaker: Speaker) =>
+      known.has(speakerKey(speaker)) ? Effect.void : attempt(async () => {
+        await ensureQueueConsumer(nats.jsm, speaker, given)
+        known.add(speakerKey(speaker))
       })
 
     return Dispatch.of({
-      put: Effect.fn("Dispatch.put")(function*(queue, item, messageId) {
-        yield* ensurePool(queue.pool)
-        yield* attempt(() => nats.js.publish(queueSubject(queue), encodeItem(item), { msgID: messageId }))
+      put: Effect.fnUntraced(function*(speaker, item, messageId) {
+        yield* ensureQueue(speaker)
+        return (yield* attempt(() => nats.js.publish(queueSubject(speaker), encodeItem(item), { msgID: messageId }))).seq
       }),
-      waiting: attempt(() => waiting(nats)),
-      reports: reports(nats),
+      lying: attempt(() => lying(nats)),
+      withdraw: (sequences) => Effect.asVoid(attempt(() => Promise.all(sequences.map((sequence) => dropMessage(nats.jsm, "JOBS", sequence))))),
+      dismiss: (speaker) =>
+        attempt(async () => {
+          known.delete(speakerKey(speaker))
+          await nats.jsm.consumers.delete("JOBS", queueConsumer(speaker)).catch(ifMissing)
+        }),
+      reports: reports(nats, given, unreadable),
+      backlog: attempt(async () => {
+        const { state } = await nats.jsm.streams.info("RESULTS")
+        return state.messages
+      }),
+      undeliverable: Stream.merge(undeliverable(nats), Stream.fromQueue(unreadable)),
       heartbeats: Stream.callback<Speaker & { readonly heartbeat: Heartbeat }>((emit) =>
         Effect.acquireRelease(
           Effect.sync(() => nats.nc.subscribe("worker.*.*.heartbeat", {
             callback: (_, message) => {
               const heartbeat = decodeHeartbeat(message.string())
               if (Exit.isFailure(heartbeat)) return
-              const speaker = speakerOf(message.subject)
-              EffectQueue.offerUnsafe(emit, { ...speaker, heartbeat: heartbeat.value })
+              EffectQueue.offerUnsafe(emit, { ...speakerOf(message.subject), heartbeat: heartbeat.value })
             }
           })),
           (subscription) => Effect.sync(() => subscription.unsubscribe())
         )
       ).pipe(
-        // A worker may only pull from consumers that are there.
-        Stream.tap(({ pool }) => ensurePool(pool))
+        // A worker may only take from a queue that is there.
+        Stream.tap(ensureQueue)
       ),
       rollCall: Effect.sync(() => nats.nc.publish(rollCallSubject)),
       stop: (speaker, claim) => Effect.sync(() => nats.nc.publish(controlSubject(speaker), JSON.stringify(claim))),
@@ -74,66 +84,88 @@ export const DispatchJetStream = ({ replicas }: { readonly replicas: number }) =
 
 type Answer = Parameters<Dispatch["Service"]["serveSecrets"]>[0]
 
-/** A reply address outside of the asker's own inbox would make us speak for it where it may not. */
+/** What comes from the workers' account has a reply address that the server has made, and leads back into that account alone. */
+const fromWorkers = "_R_."
+
 const respond = (message: Msg, answer: Answer) =>
   Effect.gen(function*() {
     const speaker = speakerOf(message.subject)
     const claim = decodeClaim(message.string())
-    if (!message.reply?.startsWith(`${inboxPrefix(speaker)}.`) || Exit.isFailure(claim)) return
+    if (!message.reply?.startsWith(fromWorkers) || Exit.isFailure(claim)) return
     const secrets = yield* answer(speaker, claim.value)
     message.respond(JSON.stringify(secrets === undefined ? { refused: true } : { secrets: Object.fromEntries(secrets) }))
   })
 
-const ensureReportConsumer = (jsm: JetStreamManager) =>
-  jsm.consumers.add("RESULTS", {
-    durable_name: "scheduler", ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All, ack_wait: nanos(30_000), max_ack_pending: 512
+/** Made anew by whoever begins to listen: what an earlier listener had in its hands comes at once and not when its time is over. */
+const newReportConsumer = async (jsm: JetStreamManager, { deliveries }: Patience) => {
+  await jsm.consumers.delete("RESULTS", "scheduler").catch(ifMissing)
+  await jsm.consumers.add("RESULTS", {
+    durable_name: "scheduler", ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All, ack_wait: nanos(10_000),
+    max_ack_pending: 4096, max_deliver: deliveries.RESULTS
   })
+}
 
-const ensureQueueConsumer = (jsm: JetStreamManager, queue: Queue) =>
+const ensureQueueConsumer = (jsm: JetStreamManager, speaker: Speaker, { deliveries, jobAckWaitMs }: Patience) =>
   jsm.consumers.add("JOBS", {
-    durable_name: queueConsumer(queue), ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All,
-    ack_wait: nanos(15_000), filter_subject: queueSubject(queue), max_ack_pending: -1, max_waiting: 512
-  }).catch((error: unknown) => {
-    if (!(error instanceof JetStreamApiError)) throw error
-    throw new Error(`consumer ${queueConsumer(queue)}: ${error.message}`)
+    durable_name: queueConsumer(speaker), ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All,
+    ack_wait: nanos(jobAckWaitMs), filter_subject: queueSubject(speaker), max_ack_pending: -1, max_deliver: deliveries.JOBS
   })
 
-const reports = (nats: Nats): Stream.Stream<ReportDelivery, WorkUnavailable> =>
+/** Queues were once by pool, architecture and kind. What lay there waits in the log and is given out anew. */
+const clearOldQueues = async (jsm: JetStreamManager) => {
+  for await (const { config, name } of jsm.consumers.list("JOBS")) {
+    if (config.filter_subject?.split(".").length === 4) await jsm.consumers.delete("JOBS", name).catch(ifMissing)
+  }
+  await jsm.streams.purge("JOBS", { filter: "jobs.*.*.*" })
+}
+
+const ifMissing = (error: unknown) => {
+  if ((error as { code?: number }).code !== 10_014) throw error
+}
+
+/** What cannot be read is set aside at once: left to come again, it would hold up what can. */
+const reports = (nats: Nats, patience: Patience, unreadable: EffectQueue.Queue<Undeliverable>): Stream.Stream<ReportDelivery, WorkUnavailable> =>
   Stream.unwrap(Effect.gen(function*() {
     const messages = yield* Effect.acquireRelease(
-      attempt(async () => (await nats.js.consumers.get("RESULTS", "scheduler")).consume({ max_messages: 256 })),
+      attempt(async () => {
+        await newReportConsumer(nats.jsm, patience)
+        return (await nats.js.consumers.get("RESULTS", "scheduler")).consume({ max_messages: 256, ...attentive })
+      }),
       (messages) => Effect.promise(async () => void await messages.close())
     )
     return Stream.fromAsyncIterable(messages, unavailable).pipe(
-      Stream.mapEffect((message) => {
-        const report = decodeReport(message.string())
-        if (Exit.isSuccess(report)) {
-          const delivery: ReportDelivery = {
-            ...speakerOf(message.subject),
-            report: report.value,
-            acknowledge: Effect.sync(() => message.ack()),
-            again: Effect.sync(() => message.nak(1000))
-          }
-          return Effect.succeed([delivery])
-        }
-        message.term("not a report")
-        return Effect.as(Effect.logError("a worker's report cannot be read", { subject: message.subject, cause: report.cause }), [])
+      Stream.map((message) => {
+        const reports = decodeReports(message.string())
+        if (Exit.isSuccess(reports)) return reportDelivery(message, reports.value)
+        EffectQueue.offerUnsafe(unreadable, unreadableReport(message))
+        return undefined
       }),
-      Stream.flatMap(Stream.fromIterable)
+      Stream.filter((delivery) => delivery !== undefined)
     )
   }))
 
-/** Few by design: the scheduler fills queues only as deep as there are slots. */
-const waiting = async (nats: Nats): Promise<ReadonlyArray<Waiting>> => {
+const reportDelivery = (message: JsMsg, reports: ReportDelivery["reports"]): ReportDelivery => ({
+  ...speakerOf(message.subject),
+  reports,
+  acknowledge: Effect.sync(() => message.ack()),
+  again: Effect.sync(() => message.nak(1000))
+})
+
+const unreadableReport = (message: JsMsg): Undeliverable => ({
+  what: "report", lying: undefined, subject: message.subject, text: message.string(), deliveries: message.info.deliveryCount,
+  drop: Effect.sync(() => message.term("cannot be read"))
+})
+
+/** Few by design: a worker is given no more than it can do. */
+const lying = async (nats: Nats): Promise<ReadonlyArray<Lying>> => {
   const { state } = await nats.jsm.streams.info("JOBS")
-  const found: Array<Waiting> = []
+  const found: Array<Lying> = []
   for (let sequence = state.first_seq; sequence <= state.last_seq;) {
     const message = await nats.jsm.direct.getMessage("JOBS", { seq: sequence, next_by_subj: "jobs.>" })
     if (message === null) break
     const item = decodeItem(message.string())
-    if (Exit.isSuccess(item)) found.push(item.value)
+    if (Exit.isSuccess(item)) found.push({ ...item.value, speaker: queueOf(message.subject), sequence: message.seq })
     sequence = message.seq + 1
   }
   return found
 }
-

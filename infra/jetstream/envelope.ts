@@ -1,24 +1,36 @@
 /** A decision as the bytes of one message, and back. */
 import { Exit, Schema } from "effect"
-import { AggregateKind, type AggregateRef, Decision, type LogEntry, type Position, type Recorded } from "../../domain/recorded.ts"
+import { type AggregateKind, type AggregateRef, aggregateEvents, type Decision, DecisionFields, type LogEntry, type Position, type Recorded } from "../../domain/recorded.ts"
+import { AccountEvent } from "../../domain/account.ts"
+import { ComposeEvent } from "../../domain/compose.ts"
 import { TenantId } from "../../domain/ids.ts"
 import { schemaVersion, upcast, type Upcaster, upcasters } from "../../domain/upcast.ts"
 
-const Envelope = Schema.Struct({
-  tenant: TenantId,
-  aggregate: AggregateKind,
-  id: Schema.String,
-  revision: Schema.Int,
-  ...Decision.fields
+const envelopeOf = <Kind extends AggregateKind>(aggregate: Kind) =>
+  Schema.Struct({
+    tenant: TenantId,
+    aggregate: Schema.Literal(aggregate),
+    id: Schema.String,
+    revision: Schema.Int,
+    ...DecisionFields,
+    events: Schema.NonEmptyArray(aggregateEvents[aggregate])
+  })
+
+const codecOf = (envelope: Schema.Codec<unknown, unknown>) => ({
+  encode: Schema.encodeUnknownSync(envelope),
+  decode: Schema.decodeUnknownExit(envelope) as (input: unknown) => Exit.Exit<Envelope, unknown>
 })
 
-const encodeEnvelope = Schema.encodeSync(Envelope)
-const decodeEnvelope = Schema.decodeUnknownExit(Envelope)
+type Envelope = { [Kind in AggregateKind]: ReturnType<typeof envelopeOf<Kind>>["Type"] }[AggregateKind]
+
+const codecs: Record<AggregateKind, ReturnType<typeof codecOf>> = { compose: codecOf(envelopeOf("compose")), account: codecOf(envelopeOf("account")) }
+const isKind = (aggregate: unknown): aggregate is AggregateKind => typeof aggregate === "string" && Object.hasOwn(codecs, aggregate)
 
 export const encode = (ref: AggregateRef, revision: number, decision: Decision): string =>
   JSON.stringify({
     schema: schemaVersion(),
-    ...encodeEnvelope({ tenant: ref.tenantId, aggregate: ref.aggregate, id: ref.id, revision, ...decision })
+    checked: true,
+    ...codecs[ref.aggregate].encode({ tenant: ref.tenantId, aggregate: ref.aggregate, id: ref.id, revision, ...decision }) as object
   })
 
 export const decode = (subject: string, position: Position, text: string, chain: ReadonlyArray<Upcaster> = upcasters): LogEntry => {
@@ -29,12 +41,24 @@ export const decode = (subject: string, position: Position, text: string, chain:
   if (typeof version !== "number" || version < 1 || version > schemaVersion(chain)) {
     return unreadable(`schema version ${String(version)}, this program knows 1 to ${schemaVersion(chain)}`)
   }
-  const exit = decodeEnvelope(upcast(json, version, chain))
+  const shape = upcast(json, version, chain)
+  const kind = shape["aggregate"]
+  if (!isKind(kind)) return unreadable(`this program knows no aggregate ${JSON.stringify(kind)}`)
+  // What this program's own encoder has checked, field by field, is the value itself; the rest is checked here.
+  const exit = version === schemaVersion(chain) && isOurs(shape, kind) ? Exit.succeed(shape as unknown as Envelope) : codecs[kind].decode(shape)
   if (Exit.isFailure(exit)) return unreadable(String(exit.cause))
-  const { tenant, aggregate, id, revision, ...decision } = exit.value
+  const { tenant, aggregate, id, revision, schema: _schema, checked: _checked, ...decision } = exit.value as Envelope & { readonly schema?: number; readonly checked?: true }
   if (!subject.endsWith(`.${tenant}.${aggregate}.${id}.${revision}`)) return unreadable("the subject names another aggregate than the envelope")
-  return { _tag: "Recorded", position, tenantId: tenant, aggregate, id, revision, ...decision } satisfies Recorded
+  return { _tag: "Recorded", position, tenantId: tenant, aggregate, id, revision, ...decision } as Recorded
 }
+
+const tags: Record<AggregateKind, ReadonlySet<string>> = {
+  compose: new Set(Object.keys(ComposeEvent.cases)), account: new Set(Object.keys(AccountEvent.cases))
+}
+
+/** The mark of our encoder, and events that this program knows. What is damaged or foreign has it not, or not these. */
+const isOurs = ({ checked, events }: Readonly<Record<string, unknown>>, kind: AggregateKind): boolean =>
+  checked === true && Array.isArray(events) && events.length > 0 && events.every((event: { readonly _tag?: unknown } | null) => tags[kind].has(event?._tag as string))
 
 const parse = (text: string): Record<string, unknown> | undefined => {
   try {

@@ -2,10 +2,12 @@
 import type { StoredMsg } from "@nats-io/jetstream"
 import { Effect, Layer, Queue, Stream } from "effect"
 import { EventLog, LogUnavailable, type Stored, WrongRevision } from "../../domain/ports/event-log.ts"
-import type { AggregateRef, Decision, LogEntry, Recorded } from "../../domain/recorded.ts"
+import type { AggregateKind, AggregateRef, Decision, LogEntry, Recorded } from "../../domain/recorded.ts"
 import { Appender } from "./appender.ts"
 import { decode, encode } from "./envelope.ts"
-import { CoreNats, type Nats } from "./nats.ts"
+import { attentive, CoreNats, type Nats } from "./nats.ts"
+import { fromLeader, newestRevision, revisionOf } from "./newest.ts"
+import { rereading } from "./resending.ts"
 import { ensureEventStreams, eventStream, livePrefix, streamOf, subjectOf } from "./streams.ts"
 
 export interface EventLogConfig {
@@ -20,10 +22,14 @@ export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
   Layer.effect(EventLog, Effect.gen(function*() {
     const nats = yield* CoreNats
     yield* ensureEventStreams(nats.jsm, partitions, replicas)
-    const streams = Array.from({ length: partitions }, (_, index) => eventStream(index, partitions).name)
+    const prefixes = new Map(Array.from({ length: partitions }, (_, index) => eventStream(index, partitions)).map(({ name, prefix }) => [name, prefix]))
+    const streams = [...prefixes.keys()]
     const appenders = new Map(streams.map((stream) => [stream, new Appender(nats, stream)]))
 
-    const append = Effect.fn("EventLog.append")(function*(ref: AggregateRef, after: number, decision: Decision) {
+    const reread = rereading(nats.nc)
+    const loadNewest = replicas === 1 ? load : loadWithLeader
+
+    const append = Effect.fnUntraced(function*(ref: AggregateRef, after: number, decision: Decision) {
       const subject = `${subjectOf(ref, partitions)}.${after + 1}`
       const stream = streamOf(ref, partitions).name
       const msgID = `${ref.tenantId}/${ref.aggregate}/${ref.id}/${decision.messageId}`
@@ -35,21 +41,24 @@ export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
       return { stream, sequence }
     })
 
+    const read = Effect.fnUntraced(function*<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after = 0) {
+      const stream = streamOf(ref, partitions).name
+      const subject = subjectOf(ref, partitions)
+      const stored = yield* Effect.tryPromise({ try: () => reread(() => loadNewest(nats, stream, subject, after)), catch: unavailable })
+      const recorded: Array<Recorded<Kind>> = []
+      for (const entry of stored) {
+        if (entry._tag === "Unreadable") return yield* new LogUnavailable({ message: `${entry.subject} cannot be read: ${entry.reason}` })
+        recorded.push(entry as Recorded<Kind>)
+      }
+      return { recorded, revision: recorded.at(-1)?.revision ?? after } satisfies Stored<Kind>
+    })
+
     return EventLog.of({
-      read: Effect.fn("EventLog.read")(function*(ref: AggregateRef) {
-        const stream = streamOf(ref, partitions).name
-        const stored = yield* Effect.tryPromise({ try: () => load(nats, stream, subjectOf(ref, partitions)), catch: unavailable })
-        const recorded: Array<Recorded> = []
-        for (const entry of stored) {
-          if (entry._tag === "Unreadable") return yield* new LogUnavailable({ message: `${entry.subject} cannot be read: ${entry.reason}` })
-          recorded.push(entry)
-        }
-        return { recorded, revision: recorded.at(-1)?.revision ?? 0 } satisfies Stored
-      }),
+      read,
       append,
-      watch: (ref, after) => watch(nats, streamOf(ref, partitions).name, subjectOf(ref, partitions), after),
+      watch: (ref, after) => watch(nats, replicas, streamOf(ref, partitions).name, subjectOf(ref, partitions), after),
       streams,
-      follow: (stream, after) => follow(nats, stream, after),
+      follow: (stream, after, only) => follow(nats, stream, after, only && `${prefixes.get(stream)}.*.${only}.>`),
       head: (stream) =>
         Effect.map(Effect.tryPromise({ try: () => nats.jsm.streams.info(stream), catch: unavailable }), ({ state }) => state.last_seq)
     })
@@ -58,24 +67,31 @@ export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
 const toEntry = (stream: string, message: StoredMsg): LogEntry =>
   decode(message.subject, { stream, sequence: message.seq }, message.string())
 
-const revisionOf = (subject: string): number => Number(subject.slice(subject.lastIndexOf(".") + 1))
-
 /** The server answers at most 1,024 subjects at once. */
 const page = 1000
 
-const load = async (nats: Nats, stream: string, subject: string): Promise<ReadonlyArray<LogEntry>> => {
+const load = async (nats: Nats, stream: string, subject: string, after: number): Promise<ReadonlyArray<LogEntry>> => {
   try {
-    return await collect(nats, stream, [`${subject}.*`])
+    if (after === 0) return await collect(nats, stream, [`${subject}.*`])
   } catch (error) {
     if ((error as { code?: number }).code !== 413) throw error
   }
   const last = await nats.jsm.direct.getMessage(stream, { last_by_subj: `${subject}.*` })
   const entries: Array<LogEntry> = []
-  for (let from = 1; last !== null && from <= revisionOf(last.subject); from += page) {
+  for (let from = after + 1; last !== null && from <= revisionOf(last.subject); from += page) {
     const length = Math.min(page, revisionOf(last.subject) - from + 1)
     entries.push(...await collect(nats, stream, Array.from({ length }, (_, index) => `${subject}.${from + index}`)))
   }
   return entries
+}
+
+/** Any server of a cluster answers the read itself; the leader says how far it should have come. */
+const loadWithLeader: typeof load = async (nats, stream, subject, after) => {
+  const [entries, newest] = await Promise.all([load(nats, stream, subject, after), newestRevision(nats, stream, subject)])
+  const last = entries.at(-1)
+  const known = last === undefined ? after : last._tag === "Recorded" ? last.revision : revisionOf(last.subject)
+  if (known >= newest) return entries
+  return [...entries, ...(await fromLeader(nats, stream, subject, known + 1, newest)).map((message) => toEntry(stream, message))]
 }
 
 const collect = async (nats: Nats, stream: string, subjects: Array<string>): Promise<ReadonlyArray<LogEntry>> => {
@@ -90,7 +106,9 @@ const collect = async (nats: Nats, stream: string, subjects: Array<string>): Pro
  * Live messages only wake us up; what is yielded is read from the stream, revision by revision. So nothing that the
  * network drops, repeats or reorders can make a gap.
  */
-const watch = (nats: Nats, stream: string, subject: string, after: number): Stream.Stream<Recorded, LogUnavailable> =>
+const watch = <Kind extends AggregateKind>(
+  nats: Nats, copies: number, stream: string, subject: string, after: number
+): Stream.Stream<Recorded<Kind>, LogUnavailable> =>
   Stream.unwrap(Effect.gen(function*() {
     const wake = yield* Queue.sliding<true>(1)
     yield* Effect.acquireRelease(
@@ -99,7 +117,7 @@ const watch = (nats: Nats, stream: string, subject: string, after: number): Stre
     )
     let next = after + 1
     const read = Effect.tryPromise({
-      try: () => nats.jsm.direct.getMessage(stream, { last_by_subj: `${subject}.${next}` }),
+      try: () => (copies === 1 ? nats.jsm.direct : nats.jsm.streams).getMessage(stream, { last_by_subj: `${subject}.${next}` }),
       catch: unavailable
     })
     const take = Effect.gen(function*() {
@@ -112,7 +130,7 @@ const watch = (nats: Nats, stream: string, subject: string, after: number): Stre
         }
         next += 1
         const entry = toEntry(stream, message)
-        if (entry._tag === "Recorded") return entry
+        if (entry._tag === "Recorded") return entry as Recorded<Kind>
       }
     })
     return Stream.fromEffectRepeat(take)
@@ -120,13 +138,16 @@ const watch = (nats: Nats, stream: string, subject: string, after: number): Stre
 
 const wakeEvery = "5 seconds"
 
-const follow = (nats: Nats, stream: string, after: number): Stream.Stream<LogEntry, LogUnavailable> =>
+const follow = (nats: Nats, stream: string, after: number, filter?: string): Stream.Stream<LogEntry, LogUnavailable> =>
   Stream.unwrap(Effect.gen(function*() {
     const [, messages] = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
-          const consumer = await nats.js.consumers.get(stream, { deliver_policy: "by_start_sequence", opt_start_seq: after + 1, inactive_threshold: 60_000 })
-          return [consumer, await consumer.consume({ max_messages: 1000 })] as const
+          const consumer = await nats.js.consumers.get(stream, {
+            deliver_policy: "by_start_sequence", opt_start_seq: after + 1, inactive_threshold: 60_000,
+            ...(filter !== undefined && { filter_subjects: filter })
+          })
+          return [consumer, await consumer.consume({ max_messages: 1000, ...attentive })] as const
         },
         catch: unavailable
       }),

@@ -4,7 +4,8 @@ import { Effect, Layer, Schema } from "effect"
 import { ComposeId, Digest } from "../../domain/ids.ts"
 import { LogUnavailable } from "../../domain/ports/event-log.ts"
 import { Idempotency } from "../../domain/ports/idempotency.ts"
-import { CoreNats } from "./nats.ts"
+import { CoreNats, patiently } from "./nats.ts"
+import { ensureBucket } from "./streams.ts"
 
 const Claimed = Schema.fromJsonString(Schema.Struct({ composeId: ComposeId, request: Digest }))
 const decode = Schema.decodeUnknownSync(Claimed)
@@ -14,13 +15,12 @@ const day = 24 * 3_600_000
 
 export const IdempotencyJetStream = ({ replicas }: { readonly replicas: number }) =>
   Layer.effect(Idempotency, Effect.gen(function*() {
-    const { js } = yield* CoreNats
-    const attempt = <A>(run: () => Promise<A>) =>
-      Effect.tryPromise({
-        try: run,
-        catch: (error) => new LogUnavailable({ message: `idempotency keys cannot be kept: ${(error as Error).message}` })
-      })
-    const bucket = yield* attempt(() => new Kvm(js).create("IDEMPOTENCY", { ttl: day, replicas }))
+    const { js, jsm } = yield* CoreNats
+    const unavailable = (error: unknown) => new LogUnavailable({ message: `idempotency keys cannot be kept: ${(error as Error).message}` })
+    const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
+    // Whoever lost the race reads what the winner wrote, which a server that lags behind does not have yet: the leader is asked.
+    const bucket = yield* patiently(() => new Kvm(js).create("IDEMPOTENCY", { ttl: day, replicas, allow_direct: false })).pipe(
+      Effect.tap(() => ensureBucket(jsm, "KV_IDEMPOTENCY", { replicas })), Effect.mapError(unavailable))
     return Idempotency.of({
       claim: Effect.fn("Idempotency.claim")(function*(tenantId, key, wanted) {
         const name = `${tenantId}.${createHash("sha256").update(key).digest("hex")}`

@@ -1,19 +1,40 @@
-import { Objm } from "@nats-io/obj"
-import { Effect, Layer } from "effect"
-import { gunzipSync, gzipSync } from "node:zlib"
+import { Readable } from "node:stream"
+import { createInterface } from "node:readline"
+import { createGunzip, createGzip } from "node:zlib"
+import { type ObjectStore, Objm } from "@nats-io/obj"
+import { Effect, Layer, Stream } from "effect"
 import { Snapshots, SnapshotsUnavailable } from "../../domain/ports/snapshots.ts"
-import { CoreNats } from "./nats.ts"
+import { CoreNats, patiently } from "./nats.ts"
+import { ensureBucket } from "./streams.ts"
 
-const attempt = <A>(run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (error) => new SnapshotsUnavailable({ message: `snapshots cannot be kept: ${(error as Error).message}` }) })
+const unavailable = (error: unknown) => new SnapshotsUnavailable({ message: `snapshots cannot be kept: ${(error as Error).message}` })
+const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
 
 export const SnapshotsJetStream = ({ replicas }: { readonly replicas: number }) =>
   Layer.effect(Snapshots, Effect.gen(function*() {
-    const { js } = yield* CoreNats
-    const bucket = yield* attempt(() => new Objm(js).create("snapshots", { replicas }))
+    const { js, jsm } = yield* CoreNats
+    const bucket = yield* patiently(() => new Objm(js).create("snapshots", { replicas })).pipe(
+      Effect.tap(() => ensureBucket(jsm, "OBJ_snapshots", { replicas })), Effect.mapError(unavailable))
     return Snapshots.of({
-      load: (name) =>
-        attempt(() => bucket.getBlob(name)).pipe(Effect.map((bytes) => bytes === null ? undefined : gunzipSync(bytes).toString())),
-      save: (name, text) => Effect.asVoid(attempt(() => bucket.putBlob({ name }, gzipSync(text, { level: 1 }))))
+      load: (name) => Stream.fromAsyncIterable(linesOf(bucket, name), unavailable),
+      save: (name, lines) =>
+        Effect.asVoid(attempt(() => {
+          const packed = Readable.from(ended(lines)).pipe(createGzip({ level: 1 }))
+          return bucket.put({ name }, Readable.toWeb(packed) as ReadableStream<Uint8Array>)
+        }))
     })
   }))
+
+/** Compression runs on another thread and asks for the next line when it has done with this one. */
+function* ended(lines: Iterable<string>): Generator<string, void> {
+  for (const line of lines) yield `${line}\n`
+}
+
+async function* linesOf(bucket: ObjectStore, name: string): AsyncGenerator<string, void> {
+  const found = await bucket.get(name)
+  if (found === null) return
+  yield* createInterface({ input: Readable.fromWeb(found.data as never).pipe(createGunzip()), crlfDelay: Infinity })
+  // It is nothing when all is well, whatever its type says.
+  const error = (await found.error) as Error | null | undefined
+  if (error) throw error
+}

@@ -4,7 +4,7 @@ import { JetStreamApiError, type JetStreamManager, PersistMode, type StreamConfi
 import { nanos } from "@nats-io/transport-node"
 import { Effect } from "effect"
 import type { AggregateRef } from "../../domain/recorded.ts"
-import { NatsFailed } from "./nats.ts"
+import { NatsFailed, patiently } from "./nats.ts"
 
 /** Where an aggregate lives: a pure function of tenant, kind, id and the number of partitions. */
 export const partitionOf = (tenantId: string, partitions: number): number =>
@@ -23,7 +23,7 @@ export const subjectOf = (ref: AggregateRef, partitions: number): string =>
 /** After an entry is stored, the server says it again below this, for live tails. */
 export const livePrefix = "live"
 
-const eventsConfig = (partition: number, partitions: number, replicas: number): Partial<StreamConfig> & { name: string } => {
+const eventsConfig = (partition: number, partitions: number, replicas: number): Named => {
   const { name, prefix } = eventStream(partition, partitions)
   return {
     name,
@@ -51,7 +51,7 @@ const limits = { storage: "file", retention: "limits", allow_direct: true, max_c
 /** What can be made anew from the log need not be synced for each message; replicated streams know no such mode. */
 const unsynced = (replicas: number) => replicas === 1 ? { persist_mode: PersistMode.Async } : {}
 
-const workConfigs = (replicas: number): ReadonlyArray<Partial<StreamConfig> & { name: string }> => [
+const workConfigs = (replicas: number): ReadonlyArray<Named> => [
   {
     name: "JOBS", subjects: ["jobs.>"], storage: "file", retention: "workqueue", num_replicas: replicas,
     max_consumers: 10_000, allow_direct: true, duplicate_window: nanos(10 * 60_000), ...unsynced(replicas)
@@ -60,42 +60,72 @@ const workConfigs = (replicas: number): ReadonlyArray<Partial<StreamConfig> & { 
     name: "RESULTS", subjects: ["worker.*.*.result"], storage: "file", retention: "workqueue", num_replicas: replicas,
     allow_direct: true, duplicate_window: nanos(10 * 60_000)
   },
-  { ...limits, name: "PROGRESS", subjects: ["worker.*.*.progress.>"], max_msgs_per_subject: 1, max_age: nanos(24 * 3_600_000), storage: "memory" },
   {
-    ...limits, ...unsynced(replicas), name: "LOGS", subjects: ["worker.*.*.log.>"], max_age: nanos(24 * 3_600_000), max_bytes: 2 * 2 ** 30, compression: "s2",
+    ...limits, name: "PROGRESS", subjects: ["worker.*.*.progress.>"], num_replicas: replicas,
+    max_msgs_per_subject: 1, max_age: nanos(24 * 3_600_000), storage: "memory"
+  },
+  {
+    ...limits, ...unsynced(replicas), name: "LOGS", num_replicas: replicas, subjects: ["worker.*.*.log.>"], max_age: nanos(24 * 3_600_000), max_bytes: 2 * 2 ** 30, compression: "s2",
     republish: { src: ">", dest: `${livePrefix}.>` }
   }
 ]
 
-const ensure = (jsm: JetStreamManager, config: Partial<StreamConfig> & { name: string }) =>
-  Effect.tryPromise({
-    try: async () => {
-      const known = await jsm.streams.info(config.name).catch((error: unknown) => {
-        if (error instanceof JetStreamApiError && error.code === 10059) return undefined
-        throw error
-      })
-      if (known === undefined) {
-        await jsm.streams.add(config)
-        return
-      }
-      const partitions = config.metadata?.["kiln-partitions"]
-      const found = known.config.metadata?.["kiln-partitions"]
-      if (partitions !== found) {
-        throw new Error(`it was made for ${found} partitions, the configuration says ${partitions}; keep the old number`)
-      }
-      // One process that was started without the setting must not take copies away from all others.
-      const num_replicas = Math.max(known.config.num_replicas, config.num_replicas ?? 1)
-      await jsm.streams.update(config.name, { ...known.config, ...config, num_replicas })
-    },
-    catch: (error) => new NatsFailed({ message: `stream ${config.name}: ${(error as Error).message}` })
+/** What was put aside: the newest thousand things. */
+const parkedConfig = (replicas: number): Named => ({
+  ...limits, name: "PARKED", subjects: ["parked.>"], num_replicas: replicas, max_msgs_per_subject: 1, max_msgs: 1000, max_age: nanos(30 * 24 * 3_600_000)
+})
+
+export const ensureParkedStream = (jsm: JetStreamManager, replicas: number) => ensure(jsm, parkedConfig(replicas))
+
+type Named = Partial<StreamConfig> & { readonly name: string }
+
+const known = (jsm: JetStreamManager, name: string) =>
+  jsm.streams.info(name).catch((error: unknown) => {
+    if (error instanceof JetStreamApiError && error.code === 10059) return undefined
+    throw error
+  })
+
+const bringInLine = async (jsm: JetStreamManager, config: Named) => {
+  const found = await known(jsm, config.name)
+  if (found === undefined) {
+    await jsm.streams.add(config)
+    return undefined
+  }
+  const [wanted, had] = [config.metadata?.["kiln-partitions"], found.config.metadata?.["kiln-partitions"]]
+  if (wanted !== had) throw new Error(`it was made for ${had} partitions, the configuration says ${wanted}; keep the old number`)
+  // The server never changes how a stream is kept: made unsynced, for one server, it stays on one.
+  const mode = { persist_mode: found.config.persist_mode }
+  // One process that was started without the setting must not take copies away from all others.
+  const num_replicas = mode.persist_mode === PersistMode.Async ? 1 : Math.max(found.config.num_replicas, config.num_replicas ?? 1)
+  await jsm.streams.update(config.name, { ...found.config, ...config, num_replicas, ...mode })
+  return num_replicas < (config.num_replicas ?? 1) ? `stream ${config.name} was made for one server and stays on one until it is deleted` : undefined
+}
+
+const failed = (name: string) => (error: Error) => new NatsFailed({ message: `stream ${name}: ${error.message}` })
+
+const ensure = (jsm: JetStreamManager, config: Named) =>
+  patiently(() => bringInLine(jsm, config)).pipe(
+    Effect.tap((remark) => remark === undefined ? Effect.void : Effect.logWarning(remark)), Effect.mapError(failed(config.name)))
+
+interface BucketConfig {
+  readonly replicas: number
+  readonly lifetimeMs?: number
+}
+
+/** The clients of buckets leave one that is there as it is, be it made when there was one server. */
+export const ensureBucket = (jsm: JetStreamManager, name: string, { lifetimeMs, replicas }: BucketConfig) =>
+  patiently(async () => {
+    const { config } = await jsm.streams.info(name)
+    const wanted = { num_replicas: Math.max(config.num_replicas, replicas), max_age: lifetimeMs === undefined ? config.max_age : nanos(lifetimeMs) }
+    if (config.num_replicas !== wanted.num_replicas || config.max_age !== wanted.max_age) await jsm.streams.update(name, { ...config, ...wanted })
   })
 
 export const ensureEventStreams = Effect.fn("ensureEventStreams")(
   function*(jsm: JetStreamManager, partitions: number, replicas: number) {
     // More partitions than before would leave old tenants in streams that nobody looks for.
     const other = partitions === 1 ? "EVENTS_0" : "EVENTS"
-    const stale = yield* Effect.promise(() => jsm.streams.info(other).then(() => true, () => false))
-    if (stale) return yield* new NatsFailed({ message: `the log was made with another number of partitions: stream ${other} is there` })
+    const stale = yield* patiently(() => known(jsm, other)).pipe(Effect.mapError(failed(other)))
+    if (stale !== undefined) return yield* new NatsFailed({ message: `the log was made with another number of partitions: stream ${other} is there` })
     yield* Effect.forEach(Array.from({ length: partitions }, (_, index) => eventsConfig(index, partitions, replicas)),
       (config) => ensure(jsm, config), { discard: true })
   })

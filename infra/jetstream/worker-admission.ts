@@ -1,6 +1,6 @@
 /** Lets workers in: the auth callout on a connection of its own, trusting the same tokens as the gateway. */
 import { Effect, Layer, Redacted } from "effect"
-import { PoolId } from "../../domain/ids.ts"
+import { PoolId, poolsOf } from "../../domain/ids.ts"
 import { Tokens } from "../../domain/ports/tokens.ts"
 import { serveAuthCallout } from "./auth-callout.ts"
 import { natsSettings, readNatsCredentials } from "./from-environment.ts"
@@ -20,7 +20,7 @@ export const WorkerAdmission = (name: string) =>
       verify: (token) =>
         tokens.verify(token).pipe(
           Effect.filterOrFail(({ role }) => role === "worker", ({ role }) => ({ message: `a token of role ${role} does not admit a worker` })),
-          Effect.map(({ pool, worker, expiresAt }) => ({ pool: pool ?? defaultPool, worker, expiresAt: Math.floor(expiresAt / 1000) }))
+          Effect.map(({ pool, worker, expiresAt }) => ({ pools: pool === undefined ? [defaultPool] : poolsOf(pool), worker, expiresAt: Math.floor(expiresAt / 1000) }))
         )
     })
   }))

@@ -1,13 +1,11 @@
-/** The worker's end of the work account: it pulls from consumers that others made, and speaks only below its own name. */
-import { jetstream } from "@nats-io/jetstream"
-import type { NatsConnection } from "@nats-io/transport-node"
+/** The worker's end of the work account: it takes from a queue that others made, and speaks only below its own name. */
+import { type ConsumerMessages, type JsMsg, jetstream, type JetStreamClient } from "@nats-io/jetstream"
 import { Effect, Exit, Layer, Queue, Schedule, Schema, Stream } from "effect"
-import { type Control, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
-import { Claim, Heartbeat, type Speaker, WorkItem, WorkReport } from "../../domain/work.ts"
-import { connection } from "./nats.ts"
-import {
-  controlSubject, feedSubject, inboxPrefix, queueConsumer, rollCallSubject, workerSubject
-} from "./work-subjects.ts"
+import { type Control, type JobDelivery, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
+import { Claim, Heartbeat, type Speaker, speakerKey, WorkItem, WorkReport } from "../../domain/work.ts"
+import { attentive, connection } from "./nats.ts"
+import { together } from "./together.ts"
+import { controlSubject, feedSubject, inboxPrefix, queueConsumer, queuesApi, rollCallSubject, workerSubject } from "./work-subjects.ts"
 
 export interface WorkplaceConfig extends Speaker {
   readonly servers: string
@@ -20,36 +18,31 @@ const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catc
 
 const decodeItem = Schema.decodeUnknownExit(Schema.fromJsonString(WorkItem))
 const decodeClaim = Schema.decodeUnknownExit(Schema.fromJsonString(Claim))
-const encodeReport = Schema.encodeSync(Schema.fromJsonString(WorkReport))
+const encodeReport = Schema.encodeSync(WorkReport)
 const encodeHeartbeat = Schema.encodeSync(Schema.fromJsonString(Heartbeat))
+
+/** Well below what the server takes in one message; a report alone may be larger. */
+const largestMessage = 512 * 1024
 
 export const WorkplaceJetStream = (config: WorkplaceConfig) =>
   Layer.effect(Workplace, Effect.gen(function*() {
-    const speaker: Speaker = { pool: config.pool, worker: config.worker }
+    const speaker: Speaker = { scope: config.scope, worker: config.worker }
     const nc = yield* connection({
-      servers: config.servers, name: config.worker, inboxPrefix: inboxPrefix(speaker), authenticator: () => ({ auth_token: config.token() })
+      servers: config.servers, name: speakerKey(config), inboxPrefix: inboxPrefix(speaker), authenticator: () => ({ auth_token: config.token() })
     })
-    const js = jetstream(nc, { timeout: 10_000 })
-    const reconnected = reconnections(nc)
+    const js = jetstream(nc, { timeout: 10_000, apiPrefix: queuesApi })
     const say = (subject: string, text: string) => {
       if (!nc.isClosed()) nc.publish(subject, text)
     }
+    const results = workerSubject(speaker, "result")
+    const report = together<string>(
+      async (reports) => void await js.publish(results, `[${reports.join(",")}]`),
+      { size: (text) => text.length, largest: largestMessage }
+    )
 
     return Workplace.of({
-      take: Effect.fn("Workplace.take")(function*(architecture, kind) {
-        const name = queueConsumer({ pool: config.pool, architecture, kind })
-        for (;;) {
-          // A server that was away knows nothing of a pull from before: without asking anew, a job would lie there until it expires.
-          const message = yield* attempt(async () => Promise.race([(await js.consumers.get("JOBS", name)).next({ expires: 30_000 }), reconnected.next()]))
-          if (message === null) continue
-          const item = decodeItem(message.string())
-          if (Exit.isSuccess(item)) return { item: item.value, acknowledge: Effect.asVoid(attempt(() => message.ackAck())) }
-          message.term("not a job")
-          yield* Effect.logError("a job cannot be read and was dropped", { cause: item.cause })
-        }
-      }),
-      report: (report) =>
-        Effect.asVoid(attempt(() => js.publish(workerSubject(speaker, "result"), encodeReport(report), { msgID: reportId(speaker, report) }))),
+      jobs: jobs(js, speaker),
+      report: (reports) => attempt(() => report(reports.map((message) => JSON.stringify(encodeReport(message))).join(","))),
       heartbeat: (heartbeat) => say(workerSubject(speaker, "heartbeat"), encodeHeartbeat(heartbeat)),
       control: Stream.callback<Control>((emit) =>
         Effect.acquireRelease(
@@ -87,20 +80,29 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
     })
   }))
 
-/** `next` answers nothing when the connection has come back once more. */
-const reconnections = (nc: NatsConnection) => {
-  let next = Promise.withResolvers<null>()
-  void (async () => {
-    for await (const { type } of nc.status()) {
-      if (type !== "reconnect") continue
-      next.resolve(null)
-      next = Promise.withResolvers()
-    }
-  })()
-  return { next: () => next.promise }
-}
+/** The queue is made when this worker is first heard of. A queue that is gone, or a server that was, is asked anew. */
+const jobs = (js: JetStreamClient, speaker: Speaker): Stream.Stream<JobDelivery, WorkUnavailable> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const messages = yield* Effect.acquireRelease(
+      attempt(async () => (await js.consumers.get("JOBS", queueConsumer(speaker))).consume({ max_messages: 64, ...attentive, abort_on_missing_resource: true })),
+      (messages: ConsumerMessages) => Effect.promise(async () => void await messages.close())
+    )
+    return Stream.fromAsyncIterable(messages, unavailable).pipe(
+      Stream.mapEffect((message) => delivered(message, speaker)),
+      Stream.filter((delivery) => delivery !== undefined)
+    )
+  })).pipe(
+    Stream.concat(Stream.fail(new WorkUnavailable({ message: "the queue is gone" }))),
+    Stream.retry(Schedule.spaced("250 millis"))
+  )
 
-const reportId = (speaker: Speaker, report: WorkReport): string =>
-  report._tag === "SessionBegan"
-    ? `${speaker.pool}/${speaker.worker}/${report.session}`
-    : `${report.claim.composeId}/${report.claim.jobId}/${report.claim.token}/${report._tag}`
+const delivered = (message: JsMsg, speaker: Speaker): Effect.Effect<JobDelivery | undefined> => {
+  const item = decodeItem(message.string())
+  // It comes again until it counts as undeliverable, and operators see it then.
+  if (Exit.isFailure(item)) return Effect.as(Effect.logError("a job cannot be read", { cause: item.cause }), undefined)
+  if (item.value.speaker !== speakerKey(speaker)) {
+    message.term("for another worker")
+    return Effect.as(Effect.logError("a job on this queue is for another worker", { speaker: item.value.speaker }), undefined)
+  }
+  return Effect.succeed({ item: item.value, acknowledge: Effect.sync(() => message.ack()) })
+}

@@ -1,7 +1,7 @@
 /** From verified claims to an identity. */
 import { Result, Schema } from "effect"
 import type { JWTPayload } from "jose"
-import { PoolId, TenantId, WorkerId } from "../../domain/ids.ts"
+import { PoolScope, TenantId, WorkerId } from "../../domain/ids.ts"
 import { type Identity, Role, TokenRefused } from "../../domain/ports/tokens.ts"
 import type { ClaimName, TrustedIssuer } from "./trusted-issuer.ts"
 
@@ -11,7 +11,7 @@ const Subject = Schema.String.check(Schema.isPattern(/^[^\u0000-\u001f\u007f]{1,
 
 const isTenant = Schema.is(TenantId)
 const isRole = Schema.is(Role)
-const isPool = Schema.is(PoolId)
+const isPool = Schema.is(PoolScope)
 const isWorker = Schema.is(WorkerId)
 const isSubject = Schema.is(Subject)
 
@@ -23,7 +23,7 @@ export const identityOf = (issuer: TrustedIssuer, payload: JWTPayload): Result.R
   const worker = claimOf(payload, claims?.worker ?? "worker")
   if (!isTenant(tenantId)) return refuse("the token names no tenant, or not by lower-case letters, digits and hyphens")
   if (!isRole(role)) return refuse(`the token's role is none of ${Role.literals.join(", ")}`)
-  if (pool !== undefined && !isPool(pool)) return refuse("the token's pool is not a pool's name")
+  if (pool !== undefined && !isPool(pool)) return refuse("the token's pool is no pool's name, nor several joined by _")
   if (worker !== undefined && !isWorker(worker)) return refuse("the token's worker is not a worker's name")
   if (!isSubject(payload.sub)) return refuse("the token has no usable subject")
   return Result.succeed({

@@ -14,7 +14,7 @@ export const ComposeQueriesInMemory = Layer.effect(ComposeQueries, Effect.gen(fu
     const found: Array<ComposeRow> = []
     for (const stream of log.streams) {
       const entries = yield* log.follow(stream, 0).pipe(Stream.take(yield* log.head(stream)), Stream.runCollect)
-      found.push(...project(composeHistory, entries.filter((entry) => entry._tag === "Recorded")).values())
+      found.push(...project(composeHistory, entries.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose")).values())
     }
     return found
   })

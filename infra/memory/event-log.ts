@@ -1,7 +1,7 @@
 /** The log in memory: the same contract as on JetStream, for tests and simulations. */
 import { Effect, Layer, PubSub, Stream } from "effect"
 import { EventLog, WrongRevision } from "../../domain/ports/event-log.ts"
-import type { AggregateRef, LogEntry, Position, Recorded } from "../../domain/recorded.ts"
+import type { AggregateKind, AggregateRef, Decision, LogEntry, Position, Recorded } from "../../domain/recorded.ts"
 
 const stream = "EVENTS"
 const keyOf = (ref: AggregateRef) => `${ref.tenantId}/${ref.aggregate}/${ref.id}`
@@ -13,7 +13,7 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
   const appended = yield* PubSub.unbounded<true>()
 
   /** Reads from the array and waits for the next append when it has come to the end. */
-  const tail = (from: () => Recorded | undefined) =>
+  const tail = <Entry>(from: () => Entry | undefined) =>
     Stream.unwrap(Effect.gen(function*() {
       const wake = yield* PubSub.subscribe(appended)
       return Stream.fromEffectRepeat(Effect.gen(function*() {
@@ -26,12 +26,12 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
     }))
 
   return EventLog.of({
-    read: (ref) =>
+    read: <Kind extends AggregateKind>(ref: AggregateRef<Kind>, after = 0) =>
       Effect.sync(() => {
-        const recorded = [...aggregates.get(keyOf(ref)) ?? []]
-        return { recorded, revision: recorded.length }
+        const recorded = (aggregates.get(keyOf(ref)) ?? []).slice(after) as Array<Recorded<Kind>>
+        return { recorded, revision: after + recorded.length }
       }),
-    append: Effect.fnUntraced(function*(ref, after, decision) {
+    append: Effect.fnUntraced(function*(ref: AggregateRef, after: number, decision: Decision) {
       const message = `${keyOf(ref)}/${decision.messageId}`
       const known = positions.get(message)
       if (known !== undefined) return known
@@ -40,28 +40,30 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
         return yield* new WrongRevision({ aggregate: ref.aggregate, id: ref.id, after })
       }
       const position = { stream, sequence: entries.length + 1 }
-      const entry: Recorded = { _tag: "Recorded", ...ref, ...decision, position, revision: after + 1 }
+      const entry = { _tag: "Recorded", ...ref, ...decision, position, revision: after + 1 } as Recorded
       entries.push(entry)
       aggregates.set(keyOf(ref), [...recorded, entry])
       positions.set(message, position)
       yield* PubSub.publish(appended, true)
       return position
     }),
-    watch: (ref, after) => {
+    watch: <Kind extends AggregateKind>(ref: AggregateRef<Kind>, after: number) => {
       let revision = after
       return tail(() => {
-        const entry = aggregates.get(keyOf(ref))?.[revision]
+        const entry = aggregates.get(keyOf(ref))?.[revision] as Recorded<Kind> | undefined
         if (entry !== undefined) revision += 1
         return entry
       })
     },
     streams: [stream],
-    follow: (_, after): Stream.Stream<LogEntry> => {
+    follow: (_, after, only): Stream.Stream<LogEntry> => {
       let sequence = after
       return tail(() => {
-        const entry = entries[sequence]
-        if (entry !== undefined) sequence += 1
-        return entry
+        while (sequence < entries.length) {
+          const entry = entries[sequence++]!
+          if (only === undefined || entry.aggregate === only) return entry
+        }
+        return undefined
       })
     },
     head: () => Effect.sync(() => entries.length)

@@ -7,7 +7,7 @@ import { type Child, dieWithParent, spawnChild } from "../process/child.ts"
 import { poll } from "../process/poll.ts"
 import { ServerFailed } from "../process/server-failed.ts"
 import { claimFolder, freshLog, readOr, writePrivate } from "../process/server-folder.ts"
-import { natsConfig } from "./config.ts"
+import { type ClusterMember, natsConfig } from "./config.ts"
 import { type NatsCredentials, natsCredentials } from "./credentials.ts"
 
 export interface NatsServerOptions {
@@ -15,9 +15,16 @@ export interface NatsServerOptions {
   readonly binary: string
   /** Absolute; holds everything the server keeps, its credentials included. */
   readonly dir: string
+  /** This machine only by default. */
+  readonly host?: string
   /** 0, the default, takes any free one. */
   readonly port?: number
   readonly durable?: boolean
+  readonly member?: ClusterMember
+  /** Whose accounts it has: its own by default, those of all members for one of several. */
+  readonly credentialsDir?: string
+  /** A command that runs another one elsewhere, in the same process: `nsenter` and the like. */
+  readonly inside?: ReadonlyArray<string>
 }
 
 export interface NatsServer {
@@ -36,23 +43,25 @@ export interface NatsServer {
 const oldest = [2, 14] as const
 
 export const startNatsServer: (options: NatsServerOptions) => Effect.Effect<NatsServer, ServerFailed, Scope.Scope> =
-  Effect.fn("startNatsServer")(function*({ binary, dir, durable = true, port = 0 }) {
+  Effect.fn("startNatsServer")(function*({
+    binary, dir, credentialsDir = dir, durable = true, host = "127.0.0.1", inside = [], member, port = 0
+  }) {
     const runDir = join(dir, "run")
     yield* claimFolder({ server: "nats-server", dir: runDir, pidFile: join(runDir, "nats-server.pid") })
     for (const name of readdirSync(runDir)) if (name.endsWith(".ports")) rmSync(join(runDir, name))
-    const credentials = yield* natsCredentials(dir)
+    const credentials = yield* natsCredentials(credentialsDir)
     const config = join(runDir, "nats-server.conf")
-    const common = { host: "127.0.0.1", monitorPort: -1, credentials, durable, runDir }
+    const common = { host, monitorPort: -1, credentials, durable, runDir, ...(member !== undefined && { member }) }
     writePrivate(config, natsConfig({ ...common, port: port === 0 ? -1 : port, storeDir: dir }))
     const log = freshLog(join(dir, "nats-server.log"))
-    const argv = [binary, "-c", config, "-l", log] as const
+    const [program, ...args] = [...inside, ...dieWithParent("SIGTERM", [binary, "-c", config, "-l", log])]
     const [child] = yield* Effect.all(
-      [spawnChild({ argv: dieWithParent("SIGTERM", argv), output: log }), newEnough(binary)],
+      [spawnChild({ argv: [program!, ...args], output: log }), newEnough(binary)],
       { concurrency: "unbounded" }
     ).pipe(Effect.catchTag("ChildNotStarted", ({ message }) => fail(`${binary} does not start: ${message}`)))
     const ports = yield* Effect.raceFirst(
       poll(5, () => portsOf(join(runDir, `nats-server_${child.pid}.ports`))),
-      Effect.flatMap(child.exited, () => fail(whyEnded(log, port)))
+      Effect.flatMap(child.exited, () => fail(whyEnded(log, host, port)))
     )
     return {
       ...ports,
@@ -89,9 +98,9 @@ const portsOf = (path: string) => {
   }
 }
 
-const whyEnded = (log: string, port: number) => {
+const whyEnded = (log: string, host: string, port: number) => {
   const text = readOr(log, "")
-  if (text.includes("address already in use")) return `port ${port} on 127.0.0.1 is taken, so nats-server cannot listen there`
+  if (text.includes("address already in use")) return `port ${port} on ${host} is taken, so nats-server cannot listen there`
   const fatal = text.split("\n").findLast((line) => line.includes("[FTL]"))?.split("[FTL] ")[1]
   return `nats-server ended while starting: ${fatal ?? (text.trim().split("\n").at(-1) || "it printed nothing")}`
 }

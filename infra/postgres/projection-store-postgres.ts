@@ -58,7 +58,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
           select position from kiln.checkpoints where projection = ${checkpointName(projection, generation)} and stream = ${stream}`
         return row?.position ?? 0
       }),
-    apply: Effect.fn("ProjectionStore.apply")(function*(projection, generation, { stream, after, upTo, recorded }) {
+    apply: Effect.fnUntraced(function*(projection, generation, { stream, after, upTo, recorded }) {
       const name = checkpointName(projection, generation)
       const keys = new Map<string, Row>()
       for (const entry of recorded) {

@@ -8,7 +8,14 @@ const sqlTypes: Record<ColumnType, string> = {
   text: "text", integer: "integer", bigint: "bigint", boolean: "boolean", millis: "bigint", json: "jsonb"
 }
 
-export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+const snakes = new Map<string, string>()
+
+/** Names are few, and asked for with every row. */
+export const snake = (name: string): string => {
+  const known = snakes.get(name) ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  snakes.set(name, known)
+  return known
+}
 
 export const tableOf = (projection: Projection, generation: Generation): string =>
   `${schema}.${generation === "live" ? projection.name : `${projection.name}__rebuild`}`
@@ -51,7 +58,9 @@ const keyType = (projection: Projection, column: string): string => {
 
 /** Text that Postgres cannot store (NUL, half a surrogate pair) is replaced: one odd line must not stop a projection. */
 export const toJson = (rows: ReadonlyArray<Record<string, unknown>>): string =>
-  JSON.stringify(rows, (_, value: unknown) => typeof value === "string" ? value.replaceAll("\u0000", "\ufffd").toWellFormed() : value)
+  JSON.stringify(rows, (_, value: unknown) => typeof value === "string" && !isStorable(value) ? value.replaceAll("\u0000", "\ufffd").toWellFormed() : value)
+
+const isStorable = (text: string) => text.isWellFormed() && !text.includes("\u0000")
 
 export const toColumns = (row: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(row).map(([name, value]) => [snake(name), value]))

@@ -23,7 +23,8 @@ export const SqlLive = (url: Redacted.Redacted<string>, max = 8) =>
     const sql = yield* Effect.acquireRelease(
       Effect.sync(() => postgres(Redacted.value(url), {
         max, types: { bigint }, onnotice: () => {}, connect_timeout: 5, backoff: () => secondsToReconnect, idle_timeout: 300,
-        connection: { application_name: "kiln" }
+        // Rows and checkpoints are made from the log: what a crash of the server takes back, it takes back of both.
+        connection: { application_name: "kiln", synchronous_commit: "off" }
       })),
       (pool) => Effect.promise(() => pool.end({ timeout: 2 }))
     )

@@ -1,6 +1,7 @@
 /** A builder that builds nothing: it waits, talks and writes as it is asked, so that load and fault runs need no real build. */
 import { once } from "node:events"
 import { createWriteStream } from "node:fs"
+import { writeFile } from "node:fs/promises"
 import { finished } from "node:stream/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -23,7 +24,7 @@ export const simulatedBuilder: ImageBuilder = {
   name: "simulated",
   alwaysBuilds: true,
   resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" })),
-  build: Effect.fn("simulated.build")(function*({ image: { options = {}, architecture } }, _secrets, workspace, report) {
+  build: Effect.fnUntraced(function*({ image: { options = {}, architecture } }, _secrets, workspace, report) {
     const { duration_ms: duration = 0, fail_with: failure, lines = 0, bytes = 1024 } = options
     report.progress({ stage: "simulate", percent: 0 })
     yield* spend(duration, lines, report)
@@ -53,6 +54,7 @@ const spend = Effect.fnUntraced(function*(duration: number, lines: number, repor
 
 /** Bytes that differ from block to block and are the same for the same size. */
 const write = async (path: string, bytes: number) => {
+  if (bytes <= 65_536) return writeFile(path, Buffer.alloc(bytes, "0"))
   const file = createWriteStream(path)
   const block = Buffer.alloc(65_536)
   for (let at = 0; at < bytes; at += block.length) {

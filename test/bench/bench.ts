@@ -9,10 +9,15 @@ export interface Metric {
   readonly holds?: boolean
 }
 
+export interface BenchOptions {
+  /** Jobs that wait, for the benches that have some wait. */
+  readonly pending: number
+}
+
 export interface Bench {
   readonly name: string
   readonly about: string
-  readonly run: (say: (line: string) => void) => Promise<ReadonlyArray<Metric>>
+  readonly run: (say: (line: string) => void, options: BenchOptions) => Promise<ReadonlyArray<Metric>>
 }
 
 export const atMost = (metric: string, value: number, limit: number, unit: string): Metric =>

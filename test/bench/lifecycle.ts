@@ -1,9 +1,12 @@
 import { fork } from "node:child_process"
 import { join } from "node:path"
 import { makeWorkerUtils } from "graphile-worker"
-import { Redacted } from "effect"
+import { jetstreamManager } from "@nats-io/jetstream"
+import { connect } from "@nats-io/transport-node"
+import { Effect, Redacted } from "effect"
 import postgres from "postgres"
 import type { Stack } from "../../apps/standalone/stack.ts"
+import { readNatsCredentials } from "../../infra/jetstream/from-environment.ts"
 import { atLeast, type Bench, percentile, told } from "./bench.ts"
 import { cpuSeconds } from "./cpu.ts"
 import { client } from "./http-client.ts"
@@ -63,6 +66,7 @@ export const lifecycle: Bench = {
         const cpu = new Map([...after].map(([name, seconds]) => [name, seconds - before.get(name)!]))
         measured.push({ kiln: kilnRate, graphile: graphileRate, cpu, graphileCpu })
       }
+      const { entries, reports } = await messagesOf(stack)
       await graphile.stop()
       http.close()
       await sql.end()
@@ -70,6 +74,8 @@ export const lifecycle: Bench = {
       const each = (seconds: (round: Round) => number) => percentile(measured.map((round) => (seconds(round) / composes) * 1000), 0.5)
       return [
         told("composes", middle.kiln, "composes/s"),
+        told("entries in the log", entries / succeeded, "a compose"),
+        told("messages of reports", reports / succeeded, "a compose"),
         told("jobs", middle.kiln * jobsEach, "jobs/s"),
         told("graphile-worker", middle.graphile * jobsEach, "jobs/s"),
         atLeast("ratio", middle.kiln / middle.graphile, 1, "jobs/s / graphile-worker's"),
@@ -80,6 +86,18 @@ export const lifecycle: Bench = {
     })
 }
 
+/** How many messages the log and the workers' reports took. */
+const messagesOf = async (stack: Stack) => {
+  const { api, core } = await Effect.runPromise(readNatsCredentials(join(stack.home, "nats", "nats-credentials.json")))
+  const countOf = async (stream: string, { password, user }: { readonly user: string; readonly password: Redacted.Redacted }) => {
+    const nc = await connect({ servers: stack.natsUrl, user, pass: Redacted.value(password) })
+    const { state } = await (await jetstreamManager(nc)).streams.info(stream)
+    await nc.close()
+    return state.last_seq
+  }
+  return { entries: await countOf("EVENTS", core), reports: await countOf("RESULTS", api) }
+}
+
 const timesOver = async (total: number, one: () => Promise<unknown>): Promise<void> => {
   let begun = 0
   await Promise.all(Array.from({ length: inFlight }, async () => {
@@ -88,7 +106,7 @@ const timesOver = async (total: number, one: () => Promise<unknown>): Promise<vo
 }
 
 const until = async (done: () => Promise<boolean>) => {
-  while (!await done()) await new Promise((resolve) => setTimeout(resolve, 10))
+  while (!await done()) await new Promise((resolve) => setTimeout(resolve, 50))
 }
 
 const rate = async (count: number, work: () => Promise<void>): Promise<number> => {

@@ -1,13 +1,10 @@
-import { readFile } from "node:fs/promises"
 import { atMost, type Bench, told } from "./bench.ts"
 import { client } from "./http-client.ts"
+import { rss } from "./rss.ts"
 import { tokenOf, withStack } from "./stack.ts"
 
 const limits = { gateway: 200, scheduler: 150, projector: 150, worker: 150 } as const
 const body = JSON.stringify({ distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated" }] })
-
-const rss = async (pid: number): Promise<number> =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
 
 /** Resident memory of each process after it has worked, so that what it loads late is loaded. */
 export const memory: Bench = {

@@ -4,6 +4,8 @@ import { type Ask, asksOf } from "./plan.ts"
 /** What a tenant was told about one ask. */
 export interface Promised {
   readonly ask: Ask
+  /** Milliseconds since 1970 when it was first asked for. */
+  readonly askedAt: number
   /** Every id that the key was answered with. */
   readonly ids: ReadonlyArray<string>
   /** `too late`: the compose had ended before. */
@@ -88,11 +90,12 @@ export const startClients = async (target: Target, seed: number, tenants: Readon
   }
 
   const carryOut = async (token: string, ask: Ask): Promise<void> => {
+    const askedAt = Date.now()
     const ids = (await Promise.all(Array.from({ length: ask.atOnce }, () => post(token, ask)))).flat()
     for (let again = 0; again < ask.again; again++) ids.push(...await post(token, ask))
     const [id] = ids
     if (ask.cancelAfter !== undefined) await sleep(ask.cancelAfter)
-    promised.push({ ask, ids, cancel: ask.cancelAfter === undefined || id === undefined ? "none" : await cancel(token, id) })
+    promised.push({ ask, askedAt, ids, cancel: ask.cancelAfter === undefined || id === undefined ? "none" : await cancel(token, id) })
   }
 
   /** Asks go side by side, as those of many people would; few enough not to pile up while nobody answers. */

@@ -58,7 +58,7 @@ const leftOver = (stack: Stack) =>
   Effect.gen(function*() {
     const { api } = yield* readNatsCredentials(join(stack.home, "nats", "nats-credentials.json"))
     const queues = yield* Effect.acquireUseRelease(
-      Effect.tryPromise(() => connect({ servers: stack.natsUrl, user: api.user, pass: Redacted.value(api.password), timeout: 2000 })),
+      Effect.tryPromise(() => connect({ servers: stack.natsUrl.split(","), user: api.user, pass: Redacted.value(api.password), timeout: 2000 })),
       (nc) => Effect.tryPromise(async () => {
         const jsm = await jetstreamManager(nc)
         return Promise.all(["JOBS", "RESULTS"].map(async (name) => ({ name, count: (await jsm.streams.info(name)).state.messages })))

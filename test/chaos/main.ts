@@ -3,13 +3,19 @@ import { parseArgs } from "node:util"
 import { asLine, asTable, type Metric, told } from "../bench/bench.ts"
 import { withStack } from "../bench/stack.ts"
 import { chaos, type ChaosResult, lostAfter } from "./chaos.ts"
+import { type CutOff, freezing } from "./cut-off.ts"
+import { againInside, layNetwork, whyNoNetwork } from "./network.ts"
 
-const help = `npm run chaos -- [--kills N] [--seed S] [--json]
+const help = `npm run chaos -- [--kills N] [--seed S] [--nats-nodes 3 [--cut-off]] [--json]
 
   --kills N      how many processes are killed with SIGKILL, one by one or two at once (100)
   --seed S       draws who dies when, and what tenants ask for; a new one unless given
   --pace MS      milliseconds from kill to kill, on average (2500)
   --workers N    how many workers (2)
+  --nats-nodes N 1, or 3 for a cluster, of which one node at a time is away (1)
+  --cut-off      half of the faults of a cluster's nodes cut it off for 5 to 20 s instead: in network namespaces where
+                 the machine has them, else frozen with SIGSTOP
+  --freeze       with --cut-off: freeze, whatever the machine has
   --not-durable  servers do not wait for the disk
   --all-faults   every fault, not the first ten of each kind
   --json         a line for each metric
@@ -19,13 +25,15 @@ Exit code 1 when anything was lost, doubled, left lying or wrong, 2 for wrong us
 const number = { type: "string" } as const
 const flag = { type: "boolean" } as const
 const { values } = parseArgs({
-  options: { kills: number, seed: number, pace: number, workers: number, "not-durable": flag, "all-faults": flag, json: flag, help: flag }
+  options: { kills: number, seed: number, pace: number, workers: number, "nats-nodes": number, "cut-off": flag, freeze: flag, "in-own-network": flag, "not-durable": flag, "all-faults": flag, json: flag, help: flag }
 })
-const whole = (name: "kills" | "seed" | "pace" | "workers", otherwise: number): number => {
-  const given = Number(values[name] ?? otherwise)
-  if (Number.isSafeInteger(given) && given >= 0) return given
-  process.stderr.write(`--${name} takes a whole number\n\n${help}\n`)
+const wrong = (why: string): never => {
+  process.stderr.write(`${why}\n\n${help}\n`)
   process.exit(2)
+}
+const whole = (name: "kills" | "seed" | "pace" | "workers" | "nats-nodes", otherwise: number): number => {
+  const given = Number(values[name] ?? otherwise)
+  return Number.isSafeInteger(given) && given >= 0 ? given : wrong(`--${name} takes a whole number`)
 }
 if (values.help === true) {
   process.stdout.write(`${help}\n`)
@@ -36,14 +44,18 @@ const seed = whole("seed", Math.floor(Math.random() * 2 ** 31))
 const kills = whole("kills", 100)
 const paceMs = whole("pace", 2500)
 const workers = Math.max(1, whole("workers", 2))
+const nodes = whole("nats-nodes", 1)
+const natsNodes = nodes === 1 || nodes === 3 ? nodes : wrong("--nats-nodes takes 1 or 3")
+if (values["cut-off"] === true && natsNodes === 1) wrong("--cut-off takes a cluster: --nats-nodes 3")
 const say = (line: string) => process.stderr.write(`chaos: ${line}\n`)
 
-const metricsOf = ({ composes, deaths, entries, givenUp, kills, lostAttempts, outages, refused, seconds, tries, verdict }: ChaosResult): ReadonlyArray<Metric> => [
+const metricsOf = ({ composes, cuts, deaths, entries, givenUp, kills, lostAttempts, outages, refused, seconds, slowest, tries, verdict, wholeAgain }: ChaosResult): ReadonlyArray<Metric> => [
   ...Object.entries({ ...verdict, refused }).map(([metric, faults]): Metric =>
     ({ metric, value: faults.length, unit: "faults", goal: "0", holds: faults.length === 0 })),
   told("seed", seed, ""),
   told("kills", [...kills.values()].reduce((sum, count) => sum + count, 0), "kills"),
   ...[...kills].sort().map(([name, count]) => told(`kills of ${name}`, count, "kills")),
+  ...[...cuts].sort().map(([name, count]) => told(`cuts of ${name}`, count, "cuts")),
   told("composes", composes, "composes"),
   told("decisions in the log", entries, "decisions"),
   told("attempts lost and begun anew", lostAttempts, "attempts"),
@@ -52,20 +64,33 @@ const metricsOf = ({ composes, deaths, entries, givenUp, kills, lostAttempts, ou
   told("requests failed and sent again", tries.failed, "requests"),
   told("processes ended by themselves", deaths, "processes"),
   told("longest wait for a compose to be accepted", outages.asking / 1000, "s"),
+  told("longest time from the first try to the compose's end", slowest / 1000, "s"),
+  told("longest time until a cluster with a node back was whole", wholeAgain / 1000, "s"),
   told("longest wait for a list", outages.listing / 1000, "s"),
   told("time under fire", seconds.underFire, "s"),
   told("time to rest", seconds.toRest, "s")
 ]
 
-say(`seed ${seed}, ${kills} kills`)
+const cutOffHere = async (): Promise<CutOff | undefined> => {
+  if (values["cut-off"] !== true) return undefined
+  const why = values.freeze === true ? "as asked" : values["in-own-network"] === true ? undefined : whyNoNetwork()
+  if (why !== undefined) say(`nodes are frozen: ${why}`)
+  if (why !== undefined) return freezing
+  if (values["in-own-network"] === true) return layNetwork()
+  return process.exit(await againInside([...process.argv.slice(1), "--in-own-network", ...values.seed === undefined ? ["--seed", String(seed)] : []]))
+}
+
+const cutOff = await cutOffHere()
+say(`seed ${seed}, ${kills} kills, ${natsNodes} NATS node${natsNodes === 1 ? "" : "s"}${cutOff === undefined ? "" : `, cut off by having one ${cutOff.how}`}`)
 const env = { KILN_LOST_AFTER: lostAfter, KILN_SLOTS: JSON.stringify({ resolve: 2, build: 4, upload: 4 }) }
-const result = await withStack({ workers, durable: values["not-durable"] !== true, env, say }, (stack) =>
-  chaos(stack, { seed, kills, paceMs, tenants: ["acme", "birch", "cedar", "dune"], restMs: 90_000, say }))
+const placed = cutOff?.places !== undefined && { natsPlaces: cutOff.places }
+const result = await withStack({ workers, natsNodes, ...placed, durable: values["not-durable"] !== true, env, say }, (stack) =>
+  chaos(stack, { seed, kills, paceMs, tenants: ["acme", "birch", "cedar", "dune"], restMs: 90_000, say, ...cutOff !== undefined && { cutOff } }))
 
 for (const [kind, faults] of Object.entries({ ...result.verdict, refused: result.refused })) {
   for (const fault of values["all-faults"] === true ? faults : faults.slice(0, 10)) say(`${kind}: ${fault}`)
 }
 const metrics = metricsOf(result)
 process.stdout.write(values.json === true ? metrics.map((metric) => `${asLine("chaos", metric)}\n`).join("") : `${asTable("chaos", metrics)}\n`)
-if (!result.well) say(`again with: npm run chaos -- --kills ${kills} --seed ${seed} --pace ${paceMs} --workers ${workers}${values["not-durable"] === true ? " --not-durable" : ""}`)
+if (!result.well) say(`again with: npm run chaos -- --kills ${kills} --seed ${seed} --pace ${paceMs} --workers ${workers} --nats-nodes ${natsNodes}${["cut-off", "freeze", "not-durable"].filter((name) => values[name as "freeze"] === true).map((name) => ` --${name}`).join("")}`)
 process.exit(result.well ? 0 : 1)

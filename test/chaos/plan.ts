@@ -5,14 +5,20 @@ export interface Kill {
   /** Milliseconds since the one before; 0 for two at once. */
   readonly after: number
   readonly name: string
+  /** Milliseconds for which it is cut off, instead of being killed. */
+  readonly cutFor?: number
 }
 
-export const killsOf = (seed: number, names: ReadonlyArray<string>, count: number, paceMs: number): ReadonlyArray<Kill> => {
+/** Nodes of a cluster, of which one at a time may be away. */
+export const isNode = (name: string) => /^nats-\d$/.test(name)
+
+export const killsOf = (seed: number, names: ReadonlyArray<string>, count: number, paceMs: number, cutOff = false): ReadonlyArray<Kill> => {
   const random = randomOf(seed)
-  return Array.from({ length: count }, () => ({
-    name: random.pick(names),
-    after: random.chance(0.1) ? 0 : Math.min(4 * paceMs, Math.round(-Math.log(1 - random.next()) * paceMs))
-  }))
+  return Array.from({ length: count }, () => {
+    const name = random.pick(names)
+    const after = random.chance(0.1) ? 0 : Math.min(4 * paceMs, Math.round(-Math.log(1 - random.next()) * paceMs))
+    return cutOff && isNode(name) && random.chance(0.5) ? { name, after, cutFor: random.between(5000, 20_000) } : { name, after }
+  })
 }
 
 /** One compose that a tenant wants, under one Idempotency-Key. */

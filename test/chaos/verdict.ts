@@ -35,10 +35,10 @@ export interface Verdict {
 
 /** Composes that failed by rule, since one job's worker vanished once more often than is allowed. */
 export const givenUp = (log: ReadonlyArray<LogEntry>): ReadonlyArray<string> =>
-  [...composesOf(log.filter((entry) => entry._tag === "Recorded"))].filter(([, { gaveUp, status }]) => gaveUp && status === "failed").map(([name]) => name)
+  [...composesOf(log.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose"))].filter(([, { gaveUp, status }]) => gaveUp && status === "failed").map(([name]) => name)
 
 export const verdictOf = ({ left, log, promised, rows }: Evidence): Verdict => {
-  const recorded = log.filter((entry) => entry._tag === "Recorded")
+  const recorded = log.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose")
   const composes = composesOf(recorded)
   const kept = promised.map((one) => keptOf(one, composes))
   const known = new Set(promised.flatMap(({ ask: { tenant }, ids }) => ids.map((id) => `${tenant}/${id}`)))
@@ -72,13 +72,13 @@ interface History extends Faults {
   readonly gaveUp: boolean
 }
 
-const composesOf = (recorded: ReadonlyArray<Recorded>): ReadonlyMap<string, History> =>
+const composesOf = (recorded: ReadonlyArray<Recorded<"compose">>): ReadonlyMap<string, History> =>
   new Map([...Map.groupBy(recorded, ({ id, tenantId }) => `${tenantId}/${id}`)].map(([name, own]) => [name, historyOf(name, own)]))
 
 const none = (): Faults => ({ lost: [], doubled: [], stuck: [], wrong: [] })
 
 /** One compose on its own: revisions without gap, commands once, attempts started once, jobs done once, all at an end. */
-const historyOf = (name: string, recorded: ReadonlyArray<Recorded>): History => {
+const historyOf = (name: string, recorded: ReadonlyArray<Recorded<"compose">>): History => {
   const faults = none()
   const started = new Set<string>()
   let compose = ComposeDecider.initial
@@ -110,10 +110,13 @@ const historyOf = (name: string, recorded: ReadonlyArray<Recorded>): History => 
       compose = ComposeDecider.evolve(compose, event)
     }
   }
-  const done = recorded.flatMap(({ events }) => events).filter(({ _tag }) => _tag === "JobSucceeded").map((event) => "jobId" in event ? event.jobId : "")
+  const all = recorded.flatMap(({ events }) => events)
+  const done = all.filter(({ _tag }) => _tag === "JobSucceeded").map((event) => "jobId" in event ? event.jobId : "")
+  // What is done again since its image was gone, may succeed again.
+  const rebuilds = all.filter(({ _tag }) => _tag === "ImageGone").length
   for (const [jobId, { state }] of compose.jobs) {
     const times = done.filter((other) => other === jobId).length
-    if (times > 1) faults.doubled.push(`${name}/${jobId} succeeded ${times} times`)
+    if (times > 1 + rebuilds) faults.doubled.push(`${name}/${jobId} succeeded ${times} times`)
     if (compose.status === "succeeded" && times === 0) faults.lost.push(`${name}/${jobId} never succeeded, its compose did`)
     if (isEnded(compose) && compose.status !== "canceled" && !isTerminal(state)) faults.stuck.push(`${name}/${jobId} is ${state}, its compose has ended`)
   }
@@ -125,7 +128,7 @@ const isEnded = ({ status }: Compose) => status !== "absent" && status !== "open
 
 /** Which state a job must be in before the event, the attempt being the same. */
 const before: Partial<Record<ComposeEvent["_tag"], ReadonlyArray<Job["state"]>>> = {
-  JobStarted: ["queued"], JobSucceeded: ["running"], JobFailed: ["running"], JobLost: ["running"], JobReturned: ["running"], JobCanceled: ["queued", "running"]
+  JobStarted: ["queued"], JobSucceeded: ["running"], JobFailed: ["queued", "running"], JobLost: ["running"], JobReturned: ["running"], JobCanceled: ["queued", "running"]
 }
 
 const against = (job: Job | undefined, event: Extract<ComposeEvent, { readonly jobId: unknown }>, said: string): ReadonlyArray<string> => {
@@ -152,14 +155,14 @@ const keptOf = ({ ask, cancel, ids }: Promised, composes: ReadonlyMap<string, Hi
 }
 
 /** Every ask has a name of its own, so two composes of one name come from one key. */
-const namesakes = (recorded: ReadonlyArray<Recorded>): ReadonlyArray<string> => {
+const namesakes = (recorded: ReadonlyArray<Recorded<"compose">>): ReadonlyArray<string> => {
   const asked = recorded.flatMap(({ events, id, tenantId }) =>
     events.flatMap((event) => event._tag === "ComposeRequested" ? [{ name: `${tenantId}: ${event.request.name}`, id }] : []))
   return [...Map.groupBy(asked, ({ name }) => name)].filter(([, own]) => new Set(own.map(({ id }) => id)).size > 1)
     .map(([name, own]) => `${name} is in the log as ${own.map(({ id }) => id).join(" and ")}`)
 }
 
-const differencesOf = (name: string, recorded: ReadonlyArray<Recorded>, rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
+const differencesOf = (name: string, recorded: ReadonlyArray<Recorded<"compose">>, rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
   const projection = projections.get(name)!
   const expected = project(projection, recorded)
   const found = new Map(rows.map((row) => [keyOf(projection, String(row["tenantId"]), row), row]))

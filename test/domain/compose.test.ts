@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import {
-  CancelCompose, ComposeCanceled, type ComposeCommand, ComposeDecider, type ComposeEvent, ComposeRejected, ComposeReopened, FailJob, isTerminal,
-  JobCanceled, JobReturned, LoseJob, RetryCompose, ReturnJob, SucceedJob
+  CancelCompose, type Compose, ComposeCanceled, type ComposeCommand, ComposeDecider, ComposeEvent, ComposeRejected, ComposeReopened, FailJob, GiveUpJob,
+  ImageGone, isTerminal, JobCanceled, JobQueued, JobReturned, LoseJob, RetryCompose, ReturnJob, StartJob, SucceedJob
 } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
-import { AttemptToken, Millis } from "../../domain/ids.ts"
-import type { Failure } from "../../domain/job.ts"
+import { AttemptToken, JobId, Millis } from "../../domain/ids.ts"
+import { type Failure, rebuildsAllowed } from "../../domain/job.ts"
 import {
-  claim, composeId, digest, failed, failure, finished, jobs, lost, outcomes, queued, requestCompose, requested, started, startJob, succeeded,
-  tokenOf, wholeLife
+  claim, composeId, digest, failed, failure, finished, image, jobs, lost, outcomes, queued, request, requestCompose, requested, started, startJob,
+  succeeded, tokenOf, wholeLife, worker
 } from "../support/composes.ts"
 import { specify } from "../support/specify.ts"
 
@@ -46,7 +46,7 @@ describe("a job", () => {
     given(...resolving, lost(resolve, 1, false), queued(resolve, 2)).when(startJob(resolve, 1)).thenRejected(notCurrent))
   it("queues what waited for it when it succeeds", () => {
     given(...resolving).when(succeed("resolve")).then(succeeded(resolve), queued(build))
-    given(...building).when(succeed("build")).then(succeeded(build), queued(upload))
+    given(...building).when(succeed("build")).then(succeeded(build), heldUpload(1))
   })
   it("ends the compose when it was the last", () =>
     given(...uploading).when(succeed("upload")).then(succeeded(upload), finished("succeeded")))
@@ -115,7 +115,7 @@ describe("a retry", () => {
   it("asked twice is one", () => given(...dead, reopened, queued(build, 2)).when(retry()).thenNothing())
   it("wakes what was skipped, and ends well if all goes well", () => {
     const again = [...dead, reopened, queued(build, 2), started(build, 2)]
-    given(...again).when(SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build })).then(succeeded(build, 2), queued(upload))
+    given(...again).when(SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build })).then(succeeded(build, 2), heldUpload(1))
   })
   it("gives the job its automatic attempts again", () => {
     const again = [...dead, reopened, queued(build, 2), started(build, 2)]
@@ -131,56 +131,190 @@ describe("a retry", () => {
   })
 })
 
+describe("what dispatch needs to know", () => {
+  it("comes with each queueing: where the image lies, and the request's priority", () => {
+    const urgent = { ...request, priority: "high" as const }
+    given().when({ ...requestCompose, request: urgent }).then({ ...requested, request: urgent }, { ...queued(resolve), priority: "high" })
+    given(...building).when(succeed("build")).then(succeeded(build), heldUpload(1))
+  })
+})
+
+/** As the decider queues it while the image is there. */
+const heldUpload = (attempt: number, jobId = upload, notBefore?: number) =>
+  JobQueued.make({ ...queued(jobId, attempt, notBefore), held: { worker, digest } })
+
+describe("a job that nobody can begin", () => {
+  const giveUp = (attempt = 1) => GiveUpJob.make({ composeId, jobId: build, attempt, reason: "delivered 5 times" })
+  const waiting = [...resolving, succeeded(resolve), queued(build)]
+  it("fails where it lies", () =>
+    given(...waiting).when(giveUp()).then(failed(build, 1, true, { class: "platform", message: "delivered 5 times" }), finished("failed")))
+  it("is not given up once it was begun, or as another attempt", () => {
+    given(...building).when(giveUp()).thenRejected(notCurrent)
+    given(...waiting).when(giveUp(2)).thenRejected(notCurrent)
+    given(requested).when({ ...giveUp(), jobId: JobId.make("7-build") }).thenRejected(new ComposeRejected({ composeId, reason: "NotFound" }))
+  })
+})
+
+describe("an image that is gone", () => {
+  const other = JobId.make("0-upload-1")
+  const both = { ...requested, resolves: false, request: { ...request, images: [{ ...image, targets: [{ type: "file" as const }, { type: "file" as const }] }] as const } }
+  const asked = { request: both.request.images[0] }
+  const queuedTo = (jobId: typeof upload, attempt: number) => ({ ...queued(jobId, attempt), ...asked, ...(jobId === other && { target: 1 }) })
+  const heldTo = (jobId: typeof upload, attempt: number) => ({ ...queuedTo(jobId, attempt), held: { worker, digest } })
+  const gone = ImageGone.make({ composeId, image: 0, digest })
+  const away = (jobId: typeof upload, attempt: number, final = false) => failed(jobId, attempt, final, { class: "platform", message: "its image is gone" })
+  const missing = (jobId = upload, attempt = 1) => FailJob.make({ ...claim(jobId, attempt), ...chance, failure, imageGone: true })
+  const built = [both, queuedTo(build, 1), started(build), succeeded(build), heldTo(upload, 1), heldTo(other, 1), started(upload)]
+  const uploading = [...built, started(other)]
+  /** Both uploads run, and the first has said that the image is gone. */
+  const rebuilding = [...uploading, failed(upload, 1, false), gone, queuedTo(build, 2)]
+
+  it("is built again, and what waits for a slot waits for that instead", () =>
+    given(...built).when(missing()).then(failed(upload, 1, false), gone, away(other, 1), queuedTo(build, 2)))
+  it("is nothing that a build could miss", () =>
+    given(...building).when({ ...missing(), jobId: build, token: tokenOf(build, 1) }).then(failed(build, 1, false), queued(build, 2, now + 500)))
+  it("is brought to all who wait for it once it is there again", () =>
+    given(...built, failed(upload, 1, false), gone, away(other, 1), queuedTo(build, 2), started(build, 2))
+      .when(SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build })).then(succeeded(build, 2), heldTo(upload, 2), heldTo(other, 2)))
+  it("is built again once, whoever misses it", () => given(...rebuilding).when(missing(other)).then(failed(other, 1, false)))
+  it("leaves what is done, and whoever works on it still, alone", () => {
+    const half = [...uploading, succeeded(other), failed(upload, 1, false), gone, queuedTo(build, 2), started(build, 2)]
+    given(...half).when(FailJob.make({ ...claim(build, 2), ...chance, failure: { class: "user", message: "no" } }))
+      .then(failed(build, 2, true, { class: "user", message: "no" }), finished("failed"))
+    assert.deepStrictEqual([...fold(ComposeDecider, [...half, failed(build, 2, true)]).jobs.values()].map(({ state }) => state), ["failed", "skipped", "succeeded"])
+    const dead = [...rebuilding, started(build, 2), failed(build, 2, true)]
+    given(...dead).when(SucceedJob.make({ ...claim(other), outcome: outcomes.upload })).then(succeeded(other), finished("failed"))
+  })
+  it("lets jobs that are lost, given back or failed meanwhile wait for it", () => {
+    given(...rebuilding).when(lose(other)).then(lost(other, 1, false))
+    given(...rebuilding).when(failWith(failure, other)).then(failed(other, 1, false))
+    given(...rebuilding).when(ReturnJob.make(claim(other))).then(away(other, 1))
+  })
+  it("and cannot be built again takes them with it", () => {
+    const dead = [...rebuilding, started(build, 2), failed(build, 2, true)]
+    given(...dead).when(lose(other)).then(lost(other, 1, true), finished("failed"))
+    given(...dead).when(failWith(failure, other)).then(failed(other, 1, true), finished("failed"))
+    given(...dead).when(missing(other)).then(failed(other, 1, true), finished("failed"))
+    given(...dead).when(ReturnJob.make(claim(other))).then(away(other, 1, true), finished("failed"))
+  })
+  it("may be asked for again: first the build, then what needs it", () => {
+    const dead = [...rebuilding, started(build, 2), failed(build, 2, true), failed(other, 1, true), finished("failed")]
+    const retry = RetryCompose.make({ composeId })
+    const reopened = ComposeReopened.make({ composeId })
+    given(...dead).when(retry).then(reopened, queuedTo(build, 3))
+    given(...dead).when({ ...retry, jobId: other }).thenRejected(new ComposeRejected({ composeId, reason: "NotFailed" }))
+    given(...dead, reopened, queuedTo(build, 3), started(build, 3)).when(SucceedJob.make({ ...claim(build, 3), outcome: outcomes.build }))
+      .then(succeeded(build, 3), heldTo(upload, 2), heldTo(other, 2))
+  })
+  it("is built again so often and no oftener, unless somebody asks for a retry", () => {
+    const events: Array<ComposeEvent> = [requested, queued(build), started(build), succeeded(build), heldUpload(1)]
+    for (let times = 1; times <= rebuildsAllowed; times++) {
+      events.push(started(upload, times), failed(upload, times, false), gone, queued(build, times + 1), started(build, times + 1), succeeded(build, times + 1), heldUpload(times + 1))
+    }
+    const last = rebuildsAllowed + 1
+    given(...events, started(upload, last)).when(missing(upload, last)).then(failed(upload, last, false), heldUpload(last + 1, upload, now + 500))
+    const dead = [...events, started(upload, last), failed(upload, last, true), finished("failed"), ComposeReopened.make({ composeId }), heldUpload(last + 1), started(upload, last + 1)]
+    given(...dead).when(missing(upload, last + 1)).then(failed(upload, last + 1, false), gone, queued(build, last + 1))
+  })
+})
+
 describe("laws", () => {
-  const commands: ReadonlyArray<ComposeCommand> = [
-    requestCompose, startJob(resolve), succeed("resolve"), startJob(build), failWith(failure), lose(), ReturnJob.make(claim(build)),
-    startJob(build, 2), SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build }), lose(build, 2), startJob(build, 3),
-    succeed("build"), startJob(upload), succeed("upload"), CancelCompose.make({ composeId }), RetryCompose.make({ composeId }), FailJob.make({ ...claim(build, 3), ...chance, failure })
+  const [first, second] = [upload, JobId.make("0-upload-1")]
+  const twoTargets = { ...requestCompose, request: { ...request, images: [{ ...image, targets: [{ type: "file" as const }, { type: "file" as const }] }] as const } }
+  const all: ReadonlyArray<JobId> = [resolve, build, first, second]
+  const outcomeFor = (jobId: JobId) => jobId === resolve ? outcomes.resolve : jobId === build ? outcomes.build : outcomes.upload
+  const aboutAttempt = (jobId: JobId, attempt: number): ReadonlyArray<ComposeCommand> => [
+    StartJob.make({ ...claim(jobId, attempt), worker }), StartJob.make({ ...claim(jobId, attempt), worker }),
+    SucceedJob.make({ ...claim(jobId, attempt), outcome: outcomeFor(jobId) }), SucceedJob.make({ ...claim(jobId, attempt), outcome: outcomeFor(jobId) }),
+    FailJob.make({ ...claim(jobId, attempt), ...chance, failure }),
+    FailJob.make({ ...claim(jobId, attempt), ...chance, failure: { class: "user", message: "no" } }),
+    FailJob.make({ ...claim(jobId, attempt), ...chance, failure, imageGone: true }),
+    ReturnJob.make(claim(jobId, attempt)), LoseJob.make({ ...claim(jobId, attempt), ...chance, reason: "silence" }),
+    GiveUpJob.make({ composeId, jobId, attempt, reason: "poison" })
   ]
   /** A fixed generator, so that a failing walk can be walked again. */
   const random = (seed: number) => () => {
     seed = (seed * 1_664_525 + 1_013_904_223) >>> 0
     return seed / 2 ** 32
   }
-  const walk = (seed: number, steps: number, check: (events: ReadonlyArray<ComposeEvent>, command: ComposeCommand) => void) => {
+  /** Answers with all events; `each` sees every command that was not refused, and the compose after it. */
+  const walk = (seed: number, each: (command: ComposeCommand, compose: Compose) => void = () => {}): ReadonlyArray<ComposeEvent> => {
     const next = random(seed)
-    let events: ReadonlyArray<ComposeEvent> = []
-    for (let step = 0; step < steps; step++) {
-      // The first commands come first more often, so that walks get somewhere.
-      const command = commands[Math.floor(next() * Math.min(commands.length, step + 3))]!
-      const decided = ComposeDecider.decide(command, fold(ComposeDecider, events))
-      if (Result.isSuccess(decided)) events = [...events, ...decided.success]
-      check(events, command)
+    const events: Array<ComposeEvent> = []
+    let compose = ComposeDecider.initial
+    for (let step = 0; step < 60; step++) {
+      // Mostly about an attempt that is current or has just been, so that walks get somewhere; sometimes about any.
+      const open = [...compose.jobs.values()].filter(({ state }) => state === "queued" || state === "running")
+      const jobId = open.length > 0 && next() < 0.8 ? open[Math.floor(next() * open.length)]!.jobId : all[Math.floor(next() * all.length)]!
+      const attempt = Math.max(1, (compose.jobs.get(jobId)?.attempt ?? 1) - (next() < 0.1 ? 1 : 0))
+      const commands = aboutAttempt(jobId, attempt)
+      const what = next()
+      const command = what < 0.05 || step === 0 ? twoTargets
+        : what < 0.06 ? CancelCompose.make({ composeId })
+        : what < 0.12 ? RetryCompose.make({ composeId, ...(next() < 0.3 && { jobId }) })
+        : commands[Math.floor(next() * commands.length)]!
+      const decided = ComposeDecider.decide(command, compose)
+      if (Result.isFailure(decided)) continue
+      events.push(...decided.success)
+      compose = fold(ComposeDecider, decided.success, compose)
+      each(command, compose)
     }
+    return events
   }
   const seeds = Array.from({ length: 100 }, (_, seed) => seed)
 
   it("a command decided twice adds nothing", () => {
     for (const seed of seeds) {
-      walk(seed, 40, (events, command) => {
-        const again = ComposeDecider.decide(command, fold(ComposeDecider, events))
-        assert.deepStrictEqual(Result.getOrElse(again, () => []), [], `seed ${seed}, ${command._tag}`)
+      walk(seed, (command, compose) => {
+        // A retry asked for once more is another one where the first was over at once.
+        if (command._tag === "RetryCompose") return
+        const again = ComposeDecider.decide(command, compose)
+        assert.strictEqual(Result.getOrElse(again, () => []).length, 0, `seed ${seed}, ${command._tag}`)
       })
     }
   })
-  it("a fold of any prefix is valid: one current attempt a job, nothing runs before what it waits for, an ended compose stays ended unless it is reopened", () => {
+  it("a fold of any prefix is valid: one current attempt a job, nothing is queued before what it waits for, an ended compose stays ended unless it is reopened", () => {
+    const seen = new Set<string>()
     for (const seed of seeds) {
-      walk(seed, 40, (events) => {
-        let ended: string | undefined
-        for (let length = 0; length <= events.length; length++) {
-          const compose = fold(ComposeDecider, events.slice(0, length))
-          for (const job of compose.jobs.values()) {
-            const before = job.after === undefined ? undefined : compose.jobs.get(job.after)
-            const begun = job.state === "queued" || job.state === "running" || job.state === "succeeded"
-            if (before !== undefined && begun) assert.strictEqual(before.state, "succeeded", `seed ${seed}`)
-            if (job.state === "running") assert.deepStrictEqual([job.token, job.attempt], [tokenOf(job.jobId, job.attempt), job.attempt])
-          }
-          if (events[length - 1]?._tag === "ComposeReopened") ended = undefined
-          if (ended !== undefined) assert.strictEqual(compose.status, ended, `seed ${seed}`)
-          if (compose.status !== "absent" && compose.status !== "open") ended = compose.status
-          if (compose.status === "succeeded") assert.isTrue([...compose.jobs.values()].every(({ state }) => isTerminal(state)))
+      let compose = ComposeDecider.initial
+      let ended: string | undefined
+      for (const event of walk(seed)) {
+        compose = ComposeDecider.evolve(compose, event)
+        seen.add(event._tag)
+        for (const job of compose.jobs.values()) {
+          const before = job.after === undefined ? undefined : compose.jobs.get(job.after)
+          if (before !== undefined && event._tag === "JobQueued" && event.jobId === job.jobId) assert.strictEqual(before.state, "succeeded", `seed ${seed}`)
+          if (job.state === "running") assert.strictEqual(job.token, tokenOf(job.jobId, job.attempt))
         }
+        if (event._tag === "ComposeReopened") ended = undefined
+        if (ended !== undefined) assert.strictEqual(compose.status, ended, `seed ${seed}`)
+        if (compose.status !== "open") ended = compose.status
+        if (compose.status === "succeeded" || compose.status === "failed") {
+          assert.isTrue([...compose.jobs.values()].every(({ state }) => isTerminal(state)), `seed ${seed}`)
+        }
+      }
+    }
+    assert.deepStrictEqual([...seen].sort(), Object.keys(ComposeEvent.cases).sort())
+  })
+  it("after each decision an open compose has a job that waits for a slot or runs, so none is ever stuck", () => {
+    for (const seed of seeds) {
+      walk(seed, (_, { jobs, status }) => {
+        const underWay = [...jobs.values()].some(({ state }) => state === "queued" || state === "running")
+        if ((status === "open") !== underWay) assert.fail(`seed ${seed}: ${status}, ${[...jobs.values()].map(({ jobId, state }) => `${jobId} ${state}`).join(", ")}`)
       })
+    }
+  })
+  it("what is done stays done, unless its image was gone", () => {
+    for (const seed of seeds) {
+      const done = new Set<string>()
+      const events = walk(seed)
+      for (const event of events) {
+        if (event._tag === "JobSucceeded" && done.has(event.jobId)) assert.fail(`seed ${seed}: ${event.jobId} succeeded twice`)
+        if (event._tag === "JobSucceeded") done.add(event.jobId)
+        if (event._tag === "ImageGone") done.delete(build)
+      }
+      const { jobs } = fold(ComposeDecider, events)
+      assert.deepStrictEqual([...jobs.values()].filter(({ state }) => state === "succeeded").map(({ jobId }) => jobId as string).sort(), [...done].sort(), `seed ${seed}`)
     }
   })
   it("digests of locks and artifacts come through the fold as they were said", () =>

@@ -3,12 +3,13 @@ import { assert, type Vitest } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
 import { v7 } from "uuid"
 import type { ComposeEvent } from "../../domain/compose.ts"
+import { QuotaSettled } from "../../domain/account.ts"
 import { ComposeId, TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import { type AggregateRef, composeRef } from "../../domain/recorded.ts"
-import { decisionOf, jobs, queued, requested, started } from "../support/composes.ts"
+import { accountRef, type AggregateRef, composeRef } from "../../domain/recorded.ts"
+import { composeId, decisionOf, jobs, queued, requested, started } from "../support/composes.ts"
 
-const fresh = (): AggregateRef => composeRef(TenantId.make("acme"), ComposeId.make(v7()))
+const fresh = (): AggregateRef<"compose"> => composeRef(TenantId.make("acme"), ComposeId.make(v7()))
 const events = (...all: [ComposeEvent, ...Array<ComposeEvent>]) => decisionOf(v7(), ...all)
 
 export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
@@ -115,6 +116,22 @@ export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
       assert.deepStrictEqual(entries.map((entry) => entry._tag === "Recorded" && entry.revision), [2, 3])
       assert.isAtLeast(yield* log.head(before.stream), last.sequence)
       assert.include(log.streams, before.stream)
+    }))
+
+  it.effect("follows one kind of aggregate alone, and reads one from any revision", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const account = accountRef(TenantId.make(`t-${v7()}`))
+      const settled = (upTo: number) => ({ ...events(requested), events: [QuotaSettled.make({ composes: [{ composeId, bytes: 7 }], upTo })] as const })
+      const before = yield* log.append(account, 0, settled(1))
+      yield* log.append(fresh(), 0, events(requested))
+      const second = settled(2)
+      const last = yield* log.append(account, 1, second)
+      const followed = yield* log.follow(before.stream, before.sequence, "account").pipe(Stream.take(1), Stream.runCollect)
+      assert.deepStrictEqual(followed.map(({ position }) => position), [last])
+      const { recorded, revision } = yield* log.read(account, 1)
+      assert.deepStrictEqual([recorded.map((entry) => entry.events), revision], [[second.events], 2])
+      assert.deepStrictEqual(yield* log.read(account, 2), { recorded: [], revision: 2 })
     }))
 
   it.effect("watches one aggregate without a gap, from any revision", () =>

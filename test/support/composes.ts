@@ -52,11 +52,11 @@ export const wholeLife: ReadonlyArray<ComposeEvent> = [
   queued(jobs.upload), started(jobs.upload), succeeded(jobs.upload), finished("succeeded")
 ]
 
-export const decisionOf = (messageId: string, ...events: [ComposeEvent, ...Array<ComposeEvent>]): Decision =>
+export const decisionOf = (messageId: string, ...events: [ComposeEvent, ...Array<ComposeEvent>]): Decision<"compose"> =>
   ({ messageId, at: Millis.make(1_790_000_000_000), actor: { kind: "system", id: "test" }, events })
 
 /** The events as the log would answer them, a decision each, a second apart. */
-export const recordedOf = (events: ReadonlyArray<ComposeEvent>): ReadonlyArray<Recorded> =>
+export const recordedOf = (events: ReadonlyArray<ComposeEvent>): ReadonlyArray<Recorded<"compose">> =>
   events.map((event, index) => ({
     _tag: "Recorded", ...composeRef(tenantId, composeId), ...decisionOf(`m${index}`, event),
     at: Millis.make(1_790_000_000_000 + index * 1000), revision: index + 1, position: { stream: "EVENTS", sequence: index + 1 }

@@ -6,12 +6,16 @@ import { v7 } from "uuid"
 import { execute } from "../../apps/execute.ts"
 import { runProjector } from "../../apps/projector/projector.ts"
 import { runScheduler } from "../../apps/scheduler/scheduler.ts"
-import { runWorker, type WorkerOptions } from "../../apps/worker/worker.ts"
+import { runWorker } from "../../apps/worker/worker.ts"
 import { ComposeDecider, RequestCompose } from "../../domain/compose.ts"
 import type { ImageOptions } from "../../domain/compose-request.ts"
 import { fold } from "../../domain/decider.ts"
-import { ComposeId, Millis, PoolId, TenantId, WorkerId } from "../../domain/ids.ts"
+import { ComposeId, Millis, PoolId, PoolScope, poolsOf, TenantId, WorkerId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
+import type { PolicyFile } from "../../domain/policy.ts"
+import type { Abilities } from "../../domain/work.ts"
+import { DemandJetStream } from "../../infra/jetstream/demand.ts"
+import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
 import { composeRef } from "../../domain/recorded.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
@@ -19,10 +23,12 @@ import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { serveAuthCallout } from "../../infra/jetstream/auth-callout.ts"
 import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
 import { DispatchJetStream } from "../../infra/jetstream/dispatch.ts"
+import type { Patience } from "../../infra/jetstream/undeliverable.ts"
 import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
 import { JobFeedJetStream } from "../../infra/jetstream/job-feed.ts"
 import { LeasesJetStream } from "../../infra/jetstream/leases.ts"
 import { connection } from "../../infra/jetstream/nats.ts"
+import { SchedulingAnswersNats, SchedulingNats } from "../../infra/jetstream/scheduling.ts"
 import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
@@ -36,17 +42,17 @@ import { temporaryFolder, TestDatabase, TestNats } from "./servers.ts"
 const one = { partitions: 1, replicas: 1 }
 export const pool = PoolId.make("default")
 
-class Folder extends Context.Service<Folder, { readonly dir: string }>()("test/Folder") {
+export class Folder extends Context.Service<Folder, { readonly dir: string }>()("test/Folder") {
   static readonly layer = Layer.effect(Folder, Effect.map(temporaryFolder, (dir) => ({ dir })))
 }
 
-const Ports = Layer.unwrap(Effect.gen(function*() {
+const ports = (patience: Patience | undefined) => Layer.unwrap(Effect.gen(function*() {
   const { dir } = yield* Folder
   return Layer.mergeAll(
-    EventLogJetStream(one), BlobsJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream(one), JobFeedJetStream(one),
+    EventLogJetStream(one), BlobsJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream({ ...one, ...(patience && { patience }) }), JobFeedJetStream(one),
+    DemandJetStream(one), ParkedJetStream(one), SchedulingAnswersNats, SchedulingNats,
     SealerFiles(join(dir, "keys")),
     ArtifactsFiles(join(dir, "artifacts")),
-    HeldImagesFiles(join(dir, "held")),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders: new Map([[simulatedBuilder.name, simulatedBuilder]]) })),
     ProjectionStorePostgres.pipe(Layer.provideMerge(Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url)))))
   )
@@ -60,15 +66,18 @@ const Admission = Layer.effectDiscard(Effect.gen(function*() {
     issuer,
     verify: (token) =>
       token.startsWith("pool:")
-        ? Effect.succeed({ pool: PoolId.make(token.slice(5)), worker: undefined, expiresAt: Math.floor(Date.now() / 1000) + 3600 })
+        ? Effect.succeed({ pools: poolsOf(PoolScope.make(token.slice(5))), worker: undefined, expiresAt: Math.floor(Date.now() / 1000) + 3600 })
         : Effect.fail({ message: "no token of this test" })
   })
 }))
 
-export const SmallStack = Layer.merge(Ports, Admission).pipe(
+/** `patience`: for tests of what is delivered in vain. */
+export const smallStack = (patience?: Patience) => Layer.merge(ports(patience), Admission).pipe(
   Layer.provideMerge(Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer)),
   Layer.provideMerge(TestNats.layer)
 )
+
+export const SmallStack = smallStack()
 
 /** A running part; `stop` interrupts it as SIGTERM would. */
 export interface Running {
@@ -78,20 +87,28 @@ export interface Running {
 const run = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Running, never, R | Scope.Scope> =>
   Effect.map(Effect.forkScoped(effect), (fiber) => ({ stop: Fiber.interrupt(fiber) }))
 
-export const startScheduler = (instance = "test", lostAfterMs = 30_000) => run(runScheduler({ instance, poolOf: () => pool, lostAfterMs }))
+const minute = 60_000
+
+export const startScheduler = (instance = "test", lostAfterMs = 30_000, policyFile: PolicyFile = {}, deadlineMs = 10 * minute) =>
+  run(runScheduler({ instance, policyFile, lostAfterMs, targetWaitMs: minute, deadlineMs: () => deadlineMs }))
 
 export const startProjector = run(runProjector([...projections.values()]))
 
-const minute = 60_000
+interface OwnWorker {
+  readonly abilities?: Partial<Abilities>
+  readonly scope?: PoolScope
+}
 
-export const startWorker = (name = "w1", options: Partial<WorkerOptions> = {}) =>
+export const startWorker = (name = "w1", { abilities, scope = PoolScope.make(pool) }: OwnWorker = {}) =>
   Effect.gen(function*() {
     const { url } = yield* TestNats
     const { dir } = yield* Folder
     return yield* run(runWorker({
-      architectures: ["x86_64"], slots: { resolve: 1, build: 2, upload: 2 }, workDir: join(dir, "work", name),
-      deadlines: { resolve: minute, build: minute, upload: minute }, version: "test", ...options
-    }).pipe(Effect.provide(WorkplaceJetStream({ servers: url, pool, worker: WorkerId.make(name), token: () => `pool:${pool}` }))))
+      abilities: { architectures: ["x86_64"], slots: { resolve: 1, build: 2, upload: 2 }, ...abilities }, workDir: join(dir, "work", name),
+      deadlines: { resolve: minute, build: minute, upload: minute }, version: "test"
+    }).pipe(Effect.provide([
+      WorkplaceJetStream({ servers: url, scope, worker: WorkerId.make(name), token: () => `pool:${scope}` }), HeldImagesFiles(join(dir, "held", name))
+    ])))
   })
 
 export const newTenant = () => TenantId.make(`t-${createHmac("sha256", randomBytes(8)).digest("hex").slice(0, 12)}`)

@@ -28,9 +28,9 @@ describe("a stack under fire", () => {
 
 describe("what a run is judged by", () => {
   const ask = { ...asksOf(1, tenantId).next().value, ends: "succeeded" } as const
-  const promised: Promised = { ask, ids: [composeId], cancel: "none" }
+  const promised: Promised = { ask, askedAt: 0, ids: [composeId], cancel: "none" }
   const evidenceOf = (log: Evidence["log"], change: Partial<Evidence> = {}): Evidence => {
-    const recorded = log.filter((entry) => entry._tag === "Recorded")
+    const recorded = log.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose")
     const rows = new Map([...projections.values()].map((projection) => [projection.name, [...project(projection, recorded).values()]]))
     return { promised: [promised], log, rows, left: [], ...change }
   }

@@ -2,7 +2,7 @@
 import { Context } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import type { Identity } from "../../../domain/ports/tokens.ts"
-import { Forbidden, Unauthorized, Unavailable } from "./problems.ts"
+import { Forbidden, TooManyRequests, Unauthorized, Unavailable } from "./problems.ts"
 
 export class CurrentIdentity extends Context.Service<CurrentIdentity, Identity>()("gateway/CurrentIdentity") {}
 
@@ -12,5 +12,5 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, {
   requires: never
 }>()("gateway/Authorization", {
   security: { bearer: HttpApiSecurity.bearer },
-  error: [Unauthorized, Forbidden, Unavailable]
+  error: [Unauthorized, Forbidden, TooManyRequests, Unavailable]
 }) {}

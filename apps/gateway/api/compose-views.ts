@@ -1,8 +1,9 @@
 /** Composes as the API shows them. Times are RFC 3339 in UTC, names are snake_case. */
 import { Schema } from "effect"
 import { ComposeRequest, Target } from "../../../domain/compose-request.ts"
-import { Architecture, ComposeId, Digest, JobId } from "../../../domain/ids.ts"
+import { Architecture, ComposeId, Digest, JobId, PoolId, WorkerId } from "../../../domain/ids.ts"
 import { Failure, JobKind } from "../../../domain/job.ts"
+import { WaitReason } from "../../../domain/scheduling/job-outlook.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { AttemptStatus } from "../../../projections/job-attempts.ts"
 
@@ -48,12 +49,24 @@ export type AttemptView = typeof AttemptView.Type
 export const JobStatus = Schema.Literals(["waiting", "queued", "running", "succeeded", "failed", "skipped", "canceled"])
 export type JobStatus = typeof JobStatus.Type
 
-/** `job`: another must end first; `worker`: one must take it; `retry`: the next attempt is not due before `until`. */
+/**
+ * `job`: another must end first; `retry`: the next attempt is not due before `until`; the rest as the scheduler has it.
+ * While no scheduler answers, what waits for a slot waits for a `worker`, and the fields below `until` are absent.
+ */
 export const WaitingFor = Schema.Struct({
-  reason: Schema.Literals(["job", "worker", "retry"]),
+  reason: Schema.Literals(["job", ...WaitReason.literals]),
   job: optional(JobId),
-  until: optional(Time)
+  until: optional(Time),
+  pool: optional(PoolId),
+  architecture: optional(Schema.String),
+  since: optional(Time),
+  /** How many go before it, itself included, if nothing changes. */
+  position: optional(Schema.Int),
+  worker: optional(WorkerId),
+  /** All of it as a sentence for people. */
+  message: optional(Schema.String)
 })
+export type WaitingFor = typeof WaitingFor.Type
 
 export const JobView = Schema.Struct({
   id: JobId,

@@ -7,7 +7,7 @@ import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { Authorization } from "./authorization.ts"
 import { ComposeStreamEvent } from "./compose-stream.ts"
 import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "./compose-views.ts"
-import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, Unavailable, WrongMediaType } from "./problems.ts"
+import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, QuotaExceeded, QuotaSpent, Unavailable, WrongMediaType } from "./problems.ts"
 
 const optional = Schema.optionalKey
 
@@ -47,7 +47,7 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
     headers: { "idempotency-key": optional(IdempotencyKey) },
     payload: ComposeRequest,
     success: HttpApiSchema.WithHeaders(ComposeAccepted.pipe(HttpApiSchema.status(202)), { location: Schema.String }),
-    error: [BadRequest, KeyReused, BodyTooLarge, WrongMediaType, Unavailable]
+    error: [BadRequest, QuotaSpent, KeyReused, BodyTooLarge, WrongMediaType, QuotaExceeded, Unavailable]
   }).annotate(OpenApi.Summary, "Ask for images"),
   HttpApiEndpoint.get("list", "/", {
     query: ListQuery,

@@ -3,6 +3,8 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { CatalogApi } from "./catalog-api.ts"
 import { ComposesApi } from "./composes-api.ts"
 import { DownloadsApi } from "./downloads-api.ts"
+import { OperationApi } from "./operation-api.ts"
+import { TenantsApi } from "./tenants-api.ts"
 
 export const prefix = "/api/kiln/v1"
 
@@ -10,7 +12,7 @@ export const prefix = "/api/kiln/v1"
 const strict = { onExcessProperty: "error", errors: "all" } as const
 
 export class KilnApi extends HttpApi.make("kiln")
-  .add(ComposesApi, CatalogApi, DownloadsApi)
+  .add(ComposesApi, CatalogApi, DownloadsApi, TenantsApi, OperationApi)
   .prefix(prefix)
   .annotate(HttpApi.PayloadParseOptions, strict)
   .annotate(HttpApi.ParamsParseOptions, strict)

@@ -24,6 +24,14 @@ export class Forbidden extends HttpApiError.Problem<Forbidden>()("Forbidden", {
   type: type("forbidden"), status: 403, title: "Not allowed"
 }) {}
 
+/** What a full quota says: its rule, how much of it there is, and how much is used. */
+const quota = { rule: Schema.Literals(["composes", "stored_bytes"]), limit: Schema.Int, used: Schema.Int }
+
+/** Waiting does not help: the rule allows none, or images have to go first. */
+export class QuotaSpent extends HttpApiError.Problem<QuotaSpent>()("QuotaSpent", {
+  type: type("quota-spent"), status: 403, title: "The quota is spent"
+}, quota) {}
+
 /** Also the answer for what belongs to another tenant. */
 export class NotFound extends HttpApiError.Problem<NotFound>()("NotFound", {
   type: type("not-found"), status: 404, title: "Nothing there"
@@ -54,6 +62,16 @@ export class WrongMediaType extends HttpApiError.Problem<WrongMediaType>()("Wron
 export class WrongRange extends HttpApiError.Problem<WrongRange>()("WrongRange", {
   type: type("wrong-range"), status: 416, title: "The file has no such range"
 }) {}
+
+/** There is room again at `resets_at`; `window` as in the policy. */
+export class QuotaExceeded extends HttpApiError.Problem<QuotaExceeded>()("QuotaExceeded", {
+  type: type("quota-exceeded"), status: 429, title: "The quota is used up for now"
+}, { ...quota, window: Schema.String, resets_at: Schema.String }) {}
+
+/** `limit`: which bucket is empty, the tenant's or the token's. */
+export class TooManyRequests extends HttpApiError.Problem<TooManyRequests>()("TooManyRequests", {
+  type: type("too-many-requests"), status: 429, title: "Too many requests"
+}, { limit: Schema.Literals(["tenant", "token"]), resets_at: Schema.String }) {}
 
 /** Not the caller's fault and worth another try. */
 export class Unavailable extends HttpApiError.Problem<Unavailable>()("Unavailable", {

@@ -59,7 +59,8 @@ const failureLines = (output: OutputShape, { failure }: ComposeDetails) => {
 
 const note = ({ utc }: OutputShape, job: JobView, attempt: AttemptView | undefined) => {
   if (attempt?.failure !== undefined) return `${attempt.failure.class}: ${attempt.failure.message}`
-  const { job: other, reason, until } = job.waiting_for ?? {}
+  const { job: other, message, reason, until } = job.waiting_for ?? {}
+  if (message !== undefined) return message
   if (reason === "job") return `waits for ${other ?? "another job"}`
   if (reason === "worker") return "waits for a worker"
   return reason === "retry" ? `tries again at ${moment(until, utc)}` : ""

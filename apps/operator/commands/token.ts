@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { userInfo } from "node:os"
 import { join } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
-import { PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
+import { PoolScope, TenantId, WorkerId } from "../../../domain/ids.ts"
 import { LocalIssuer, type Role } from "../../../domain/ports/tokens.ts"
 import { Adapters } from "../adapters.ts"
 import { commandFailed } from "../command-failed.ts"
@@ -31,7 +31,7 @@ export const token = Effect.fn("token")(function*({ pool, role, tenant, ttl, wor
   }
   const request = {
     tenantId: yield* named(TenantId, "--tenant", tenant),
-    pool: Option.isSome(pool) ? yield* named(PoolId, "--pool", pool.value) : undefined,
+    pool: Option.isSome(pool) ? yield* named(PoolScope, "--pool", pool.value) : undefined,
     worker: Option.isSome(worker) ? yield* named(WorkerId, "--worker", worker.value) : undefined,
     role,
     ttl: millis,

@@ -7,7 +7,7 @@ import { HttpServer } from "effect/http"
 import { Catalog } from "../../../apps/gateway/catalog.ts"
 import { GatewayConfig } from "../../../apps/gateway/config.ts"
 import { gatewayOn } from "../../../apps/gateway/gateway.ts"
-import { PoolId, TenantId } from "../../../domain/ids.ts"
+import { PoolScope, TenantId } from "../../../domain/ids.ts"
 import type { DistributionInfo } from "../../../domain/ports/image-builder.ts"
 import { LocalIssuer, type Role, Tokens } from "../../../domain/ports/tokens.ts"
 import { ArtifactsFiles } from "../../../infra/files/artifacts-files.ts"
@@ -20,6 +20,11 @@ import { ComposeQueriesInMemory } from "../../../infra/memory/compose-queries.ts
 import { EventLogInMemory } from "../../../infra/memory/event-log.ts"
 import { IdempotencyInMemory } from "../../../infra/memory/idempotency.ts"
 import { JobFeedInMemory } from "../../../infra/memory/job-feed.ts"
+import { ParkedInMemory } from "../../../infra/memory/parked.ts"
+import { RateLimitsInMemory } from "../../../infra/memory/rate-limits.ts"
+import { RunningJobsInMemory } from "../../../infra/memory/running-jobs.ts"
+import { SchedulingInMemory } from "../../../infra/memory/scheduling.ts"
+import { SnapshotsInMemory } from "../../../infra/memory/snapshots.ts"
 import { PackageIndexInMemory } from "../../../infra/memory/package-index.ts"
 
 const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes"] }
@@ -41,8 +46,12 @@ const packages = ["vim", "vim-tiny", "neovim", "nginx"].map((name) => ({ name, v
 const portsIn = (folder: string) => {
   const issuer = LocalIssuerFiles(folder)
   return Layer.mergeAll(
-    Layer.provideMerge(ComposeQueriesInMemory, EventLogInMemory),
+    Layer.provideMerge(Layer.merge(ComposeQueriesInMemory, RunningJobsInMemory), EventLogInMemory),
     IdempotencyInMemory,
+    SnapshotsInMemory,
+    RateLimitsInMemory,
+    SchedulingInMemory,
+    ParkedInMemory,
     JobFeedInMemory,
     BlobsInMemory,
     ArtifactsFiles(join(folder, "artifacts")),
@@ -77,7 +86,7 @@ export const openGateway = async (
 ): Promise<Gateway> => {
   const folder = mkdtempSync(join(tmpdir(), "kiln-gateway-"))
   const logged: Array<string> = []
-  const settings = Layer.succeed(GatewayConfig, { linkTtl: 3_600_000, slow: 5000, keepAlive: 15_000, ...config })
+  const settings = Layer.succeed(GatewayConfig, { linkTtl: 3_600_000, slow: 5000, keepAlive: 15_000, operatorTenant: "default", ...config })
   const layer = gatewayOn({ port: 0 }).pipe(Layer.provideMerge(Layer.merge(portsIn(folder), instead)), Layer.provide(settings),
     Layer.provideMerge(Logger.layer([Logger.map(Logger.formatJson, (line) => logged.push(line))])))
   const runtime = ManagedRuntime.make(layer)
@@ -86,7 +95,7 @@ export const openGateway = async (
 
   const token: Gateway["token"] = ({ tenant = "acme", role = "requester", ttl = 60_000, pool, subject = "anna" } = {}) =>
     runtime.runPromise(Effect.flatMap(LocalIssuer, (issuer) =>
-      issuer.sign({ tenantId: TenantId.make(tenant), role, subject, ttl, pool: pool === undefined ? undefined : PoolId.make(pool) })))
+      issuer.sign({ tenantId: TenantId.make(tenant), role, subject, ttl, pool: pool === undefined ? undefined : PoolScope.make(pool) })))
   const usual = await token({ ttl: 3_600_000 })
 
   const call: Gateway["call"] = (path, { token: given = usual, headers, ...init } = {}) =>

@@ -28,7 +28,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       yield* startScheduler()
       yield* startWorker()
       const tenantId = newTenant()
-      const id = yield* requestSimulated(tenantId, { bytes: 100_000, lines: 3 })
+      const id = yield* requestSimulated(tenantId, { bytes: 100_000, lines: 3, duration_ms: 800 })
       const compose = yield* ended(tenantId, id)
       assert.strictEqual(compose.status, "succeeded")
       const events = yield* historyOf(tenantId, id)
@@ -74,7 +74,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
   it.effect("given a running job, when its compose is canceled, then its worker lets go of it and is free for the next", () =>
     Effect.gen(function*() {
       yield* startScheduler()
-      yield* startWorker("w1", { slots: { resolve: 0, build: 1, upload: 1 } })
+      yield* startWorker("w1", { abilities: { slots: { resolve: 0, build: 1, upload: 1 } } })
       const tenantId = newTenant()
       const long = yield* requestSimulated(tenantId, { duration_ms: 60_000 })
       yield* running(tenantId, long)
@@ -129,7 +129,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       yield* startWorker()
       assert.strictEqual((yield* ended(tenantId, id)).status, "succeeded")
       assert.include(tags(yield* historyOf(tenantId, id)), "JobLost")
-      assert.deepStrictEqual((yield* dispatch.waiting).filter(({ composeId }) => composeId === id), [])
+      assert.deepStrictEqual((yield* dispatch.lying).filter(({ composeId }) => composeId === id), [])
     }))
 
   it.effect("given two schedulers, then the second waits, and takes over when the first is gone", () =>

@@ -1,129 +1,322 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ComposeCanceled, type ComposeEvent, JobCanceled, JobQueued, JobReturned } from "../../../domain/compose.ts"
-import { AttemptToken, ComposeId, Millis, PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
-import { composeRef, type Recorded } from "../../../domain/recorded.ts"
+import { ComposeCanceled, JobCanceled, JobFailed, JobReturned, JobSucceeded } from "../../../domain/compose.ts"
+import { Millis, PoolId, TenantId } from "../../../domain/ids.ts"
+import type { Share } from "../../../domain/scheduling/fair-queue.ts"
+import { load } from "../../../domain/scheduling/fleet.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
-import type { Heartbeat } from "../../../domain/work.ts"
-import { decisionOf, jobs, queued, started } from "../../support/composes.ts"
+import type { Claim, Heartbeat, Lying } from "../../../domain/work.ts"
+import { failure, jobs, outcomes } from "../../support/composes.ts"
+import {
+  composeNo, heartbeatOf, heldBy, numberOf, queuedAs, recordedFor, second, share, speakerOf, start, startedBy, tokenIn
+} from "../../support/scheduling.ts"
 
-const pool = PoolId.make("default")
-const speaker = { pool, worker: WorkerId.make("w1") }
-const second = 1000
-const start = 1_790_000_000_000
-
-const heartbeat = (build: number, more: Partial<Heartbeat> = {}): Heartbeat => ({
-  session: "s1", architectures: ["x86_64"], slots: { resolve: 1, build, upload: 1 }, running: [], draining: false, version: "1", at: Millis.make(start), ...more
-})
-const composeNo = (number: number) => ComposeId.make(`01890000-0000-7000-8000-${String(number).padStart(12, "0")}`)
-
-const make = () => new Scheduler({ poolOf: () => pool, lostAfterMs: 30 * second, now: start })
-
-let sequence = 0
-const recorded = (tenant: string, compose: number, ...events: [ComposeEvent, ...Array<ComposeEvent>]): Recorded => {
-  sequence += 1
-  const composeId = composeNo(compose)
-  const [first, ...rest] = events.map((event) => ({ ...event, composeId }))
-  return {
-    _tag: "Recorded", ...composeRef(TenantId.make(tenant), composeId), ...decisionOf(`m${sequence}`, first!, ...rest),
-    revision: sequence, position: { stream: "EVENTS", sequence }
-  }
+const make = (shares: Record<string, Partial<Share>> = {}) =>
+  new Scheduler({
+    shareOf: (tenantId) => ({ ...share, ...shares[tenantId] }), lostAfterMs: () => 30 * second, deadlineMs: () => 3600 * second, now: start
+  })
+const later = (seconds: number) => start + seconds * second
+const [w1, w2] = [speakerOf("w1"), speakerOf("w2")]
+const due = (scheduler: Scheduler, now = start) => scheduler.due(now).map(({ job, speaker }) => `${job.tenantId}/${numberOf(job)} ${speaker.worker}`)
+const queueBuilds = (scheduler: Scheduler, tenant: string, count: number, from = 1) => {
+  for (let compose = from; compose < from + count; compose++) scheduler.record(recordedFor(tenant, compose, queuedAs()), start)
 }
-const due = (scheduler: Scheduler, now = start) => scheduler.due(now).map(({ job }) => `${job.tenantId}/${Number(job.composeId.slice(-12))}`)
+const about = (compose: number, attempt = 1) => ({ composeId: composeNo(compose), jobId: jobs.build, attempt })
+const claimOf = (compose: number, session = "s1", attempt = 1): Claim => ({ tenantId: TenantId.make("a"), ...about(compose, attempt), token: tokenIn(session) })
+const lyingOf = (scheduler: Scheduler): ReadonlyArray<Lying> =>
+  [...scheduler.jobs.values()].filter(({ state }) => state === "assigned").map((job, at) => ({ ...job, speaker: job.speaker!, sequence: at + 1 }))
+const isIdle = (scheduler: Scheduler) => [...scheduler.fleet.workers()].every((worker) => load(worker) === 0)
 
 describe("dispatch", () => {
-  it("waits for a worker, then fills its slots and a few more, no deeper", () => {
+  it("waits for a worker, then gives it as many jobs as it has slots", () => {
     const scheduler = make()
-    for (let compose = 1; compose <= 10; compose++) scheduler.record(recorded("a", compose, queued(jobs.build)), start)
+    queueBuilds(scheduler, "a", 5)
     assert.deepStrictEqual(due(scheduler), [])
-    scheduler.hear(speaker, heartbeat(4), start)
-    assert.deepStrictEqual(due(scheduler), ["a/1", "a/2", "a/3", "a/4", "a/5"])
+    scheduler.hear(w1, heartbeatOf({ build: 3 }), start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1", "a/2 w1", "a/3 w1"])
     assert.deepStrictEqual(due(scheduler), [])
   })
-  it("lets tenants take turns, however many jobs one of them has", () => {
+  it("gives a little more where jobs are short, so that a worker never waits for us", () => {
     const scheduler = make()
-    for (let compose = 1; compose <= 100; compose++) scheduler.record(recorded("many", compose, queued(jobs.build)), start)
-    scheduler.record(recorded("one", 500, queued(jobs.build)), start)
-    scheduler.hear(speaker, heartbeat(3), start)
-    assert.deepStrictEqual(due(scheduler), ["many/1", "one/500", "many/2", "many/3"])
+    scheduler.hear(w1, heartbeatOf({ build: 4 }), start)
+    queueBuilds(scheduler, "a", 10)
+    due(scheduler)
+    scheduler.record(recordedFor("a", 1, startedBy("w1")), start)
+    scheduler.record(recordedFor("a", 1, JobSucceeded.make({ ...about(1), outcome: outcomes.build })), start)
+    assert.deepStrictEqual(due(scheduler), ["a/5 w1", "a/6 w1"])
+  })
+  it("spreads jobs over the workers, one each in turn", () => {
+    const scheduler = make()
+    for (const name of ["w1", "w2", "w3"]) scheduler.hear(speakerOf(name), heartbeatOf({ build: 2 }), start)
+    queueBuilds(scheduler, "a", 5)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1", "a/2 w2", "a/3 w3", "a/4 w1", "a/5 w2"])
+  })
+  it("makes one tenant's first job wait for one slot at most, however many jobs another has", () => {
+    const scheduler = make()
+    scheduler.hear(w1, heartbeatOf({ build: 3 }), start)
+    queueBuilds(scheduler, "a", 10_000)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1", "a/2 w1", "a/3 w1"])
+    scheduler.record(recordedFor("b", 20_000, queuedAs()), start)
+    scheduler.record(recordedFor("a", 2, startedBy("w1")), start)
+    scheduler.record(recordedFor("a", 2, JobFailed.make({ ...about(2), failure, final: true })), start)
+    assert.deepStrictEqual(due(scheduler), ["b/20000 w1"])
+  })
+  it("keeps a tenant within its limit over all workers and kinds of jobs", () => {
+    const scheduler = make({ a: { runningJobs: 2 } })
+    for (const speaker of [w1, w2]) scheduler.hear(speaker, heartbeatOf(4), start)
+    scheduler.record(recordedFor("a", 1, queuedAs("upload")), start)
+    queueBuilds(scheduler, "a", 3, 2)
+    assert.strictEqual(due(scheduler).length, 2)
+    scheduler.record(recordedFor("a", 1, JobCanceled.make({ ...about(1), jobId: jobs.upload }), ComposeCanceled.make({ composeId: composeNo(1) })), start)
+    assert.strictEqual(due(scheduler).length, 1)
+  })
+  it("sends a tenant's jobs to its own pool if it has one, and there only", () => {
+    const scheduler = make({ b: { pool: PoolId.make("theirs") } })
+    scheduler.hear(w1, heartbeatOf(4), start)
+    scheduler.hear(speakerOf("w2", "theirs"), heartbeatOf(4), start)
+    queueBuilds(scheduler, "a", 1)
+    queueBuilds(scheduler, "b", 1, 2)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1", "b/2 w2"])
   })
   it("holds a job back until its time has come", () => {
     const scheduler = make()
-    scheduler.hear(speaker, heartbeat(1), start)
-    scheduler.record(recorded("a", 1, queued(jobs.build, 2, start + 5 * second)), start)
-    assert.deepStrictEqual(due(scheduler, start + 4 * second), [])
-    assert.deepStrictEqual(due(scheduler, start + 5 * second), ["a/1"])
+    scheduler.hear(w1, heartbeatOf(1), start)
+    scheduler.record(recordedFor("a", 1, queuedAs("build", { attempt: 2, notBefore: Millis.make(later(5)) })), start)
+    assert.deepStrictEqual(due(scheduler, later(4)), [])
+    assert.deepStrictEqual(due(scheduler, later(5)), ["a/1 w1"])
   })
-  it("gives a slot on when a job has ended, was canceled, or was given back", () => {
+  it("gives a slot on when a job has ended, was canceled, or was given back, and tells who is to stop", () => {
     const scheduler = make()
-    scheduler.hear(speaker, heartbeat(1), start)
-    for (let compose = 1; compose <= 4; compose++) scheduler.record(recorded("a", compose, queued(jobs.build)), start)
-    assert.deepStrictEqual(due(scheduler), ["a/1", "a/2"])
-    scheduler.record(recorded("a", 1, started(jobs.build)), start)
-    const stop = scheduler.record(
-      recorded("a", 1, JobCanceled.make({ composeId: composeNo(1), jobId: jobs.build, attempt: 1 }), ComposeCanceled.make({ composeId: composeNo(1) })), start)
-    assert.deepStrictEqual(stop.map(({ worker }) => worker), [speaker.worker])
-    assert.deepStrictEqual(due(scheduler), ["a/3"])
-    scheduler.record(recorded("a", 2, started(jobs.build)), start)
-    scheduler.record(recorded("a", 2, JobReturned.make({ composeId: composeNo(2), jobId: jobs.build, attempt: 1 }), queued(jobs.build)), start)
-    assert.deepStrictEqual(due(scheduler), ["a/4"])
+    scheduler.hear(w1, heartbeatOf({ build: 1 }), start)
+    queueBuilds(scheduler, "a", 3)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    scheduler.record(recordedFor("a", 1, startedBy("w1")), start)
+    const stop = scheduler.record(recordedFor("a", 1, JobCanceled.make(about(1)), ComposeCanceled.make({ composeId: composeNo(1) })), start)
+    assert.deepStrictEqual(stop.map(({ speaker, token }) => [speaker, token]), [[w1, tokenIn("s1")]])
+    assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
+    scheduler.record(recordedFor("a", 2, startedBy("w1")), start)
+    scheduler.record(recordedFor("a", 2, JobReturned.make(about(2)), queuedAs()), start)
+    assert.deepStrictEqual(due(scheduler), ["a/3 w1"])
+    assert.deepStrictEqual(scheduler.record(recordedFor("a", 3, JobCanceled.make(about(3))), start), [])
+    assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
   })
-  it("gives no work to a draining or a foreign worker, nor for an architecture nobody has", () => {
+  it("gives nothing to a worker that drains, is silent, serves another pool or cannot do it", () => {
     const scheduler = make()
-    const arm = JobQueued.make({ ...queued(jobs.build), request: { architecture: "aarch64", type: "guest-image" } })
-    scheduler.record(recorded("a", 1, queued(jobs.build)), start)
-    scheduler.record(recorded("a", 2, arm), start)
-    scheduler.hear(speaker, heartbeat(4, { draining: true }), start)
-    scheduler.hear({ ...speaker, pool: PoolId.make("other") }, heartbeat(4), start)
+    scheduler.hear(w1, heartbeatOf(1, { draining: true }), later(60))
+    scheduler.hear(w2, heartbeatOf(1), start)
+    scheduler.hear(speakerOf("w3", "other"), heartbeatOf(1), later(60))
+    scheduler.hear(speakerOf("w4"), heartbeatOf(1, { architectures: ["aarch64"] }), later(60))
+    queueBuilds(scheduler, "a", 1)
+    assert.deepStrictEqual(due(scheduler, later(60)), [])
+    scheduler.hear(speakerOf("w5"), heartbeatOf(1), later(60))
+    assert.deepStrictEqual(due(scheduler, later(60)), ["a/1 w5"])
+  })
+  it("brings an upload to the worker that holds the image, and to anybody once that is gone", () => {
+    const scheduler = make()
+    for (const speaker of [w1, w2]) scheduler.hear(speaker, heartbeatOf(1), start)
+    for (const compose of [1, 2]) scheduler.record(recordedFor("a", compose, queuedAs("upload", { held: heldBy("w2") })), start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w2"])
+    scheduler.hear(w1, heartbeatOf(1), later(31))
+    assert.strictEqual(scheduler.rehome(later(30)), 0)
+    assert.strictEqual(scheduler.rehome(later(31)), 1)
+    assert.deepStrictEqual(due(scheduler, later(31)), ["a/2 w1"])
+  })
+  it("keeps the order of what waits when its images' holder is gone", () => {
+    const scheduler = make()
+    for (let compose = 1; compose <= 3; compose++) scheduler.record(recordedFor("a", compose, queuedAs("upload", { held: heldBy("gone") })), start)
+    assert.strictEqual(scheduler.rehome(later(31)), 3)
+    scheduler.hear(w1, heartbeatOf(3), later(31))
+    assert.deepStrictEqual(due(scheduler, later(31)), ["a/1 w1", "a/2 w1", "a/3 w1"])
+  })
+  it("puts what could not be laid down in front again", () => {
+    const scheduler = make()
+    scheduler.hear(w1, heartbeatOf(1), start)
+    queueBuilds(scheduler, "a", 2)
+    const [{ job }] = scheduler.due(start) as [ReturnType<Scheduler["due"]>[number]]
+    scheduler.putBack(job, start)
+    scheduler.putBack(job, start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    scheduler.record(recordedFor("a", 1, startedBy("w1")), start)
+    scheduler.putBack(job, start)
     assert.deepStrictEqual(due(scheduler), [])
-    scheduler.hear({ ...speaker, worker: WorkerId.make("w2") }, heartbeat(4), start)
-    assert.deepStrictEqual(due(scheduler), ["a/1"])
   })
-  it("dispatches again what no queue holds and nobody began", () => {
+})
+
+describe("a job on a worker's queue", () => {
+  const given = () => {
     const scheduler = make()
-    scheduler.hear(speaker, heartbeat(1), start)
-    scheduler.record(recorded("a", 1, queued(jobs.build)), start)
-    const [first] = scheduler.due(start)
-    assert.strictEqual(scheduler.recover([], start - second, start), 0)
-    assert.strictEqual(scheduler.recover([{ ...first!.job }], start + second, start + 2 * second), 0)
-    assert.strictEqual(scheduler.recover([], start + second, start + 2 * second), 1)
-    assert.deepStrictEqual(due(scheduler, start + 2 * second), ["a/1"])
+    scheduler.hear(w1, heartbeatOf(1), start)
+    queueBuilds(scheduler, "a", 1)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    return scheduler
+  }
+  it("is its worker's own, and nobody else's", () => {
+    const scheduler = given()
+    assert.isTrue(scheduler.owns(w1, claimOf(1)))
+    assert.isFalse(scheduler.owns(w2, claimOf(1)))
+    assert.isFalse(scheduler.owns(speakerOf("w1", "other"), claimOf(1)))
+    assert.isFalse(scheduler.owns(w1, claimOf(1, "s1", 2)))
+    assert.isFalse(scheduler.owns(w1, { ...claimOf(1), tenantId: TenantId.make("b") }))
+  })
+  it("is taken off when the worker leaves, falls silent or lets it lie", () => {
+    const deserted = (heartbeat: Partial<Heartbeat>, now: number, olderThan = start) => {
+      const scheduler = given()
+      scheduler.hear(w1, heartbeatOf(1, heartbeat), start)
+      return scheduler.deserted(olderThan, now).map((job) => `${numberOf(job)} of ${job.speaker!.worker}`)
+    }
+    assert.deepStrictEqual(deserted({}, start), [])
+    assert.deepStrictEqual(deserted({ draining: true }, start), ["1 of w1"])
+    assert.deepStrictEqual(deserted({}, later(31)), ["1 of w1"])
+    assert.deepStrictEqual(deserted({}, later(16), later(1)), ["1 of w1"])
+  })
+  it("is taken off where it lies when its worker begins anew", () => {
+    const scheduler = given()
+    const [job] = [...scheduler.jobs.values()]
+    scheduler.laid({ ...job! }, 17)
+    scheduler.laid({ ...job!, since: start - 1 }, 18)
+    scheduler.hear(w1, heartbeatOf(1, { session: "s2" }), later(1))
+    assert.deepStrictEqual(scheduler.deserted(start, later(1)).map(({ sequence }) => sequence), [17])
+  })
+  it("is its worker's no more once it was put back", () => {
+    const scheduler = given()
+    scheduler.putBack([...scheduler.jobs.values()][0]!, start)
+    assert.isFalse(scheduler.owns(w1, claimOf(1)))
+    assert.isTrue(isIdle(scheduler))
+  })
+  it("that lies on none any more and was begun by nobody waits again", () => {
+    const scheduler = given()
+    assert.strictEqual(scheduler.recover([], start, start), 0)
+    assert.strictEqual(scheduler.recover(lyingOf(scheduler), later(1), later(2)), 0)
+    assert.strictEqual(scheduler.recover([], later(1), later(2)), 1)
+    assert.deepStrictEqual(due(scheduler, later(2)), ["a/1 w1"])
   })
 })
 
 describe("a worker", () => {
-  const token = AttemptToken.make(`s1${"x".repeat(22)}`)
-  const running = (scheduler: Scheduler) => {
-    scheduler.hear(speaker, heartbeat(1), start)
-    scheduler.record(recorded("a", 1, queued(jobs.build)), start)
-    scheduler.record(recorded("a", 1, { ...started(jobs.build), token }), start)
+  const running = (count = 1) => {
+    const scheduler = make()
+    scheduler.hear(w1, heartbeatOf(count), start)
+    queueBuilds(scheduler, "a", count)
+    scheduler.due(start)
+    for (let compose = 1; compose <= count; compose++) scheduler.record(recordedFor("a", compose, startedBy("w1")), start)
+    return scheduler
   }
   it("counts as lost after its silence, but not before the scheduler has listened that long", () => {
-    const scheduler = make()
-    running(scheduler)
-    assert.deepStrictEqual(scheduler.lost(start + 30 * second), [])
-    assert.deepStrictEqual(scheduler.lost(start + 31 * second).map((job) => job.token), [token])
-    const restarted = make()
-    restarted.restore([...scheduler.jobs.values()], [], start + 60 * second)
-    assert.deepStrictEqual(restarted.lost(start + 29 * second), [])
+    const scheduler = running()
+    assert.deepStrictEqual(scheduler.lost(later(30)), [])
+    assert.deepStrictEqual(scheduler.lost(later(31)).map(({ job }) => job.token), [tokenIn("s1")])
+    const restarted = new Scheduler({ shareOf: () => share, lostAfterMs: () => 30 * second, deadlineMs: () => 0, now: later(60) })
+    for (const job of scheduler.jobs.values()) restarted.load({ ...job, place: undefined }, later(60))
+    assert.deepStrictEqual(restarted.lost(later(90)), [])
+    assert.strictEqual(restarted.lost(later(91)).length, 1)
   })
   it("that was restarted holds nothing of its former session", () => {
+    const scheduler = running()
+    assert.deepStrictEqual(scheduler.orphans(w1, "s1"), [])
+    assert.strictEqual(scheduler.orphans(w1, "s2").length, 1)
+    assert.deepStrictEqual(scheduler.orphans(speakerOf("w1", "other"), "s2"), [])
+  })
+  it("loses nothing when it is heard once more that its former session began", () => {
     const scheduler = make()
-    running(scheduler)
-    assert.deepStrictEqual(scheduler.orphans(speaker, "s1"), [])
-    assert.deepStrictEqual(scheduler.orphans(speaker, "s2").length, 1)
-    assert.deepStrictEqual(scheduler.orphans({ ...speaker, pool: PoolId.make("other") }, "s2"), [])
+    scheduler.hear(w1, heartbeatOf(1), start)
+    scheduler.hear(w1, heartbeatOf(1, { session: "s2" }), start)
+    queueBuilds(scheduler, "a", 1)
+    scheduler.due(start)
+    scheduler.record(recordedFor("a", 1, startedBy("w1", "build", "s2")), start)
+    assert.deepStrictEqual(scheduler.orphans(w1, "s1"), [])
+    assert.strictEqual(scheduler.orphans(w1, "s3").length, 1)
+  })
+  it("that leaves an attempt out again and again does not run it", () => {
+    const scheduler = running(2)
+    const says = (...claims: ReadonlyArray<Claim>) => scheduler.hear(w1, heartbeatOf(2, { running: claims }), start).map(({ job }) => numberOf(job))
+    const other = { ...claimOf(9), token: tokenIn("s1", "other") }
+    for (let times = 1; times <= 5; times++) assert.deepStrictEqual(says(other), [])
+    assert.deepStrictEqual(says(claimOf(1), other), [])
+    const own = running()
+    for (let times = 1; times <= 5; times++) assert.deepStrictEqual(own.hear(w1, heartbeatOf(1), start), [])
+    assert.deepStrictEqual(own.hear(w1, heartbeatOf(1), start).map(({ job }) => numberOf(job)), [1])
+  })
+  it("has its attempt ended when that runs longer than any may", () => {
+    const scheduler = running()
+    assert.deepStrictEqual(scheduler.overdue(later(3600)), [])
+    assert.strictEqual(scheduler.overdue(later(3601)).length, 1)
+  })
+  it("that began a job given to another by now is its worker from then on", () => {
+    const scheduler = make()
+    for (const speaker of [w1, w2]) scheduler.hear(speaker, heartbeatOf(1), start)
+    queueBuilds(scheduler, "a", 1)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    const begun = { ...recordedFor("a", 1, startedBy("w2")), actor: { kind: "worker" as const, id: "default/w2" } }
+    scheduler.record(begun, start)
+    assert.isTrue(scheduler.owns(w2, claimOf(1)))
+    assert.deepStrictEqual([w1, w2].map((speaker) => load(scheduler.fleet.get(speaker)!)), [0, 1])
+  })
+})
+
+describe("a tenant's policy", () => {
+  it("takes effect at once on what waits, in the order in which it waited", () => {
+    const shares: Record<string, Partial<Share>> = { a: { runningJobs: 1 } }
+    const scheduler = make(shares)
+    scheduler.hear(w1, heartbeatOf(9), start)
+    scheduler.hear(speakerOf("w2", "theirs"), heartbeatOf(9), start)
+    queueBuilds(scheduler, "a", 4)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    shares["a"] = { runningJobs: 2 }
+    scheduler.policyChanged(TenantId.make("a"))
+    assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
+    shares["a"] = { pool: PoolId.make("theirs") }
+    scheduler.policyChanged(TenantId.make("a"))
+    assert.deepStrictEqual(due(scheduler), ["a/3 w2", "a/4 w2"])
   })
 })
 
 describe("a restart", () => {
   it("knows what lies on the queues, what runs, and what has to be dispatched", () => {
     const before = make()
-    for (let compose = 1; compose <= 3; compose++) before.record(recorded("a", compose, queued(jobs.build)), start)
-    before.record(recorded("a", 1, started(jobs.build)), start)
+    before.hear(w1, heartbeatOf(2), start)
+    queueBuilds(before, "a", 3)
+    before.due(start)
+    before.record(recordedFor("a", 1, startedBy("w1")), start)
     const after = make()
-    const lying = [...before.jobs.values()].find((job) => job.composeId === composeNo(2))!
-    after.restore([...before.jobs.values()], [lying], start)
-    after.hear(speaker, heartbeat(2), start)
-    assert.deepStrictEqual(due(after), ["a/3"])
+    for (const job of before.jobs.values()) after.load({ ...job, place: undefined }, start)
+    after.settle(lyingOf(before), start)
+    assert.isTrue(after.owns(w1, claimOf(2)))
+    after.hear(w1, heartbeatOf(3), start)
+    assert.deepStrictEqual(due(after), ["a/3 w1"])
+  })
+  it("finds every job in a snapshot that was written while others came and went", () => {
+    const before = make()
+    const two = [queuedAs("build"), queuedAs("upload")] as const
+    for (const compose of [1, 2]) before.record(recordedFor("a", compose, ...two), start)
+    const written = new Map<string, number>()
+    for (const job of before.jobs.values()) {
+      const name = `${numberOf(job)}/${job.jobId}`
+      written.set(name, (written.get(name) ?? 0) + 1)
+      if (written.size === 1) before.record(recordedFor("a", 1, JobSucceeded.make({ ...about(1), outcome: outcomes.build })), start)
+      if (written.size === 2) before.record(recordedFor("a", 1, JobReturned.make({ ...about(1), jobId: jobs.upload }), queuedAs("upload")), start)
+    }
+    assert.sameMembers([...written.keys()], ["1/0-build", "1/0-upload-0", "2/0-build", "2/0-upload-0"])
+    // Twice is as good as once.
+    const after = make()
+    for (let times = 1; times <= 2; times++) for (const job of before.jobs.values()) after.load({ ...job, place: undefined }, start)
+    assert.strictEqual(after.jobs.size, before.jobs.size)
+    after.hear(w1, heartbeatOf(9), start)
+    assert.strictEqual(due(after).length, before.jobs.size)
+  })
+  it("reads decisions once more that its snapshot has taken in, and is none the worse for it", () => {
+    const decisions = [1, 2, 3].flatMap((compose) => [recordedFor("a", compose, queuedAs()), recordedFor("a", compose, startedBy("w1"))])
+    decisions.push(recordedFor("a", 1, JobSucceeded.make({ ...about(1), outcome: outcomes.build })), recordedFor("a", 2, JobReturned.make(about(2)), queuedAs()))
+    const told = (scheduler: Scheduler, from: number) => {
+      for (const decision of decisions.slice(from)) scheduler.record(decision, start)
+      return [...scheduler.jobs.values()].map(({ composeId, state, token, revision }) => ({ composeId, state, token, revision }))
+    }
+    const expected = told(make(), 0)
+    assert.deepStrictEqual(expected.map(({ state }) => state), ["running", "ready"])
+    for (let taken = 0; taken <= decisions.length; taken++) for (let from = 0; from <= taken; from++) {
+      const before = make()
+      for (const decision of decisions.slice(0, taken)) before.record(decision, start)
+      const after = make()
+      for (const job of before.jobs.values()) after.load({ ...job, place: undefined }, start)
+      assert.sameDeepMembers(told(after, from), expected, `${taken} in the snapshot, read from ${from}`)
+    }
   })
 })

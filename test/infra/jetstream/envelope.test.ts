@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { upcast, schemaVersion } from "../../../domain/upcast.ts"
 import { decode, encode } from "../../../infra/jetstream/envelope.ts"
-import { composeRef } from "../../../domain/recorded.ts"
+import { QuotaReserved } from "../../../domain/account.ts"
+import { Millis } from "../../../domain/ids.ts"
+import { accountRef, composeRef } from "../../../domain/recorded.ts"
 import { composeId, decisionOf, requested, tenantId } from "../../support/composes.ts"
 
 const subject = `events.acme.compose.${composeId}.1`
@@ -20,6 +22,15 @@ describe("an envelope", () => {
     const entry = decode(subject, position, today)
     assert.strictEqual(entry._tag, "Recorded")
     if (entry._tag === "Recorded") assert.deepStrictEqual([entry.events, entry.revision, entry.tenantId], [[requested], 1, tenantId])
+  })
+  it("of an account is told apart by its aggregate, and one of an aggregate that nobody knows is unreadable", () => {
+    const event = QuotaReserved.make({ at: Millis.make(5), rememberMs: 60_000, composes: [{ composeId, bytes: 7 }] })
+    const text = encode(accountRef(tenantId), 3, { ...decisionOf("m1", requested), events: [event] })
+    const entry = decode("events.acme.account.main.3", position, text)
+    assert.deepStrictEqual(entry._tag === "Recorded" && [entry.aggregate, entry.id, entry.revision, entry.events], ["account", "main", 3, [event]])
+    const stored = (change: object) => decode("events.acme.account.main.3", position, JSON.stringify({ ...JSON.parse(text), ...change }))
+    assert.strictEqual(stored({ aggregate: "ledger" })._tag, "Unreadable")
+    assert.strictEqual(stored({ aggregate: "compose" })._tag, "Unreadable")
   })
   it("of an older version is brought to today's shape", () => {
     assert.strictEqual(schemaVersion([rename]), 2)

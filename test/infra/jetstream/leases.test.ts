@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { Leases } from "../../../domain/ports/lease.ts"
 import { CoreNats } from "../../../infra/jetstream/nats.ts"
 import { LeasesJetStream } from "../../../infra/jetstream/leases.ts"
@@ -39,5 +39,17 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a lease", (i
       yield* Effect.promise(() => bucket.put("c", "somebody else"))
       const error = yield* Effect.flip(held.lost).pipe(Effect.timeout("15 seconds"))
       assert.strictEqual(error._tag, "LeaseLost")
+    }), 20_000)
+
+  it.effect("is kept by a holder whose renewal was stored though its answer was lost", () =>
+    Effect.gen(function*() {
+      const leases = yield* Leases
+      const { js } = yield* CoreNats
+      const held = yield* leases.acquire("d", "one")
+      const bucket = yield* Effect.promise(() => new Kvm(js).open("LEASES"))
+      const revision = yield* Effect.promise(async () => bucket.put("d", (await bucket.get("d"))!.string()))
+      const renewed = Effect.promise(async () => (await bucket.get("d"))!.revision > revision)
+      yield* Effect.raceFirst(held.lost, Effect.repeat(renewed, { until: (is) => is, schedule: Schedule.spaced("50 millis") }))
+      assert.isTrue(held.isHeld())
     }), 20_000)
 })

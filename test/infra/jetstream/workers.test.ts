@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { Effect, Layer, Redacted } from "effect"
-import { PoolId, WorkerId } from "../../../domain/ids.ts"
+import { PoolScope, poolsOf, WorkerId } from "../../../domain/ids.ts"
 import { Dispatch } from "../../../domain/ports/work.ts"
 import { serveAuthCallout } from "../../../infra/jetstream/auth-callout.ts"
 import { DispatchJetStream } from "../../../infra/jetstream/dispatch.ts"
@@ -22,7 +22,7 @@ const Admission = Layer.effectDiscard(Effect.gen(function*() {
       return pool === "" || pool === undefined
         ? Effect.fail({ message: "no token" })
         : Effect.succeed({
-          pool: PoolId.make(pool),
+          pools: poolsOf(PoolScope.make(pool)),
           worker: worker === undefined || worker === "" ? undefined : WorkerId.make(worker),
           expiresAt: Math.floor(Date.now() / 1000) + Number(seconds ?? 60)
         })
@@ -36,7 +36,7 @@ const Stack = Layer.mergeAll(Admission, DispatchJetStream({ replicas: 1 }), Even
 const workerOf = (token: string, name: string) =>
   Effect.acquireRelease(
     Effect.flatMap(TestNats, ({ url }) =>
-      Effect.tryPromise(() => connect({ servers: url, name, inboxPrefix: `_INBOX_${token.split("/")[0]}_${name}`, authenticator: () => ({ auth_token: token }), reconnect: false }))),
+      Effect.tryPromise(() => connect({ servers: url, name: `${token.split("/")[0]}/${name}`, inboxPrefix: `_INBOX_${token.split("/")[0]}_${name}`, authenticator: () => ({ auth_token: token }), reconnect: false }))),
     (nc) => Effect.promise(() => nc.close()))
 
 /** Whether the server let a publish through: it says a violation on the connection, soon after. */
@@ -70,9 +70,9 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a worker of 
   it.effect("can speak for itself only, and reaches neither the log nor other pools", () =>
     Effect.gen(function*() {
       const nc = yield* workerOf("a", "w1")
-      for (const subject of ["events.b.compose.x.1", "worker.b.w1.result", "worker.a.w2.result", "control.b.w1", "jobs.a.x86_64.build",
-        "$JS.API.CONSUMER.MSG.NEXT.JOBS.b_x86_64_build", "$JS.API.STREAM.INFO.JOBS", "$JS.API.CONSUMER.CREATE.JOBS", "$JS.API.STREAM.DELETE.RESULTS",
-        "$JS.API.STREAM.MSG.GET.JOBS", "$JS.ACK.JOBS.b_x86_64_build.1.1.1.1.1", "_INBOX_b_w1.x"]) {
+      for (const subject of ["events.b.compose.x.1", "worker.b.w1.result", "worker.a.w2.result", "control.b.w1", "jobs.a.w1",
+        "queues.CONSUMER.MSG.NEXT.JOBS.b_w1", "$JS.API.CONSUMER.MSG.NEXT.JOBS.a_w1", "$JS.API.STREAM.INFO.JOBS", "$JS.API.CONSUMER.CREATE.JOBS", "$JS.API.STREAM.DELETE.RESULTS",
+        "$JS.API.STREAM.MSG.GET.JOBS", "$JS.ACK.JOBS.b_w1.1.1.1.1.1", "_INBOX_b_w1.x"]) {
         assert.isTrue(yield* violates(nc, () => nc.publish(subject)), subject)
       }
       for (const subject of [">", "events.>", "jobs.>", "worker.>", "control.b.*", "_INBOX_b_w1.>", "live.>"]) {
@@ -87,9 +87,9 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a worker of 
       const { jsm } = yield* CoreNats
       const work = yield* WorkNats
       const nc = yield* workerOf("a", "w1")
-      yield* Effect.promise(() => work.js.publish("jobs.a.x86_64.build", "a job"))
-      yield* Effect.promise(() => work.jsm.consumers.add("JOBS", { durable_name: "a_x86_64_build", ack_policy: "explicit", filter_subject: "jobs.a.x86_64.build" }))
-      nc.publish("$JS.API.CONSUMER.MSG.NEXT.JOBS.a_x86_64_build", JSON.stringify({ batch: 1 }), { reply: "events.b.compose.x.1" })
+      yield* Effect.promise(() => work.js.publish("jobs.a.w1", "a job"))
+      yield* Effect.promise(() => work.jsm.consumers.add("JOBS", { durable_name: "a_w1", ack_policy: "explicit", filter_subject: "jobs.a.w1" }))
+      nc.publish("queues.CONSUMER.MSG.NEXT.JOBS.a_w1", JSON.stringify({ batch: 1 }), { reply: "events.b.compose.x.1" })
       yield* Effect.promise(() => nc.flush())
       yield* Effect.sleep("100 millis")
       assert.strictEqual((yield* Effect.promise(() => jsm.streams.info("EVENTS"))).state.messages, 0)

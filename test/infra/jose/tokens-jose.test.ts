@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from "jose"
-import { PoolId, TenantId } from "../../../domain/ids.ts"
+import { PoolScope, TenantId } from "../../../domain/ids.ts"
 import { IssuerUnavailable, LocalIssuer, type TokenRefused, Tokens } from "../../../domain/ports/tokens.ts"
 import { LocalIssuerFiles, trustLocal } from "../../../infra/jose/local-issuer.ts"
 import { TokensJose } from "../../../infra/jose/tokens-jose.ts"
@@ -52,7 +52,7 @@ describe("a token", () => {
   it.effect("of a worker may name its pool, and its own name in it", () =>
     Effect.gen(function*() {
       const identity = yield* verify(signed({ role: "worker", pool: "fast", worker: "w1" }))
-      assert.deepStrictEqual([identity.pool, identity.worker], [PoolId.make("fast"), "w1"])
+      assert.deepStrictEqual([identity.pool, identity.worker], [PoolScope.make("fast"), "w1"])
       const refused = yield* Effect.flip(verify(signed({ role: "worker", worker: "w.>" })))
       assert.strictEqual(refused._tag === "TokenRefused" && refused.reason, "bad-claims")
     }))
@@ -192,7 +192,7 @@ describe("the local issuer", () => {
       Effect.sync(() => mkdtempSync(join(tmpdir(), "kiln-issuer-"))), use,
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
   const issuerIn = (folder: string) => Effect.provide(LocalIssuer, LocalIssuerFiles(folder))
-  const request = { tenantId: TenantId.make("acme"), role: "worker", subject: "w1", ttl: 60_000, pool: PoolId.make("p") } as const
+  const request = { tenantId: TenantId.make("acme"), role: "worker", subject: "w1", ttl: 60_000, pool: PoolScope.make("p") } as const
 
   it.effect("makes tokens that are trusted, until they expire", () =>
     inFolder((folder) =>

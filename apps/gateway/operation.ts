@@ -1,0 +1,72 @@
+/** The handlers of what operators look after. */
+import { Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Parked, type ParkedItem } from "../../domain/ports/parked.ts"
+import { Scheduling } from "../../domain/ports/scheduling.ts"
+import type { KindDemand, PoolDemand } from "../../domain/scaling/demand.ts"
+import type { JobInHand, WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
+import { KilnApi } from "./api/kiln-api.ts"
+import type { ParkedView, PoolView, WorkerView } from "./api/operation-api.ts"
+import { NotFound } from "./api/problems.ts"
+import { time } from "./compose-details.ts"
+import { GatewayConfig } from "./config.ts"
+import { orUnavailable } from "./find-compose.ts"
+import { operator } from "./operators.ts"
+
+export const OperationLive = HttpApiBuilder.group(KilnApi, "operation", Effect.fnUntraced(function*(handlers) {
+  const scheduling = yield* Scheduling
+  const parked = yield* Parked
+  const { operatorTenant } = yield* GatewayConfig
+  const allowed = operator(operatorTenant)
+
+  return handlers.handleAll({
+    workers: Effect.fnUntraced(function*({ query: { name, pool } }) {
+      yield* allowed
+      const workers = yield* orUnavailable(scheduling.workers(name))
+      return workers.filter(({ pools }) => pool === undefined || pools.includes(pool)).map(workerView)
+    }),
+    pools: () => Effect.andThen(allowed, Effect.map(orUnavailable(scheduling.pools), (pools) => pools.map(poolView))),
+    parked: () => Effect.andThen(allowed, Effect.map(orUnavailable(parked.list), (items) => items.map(parkedView))),
+    dropParked: Effect.fnUntraced(function*({ params: { id } }) {
+      yield* allowed
+      if (!(yield* orUnavailable(parked.drop(id)))) return yield* new NotFound({ detail: `nothing is parked as ${id}` })
+    })
+  })
+}))
+
+const workerView = (
+  { abilities, busy, heardAt, held, heldDigests, jobs, pools, sessionSince, state, version, worker }: WorkerOutlook
+): WorkerView => ({
+  worker, pools, state, busy,
+  ...(abilities && abilitiesView(abilities)),
+  jobs: jobs.map(jobView),
+  held_images: held,
+  ...(heldDigests && { held_digests: heldDigests }),
+  ...(version !== undefined && { version }),
+  ...(sessionSince !== undefined && { session_since: time(sessionSince) }),
+  ...(heardAt !== undefined && { heard_at: time(heardAt) })
+})
+
+const abilitiesView = ({ imageTypes, ...others }: NonNullable<WorkerOutlook["abilities"]>) =>
+  ({ ...others, ...(imageTypes && { image_types: imageTypes }) })
+
+const jobView = ({ attempt, composeId, jobId, kind, since, state, tenantId }: JobInHand): WorkerView["jobs"][number] =>
+  ({ tenant: tenantId, compose: composeId, job: jobId, kind, attempt, state, since: time(since) })
+
+const poolView = ({ at, kinds, pool, workers }: PoolDemand): PoolView => ({
+  pool, at: time(at), workers: workers.length,
+  kinds: { resolve: kindView(kinds.resolve), build: kindView(kinds.build), upload: kindView(kinds.upload) }
+})
+
+const kindView = ({ busySlots, freeSlots, meanDurationMs, oldestWaitMs, waiting, wantedSlots }: KindDemand) => ({
+  waiting, oldest_wait_seconds: oldestWaitMs / 1000, busy_slots: busySlots, free_slots: freeSlots, wanted_slots: wantedSlots,
+  ...(meanDurationMs !== undefined && { mean_duration_seconds: meanDurationMs / 1000 })
+})
+
+const parkedView = ({ at, by, composeId, id, reason, tenantId, text, what, where }: ParkedItem & { readonly id: string }): ParkedView => ({
+  id, what, by, where, reason,
+  ...(tenantId !== undefined && { tenant: tenantId }),
+  ...(composeId !== undefined && { compose: composeId }),
+  ...(text !== undefined && { text }),
+  at: time(at)
+})

@@ -1,0 +1,56 @@
+/** What queued jobs wait for, as the scheduler says it. */
+import { Effect } from "effect"
+import type { ComposeId, TenantId } from "../../domain/ids.ts"
+import { Scheduling } from "../../domain/ports/scheduling.ts"
+import type { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
+import type { WaitingFor } from "./api/compose-views.ts"
+import type { ComposeState } from "./compose-details.ts"
+
+/** Whoever looks at a compose does not wait for a scheduler that is away: it is left out then. */
+const patience = "300 millis"
+
+export const outlooks = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId, { compose }: ComposeState) {
+  const queued = [...compose.jobs.values()].some(({ state }) => state === "queued")
+  if (compose.status !== "open" || !queued) return []
+  const scheduling = yield* Scheduling
+  return yield* scheduling.waiting(tenantId, id).pipe(Effect.timeout(patience), Effect.orElseSucceed((): ReadonlyArray<JobOutlook> => []))
+})
+
+export const waitingFor = (outlook: JobOutlook): WaitingFor => {
+  const { architecture, pool, position, reason, since, until, worker } = outlook
+  return {
+    reason, pool, architecture, since: iso(since), message: messageOf(outlook),
+    ...(position !== undefined && { position }),
+    ...(until !== undefined && { until: iso(until) }),
+    ...(worker !== undefined && { worker })
+  }
+}
+
+const messageOf = (outlook: JobOutlook): string => {
+  const { pool, reason, until, worker } = outlook
+  const place = placeOf(outlook)
+  switch (reason) {
+    case "worker":
+      return workerWanted(outlook)
+    case "slots":
+      return place
+    case "tenant-limit":
+      return `${place}, waiting for one of the tenant's running jobs to end`
+    case "holder":
+      return `${place}, waiting for worker ${worker}, which holds the image`
+    case "retry":
+      return `tries again at ${iso(until!)} in pool ${pool}`
+    case "assigned":
+      return `given to worker ${worker} of pool ${pool}`
+  }
+}
+
+const placeOf = ({ pool, position }: JobOutlook) => position === undefined ? `in pool ${pool}` : `position ${position} in pool ${pool}`
+
+/** Whoever uploads need not be able to make the image. */
+const workerWanted = ({ architecture, distribution, imageType, kind, pool, since }: JobOutlook): string =>
+  kind === "upload"
+    ? `waiting for a worker that uploads in pool ${pool} since ${iso(since)}`
+    : `waiting for a worker of ${architecture} in pool ${pool} since ${iso(since)}, to ${kind} ${distribution} ${imageType}`
+
+const iso = (millis: number) => new Date(millis).toISOString()

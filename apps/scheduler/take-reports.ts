@@ -1,0 +1,160 @@
+/** What a worker reports of one compose becomes commands, and those one decision; what is big in it goes to the blobs first. */
+import { randomBytes } from "node:crypto"
+import { Effect, Result, Schema } from "effect"
+import {
+  type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent, FailJob, GiveUpJob, LoseJob, ReturnJob, StartJob, SucceedJob
+} from "../../domain/compose.ts"
+import { fold } from "../../domain/decider.ts"
+import { type ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
+import { Built, type Failure, type JobOutcome, Resolved, Uploaded } from "../../domain/job.ts"
+import { canonical } from "../../domain/manifest.ts"
+import { Blobs } from "../../domain/ports/blobs.ts"
+import { EventLog, LogUnavailable } from "../../domain/ports/event-log.ts"
+import { type Actor, composeRef } from "../../domain/recorded.ts"
+import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
+import { type Claim, type Speaker, speakerKey, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
+import { type ComposeCache, seeCompose } from "./compose-cache.ts"
+
+export type AttemptReport = Exclude<WorkReport, { readonly _tag: "SessionBegan" }>
+
+/**
+ * The attempt's end has come before its start: what could not be taken in comes again, and what was said after it does
+ * not wait. The end must wait, or the start, once it is there, begins an attempt that nobody will ever end.
+ */
+export class StartAwaited extends Schema.TaggedError<StartAwaited>()("StartAwaited", { message: Schema.String }) {}
+
+/** Answers with the claims that are not this worker's any more. All reports are of one compose. */
+export const takeReports = Effect.fnUntraced(function*(cache: ComposeCache, speaker: Speaker, reports: ReadonlyArray<AttemptReport>) {
+  const { composeId, tenantId } = reports[0]!.claim
+  const commands = yield* Effect.forEach(reports, (report) => commandOf(speaker, report))
+  const messageId = reports.map(({ _tag, claim }) => `${claim.jobId}/${claim.token}/${_tag}`).join("+")
+  const rejected = yield* decideOn(cache, { tenantId, composeId, messageId, actor: { kind: "worker", id: speakerKey(speaker) } }, commands)
+  const refused = reports.filter((_, at) => rejected.has(at))
+  if (refused.length === 0) return []
+  const { compose } = yield* seeCompose(cache, tenantId, composeId)
+  const early = refused.find((report) => report._tag !== "AttemptStarted" && mayBegin(compose, report.claim))
+  if (early !== undefined) return yield* new StartAwaited({ message: `${early.claim.jobId} of compose ${composeId} has ended before it began` })
+  return refused.map(({ claim }) => claim)
+})
+
+const mayBegin = (compose: Compose, { attempt, jobId, token }: Claim): boolean => {
+  const job = compose.jobs.get(jobId)
+  if (compose.status !== "open" || job?.attempt !== attempt) return false
+  return job.state === "queued" || (job.state === "running" && job.token === token)
+}
+
+interface Intent {
+  readonly tenantId: TenantId
+  readonly composeId: ComposeId
+  readonly messageId: string
+  readonly actor: Actor
+}
+
+/** All commands in one decision; which of them were rejected. Read from the log once more if it knows better than the cache. */
+const decideOn = Effect.fnUntraced(
+  function*(cache: ComposeCache, { actor, composeId, messageId, tenantId }: Intent, commands: ReadonlyArray<ComposeCommand>) {
+    const seen = yield* seeCompose(cache, tenantId, composeId)
+    const { events: [first, ...rest], rejected } = decideAll(seen.compose, commands)
+    // A rejection is final only if it was decided on what the log has.
+    if (first === undefined) {
+      if (rejected.size > 0 && (yield* isStale(cache, seen, composeId))) return yield* new Stale()
+      return rejected
+    }
+    const events: readonly [ComposeEvent, ...Array<ComposeEvent>] = [first, ...rest]
+    yield* (yield* EventLog).append(composeRef(tenantId, composeId), seen.revision, { messageId, at: now(), actor, events }).pipe(
+      Effect.tapError(() => Effect.sync(() => cache.forget(composeId)))
+    )
+    cache.set(composeId, { ...seen, compose: fold(ComposeDecider, events, seen.compose), revision: seen.revision + 1 })
+    return rejected
+  },
+  Effect.retry({ while: (error) => error._tag === "WrongRevision" || error._tag === "Stale", times: 10 }),
+  Effect.catchTag(["WrongRevision", "Stale"], () => new LogUnavailable({ message: "a compose is changing too fast to be written" }))
+)
+
+class Stale extends Schema.TaggedError<Stale>()("Stale", {}) {}
+
+const isStale = Effect.fnUntraced(function*(cache: ComposeCache, { revision, tenantId }: { readonly revision: number; readonly tenantId: TenantId }, composeId: ComposeId) {
+  cache.forget(composeId)
+  return (yield* seeCompose(cache, tenantId, composeId)).revision !== revision
+})
+
+const decideAll = (compose: Compose, commands: ReadonlyArray<ComposeCommand>) => {
+  const events: Array<ComposeEvent> = []
+  const rejected = new Set<number>()
+  let state = compose
+  for (const [at, command] of commands.entries()) {
+    const decided = ComposeDecider.decide(command, state)
+    if (Result.isFailure(decided)) {
+      rejected.add(at)
+      continue
+    }
+    events.push(...decided.success)
+    state = fold(ComposeDecider, decided.success, state)
+  }
+  return { events, rejected }
+}
+
+const commandOf = Effect.fnUntraced(function*(speaker: Speaker, report: AttemptReport): Effect.fn.Return<ComposeCommand, BlobsError, Blobs> {
+  const { tenantId: _, ...claim } = report.claim
+  switch (report._tag) {
+    case "AttemptStarted":
+      return StartJob.make({ ...claim, worker: speaker.worker })
+    case "AttemptSucceeded": {
+      const outcome = yield* outcomeOf(speaker, report.outcome)
+      return SucceedJob.make({ ...claim, outcome, ...(yield* archive(report.log)) })
+    }
+    case "AttemptFailed": {
+      const { failure, imageGone, log } = report
+      return FailJob.make({ ...claim, ...chance(), failure, ...(imageGone !== undefined && { imageGone }), ...(yield* archive(log)) })
+    }
+    case "AttemptReturned":
+      return ReturnJob.make(claim)
+  }
+})
+
+type BlobsError = Effect.Error<ReturnType<Blobs["Service"]["put"]>>
+
+const outcomeOf = Effect.fnUntraced(function*(speaker: Speaker, outcome: WorkOutcome): Effect.fn.Return<JobOutcome, BlobsError, Blobs> {
+  switch (outcome._tag) {
+    case "Resolved": {
+      const { packages } = outcome.lock
+      const lock = yield* (yield* Blobs).put(new TextEncoder().encode(canonical(outcome.lock)))
+      return Resolved.make({ lock, packages: packages.length, downloadBytes: packages.reduce((sum, { size }) => sum + size, 0) })
+    }
+    case "Built":
+      return Built.make({ ...outcome, heldBy: speaker.worker })
+    case "Uploaded":
+      return Uploaded.make(outcome)
+  }
+})
+
+const archive = Effect.fnUntraced(function*(log: string | undefined) {
+  return log === undefined ? {} : { log: yield* (yield* Blobs).put(Buffer.from(log, "base64")) }
+})
+
+const system: Actor = { kind: "system", id: "scheduler" }
+
+/** The worker is gone; the decider says whether the job gets another one. */
+export const loseJob = Effect.fn("loseJob")(function*(cache: ComposeCache, { attempt, composeId, jobId, tenantId, token }: RunningJob, reason: string) {
+  yield* Effect.logWarning("a job was lost", { tenantId, composeId, jobId, attempt, reason })
+  const command = LoseJob.make({ composeId, jobId, attempt, token, reason, ...chance() })
+  return yield* decideOn(cache, { tenantId, composeId, messageId: `${jobId}/${token}/lost`, actor: system }, [command])
+})
+
+/** The attempt is ended from here, since its worker does not end it. */
+export const failJob = Effect.fn("failJob")(function*(cache: ComposeCache, { attempt, composeId, jobId, tenantId, token }: RunningJob, failure: Failure) {
+  yield* Effect.logWarning("a job was ended", { tenantId, composeId, jobId, attempt, reason: failure.message })
+  const command = FailJob.make({ composeId, jobId, attempt, token, failure, ...chance() })
+  return yield* decideOn(cache, { tenantId, composeId, messageId: `${jobId}/${token}/${failure.class}`, actor: system }, [command])
+})
+
+/** Nobody has been able to begin it. */
+export const giveUpJob = Effect.fn("giveUpJob")(function*(cache: ComposeCache, { attempt, composeId, jobId, revision, tenantId }: OpenJob, reason: string) {
+  yield* Effect.logError("a job was given up", { tenantId, composeId, jobId, attempt, reason })
+  const command = GiveUpJob.make({ composeId, jobId, attempt, reason })
+  return yield* decideOn(cache, { tenantId, composeId, messageId: `${jobId}/${revision}/given-up`, actor: system }, [command])
+})
+
+const now = () => Millis.make(Date.now())
+
+const chance = () => ({ now: now(), jitter: randomBytes(4).readUInt32BE() / 2 ** 32 })

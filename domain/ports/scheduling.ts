@@ -1,0 +1,29 @@
+/** Asking the scheduler, which alone knows who waits for what and which workers there are. */
+import { Context, type Effect, Schema } from "effect"
+import type { ComposeId, TenantId, WorkerId } from "../ids.ts"
+import type { PoolDemand } from "../scaling/demand.ts"
+import type { JobOutlook } from "../scheduling/job-outlook.ts"
+import type { WorkerOutlook } from "../scheduling/worker-outlook.ts"
+
+/** No scheduler works now, or it does not answer in time. */
+export class SchedulerSilent extends Schema.TaggedError<SchedulerSilent>()("SchedulerSilent", { message: Schema.String }) {}
+
+export class Scheduling extends Context.Service<Scheduling, {
+  /** All, or those of a name: one a pool at most. */
+  workers(name?: WorkerId): Effect.Effect<ReadonlyArray<WorkerOutlook>, SchedulerSilent>
+  readonly pools: Effect.Effect<ReadonlyArray<PoolDemand>, SchedulerSilent>
+  /** What the jobs of a compose wait for; none of a compose of another tenant. */
+  waiting(tenantId: TenantId, composeId: ComposeId): Effect.Effect<ReadonlyArray<JobOutlook>, SchedulerSilent>
+}>()("domain/ports/Scheduling") {}
+
+/** Looked up at once, from memory; `undefined` leaves the answer to another. */
+export interface SchedulingDesk {
+  workers(name: WorkerId | undefined): ReadonlyArray<WorkerOutlook> | undefined
+  pools(): ReadonlyArray<PoolDemand> | undefined
+  waiting(tenantId: TenantId, composeId: ComposeId): ReadonlyArray<JobOutlook> | undefined
+}
+
+export class SchedulingAnswers extends Context.Service<SchedulingAnswers, {
+  /** Answers those who ask for as long as it runs. */
+  serve(desk: SchedulingDesk): Effect.Effect<never>
+}>()("domain/ports/SchedulingAnswers") {}

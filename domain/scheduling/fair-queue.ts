@@ -1,0 +1,293 @@
+/**
+ * Who is next for a free slot. Deficit round robin between tenants, with the deficit kept as virtual time so that a slot
+ * that can do only some of the jobs still finds the tenant who is furthest behind: each job served moves its tenant on by
+ * 1 / weight, the smallest time goes first, and who has just come stands where the round is.
+ */
+import type { Priority } from "../compose-request.ts"
+import type { PoolId, TenantId } from "../ids.ts"
+import type { JobKind } from "../job.ts"
+import { Fifo } from "./fifo.ts"
+import { canDo, type Worker } from "./fleet.ts"
+import { Heap } from "./heap.ts"
+import type { Need, OpenJob } from "./open-jobs.ts"
+
+/** What a tenant may take; asked each time, so that a change counts at once. */
+export interface Share {
+  readonly pool: PoolId
+  readonly weight: number
+  readonly runningJobs: number
+}
+
+/** A tenant over all pools. */
+interface Tenant {
+  readonly tenantId: TenantId
+  /** Jobs assigned and running. */
+  taken: number
+  /** Lines that have found the tenant at its limit. */
+  readonly held: Set<Line>
+}
+
+/** A tenant in one lane. */
+interface Turn {
+  readonly tenant: Tenant
+  time: number
+  waiting: number
+}
+
+/** A tenant's jobs with one need. */
+interface Line {
+  readonly lane: Lane
+  readonly turn: Turn
+  readonly queue: NeedQueue
+  readonly jobs: Record<Priority, Fifo<OpenJob>>
+  waiting: number
+  inHeap: boolean
+  time: number
+  order: number
+}
+
+export interface NeedQueue {
+  readonly need: Need
+  readonly lines: Map<TenantId, Line>
+  readonly heap: Heap<Line>
+  waiting: number
+}
+
+/** All jobs of a kind in a pool: they compete for the same slots. */
+export interface Lane {
+  readonly pool: PoolId
+  readonly kind: JobKind
+  readonly queues: Map<string, NeedQueue>
+  readonly turns: Map<TenantId, Turn>
+  /** The virtual time of the last job served. */
+  time: number
+  waiting: number
+  /** A running mean of how long a job takes, undefined before the first has ended. */
+  meanMs: number | undefined
+}
+
+const priorities: ReadonlyArray<Priority> = ["high", "normal", "low"]
+const sooner = (one: Line, other: Line) => one.time < other.time || (one.time === other.time && one.order < other.order)
+
+export class FairQueue {
+  readonly lanes = new Map<string, Lane>()
+  readonly #tenants = new Map<TenantId, Tenant>()
+  readonly #shareOf: (tenantId: TenantId) => Share
+  #order = 0
+
+  constructor(shareOf: (tenantId: TenantId) => Share) {
+    this.#shareOf = shareOf
+  }
+
+  add(job: OpenJob, where: "back" | "front" = "back"): void {
+    const line = this.#lineOf(job)
+    if (where === "back") line.jobs[job.priority].push(job)
+    else line.jobs[job.priority].unshift(job)
+    job.place = line
+    if (line.turn.waiting === 0) line.turn.time = Math.max(line.turn.time, line.lane.time)
+    this.#count(line, 1)
+    this.#enter(line)
+  }
+
+  remove(job: OpenJob): void {
+    const line = lineOf(job)
+    if (line === undefined) return
+    job.place = undefined
+    this.#count(line, -1)
+  }
+
+  has(job: OpenJob): boolean {
+    return job.place !== undefined
+  }
+
+  /** Its tenant's pool is another one now. */
+  isAstray(job: OpenJob): boolean {
+    const line = lineOf(job)
+    return line !== undefined && line.lane !== this.laneOf(job)
+  }
+
+  /** The next job of a lane that this worker can do. */
+  take(lane: Lane, worker: Worker): OpenJob | undefined {
+    let first: Line | undefined
+    for (const queue of lane.queues.values()) {
+      if (queue.waiting === 0 || !suits(queue.need, worker)) continue
+      const line = this.#first(queue)
+      if (line !== undefined && (first === undefined || sooner(line, first))) first = line
+    }
+    if (first === undefined) return undefined
+    const job = this.#next(first)!
+    this.remove(job)
+    const { turn } = first
+    lane.time = Math.max(lane.time, turn.time)
+    turn.time = lane.time + 1 / this.#shareOf(turn.tenant.tenantId).weight
+    first.order = ++this.#order
+    return job
+  }
+
+  /** A tenant's job has got a slot, or has let go of it. */
+  occupied(tenantId: TenantId): void {
+    this.#tenant(tenantId).taken += 1
+  }
+
+  vacated(tenantId: TenantId): void {
+    const tenant = this.#tenant(tenantId)
+    tenant.taken -= 1
+    this.freed(tenantId)
+  }
+
+  /** Its limit may have changed. */
+  freed(tenantId: TenantId): void {
+    const tenant = this.#tenant(tenantId)
+    if (tenant.held.size === 0 || this.isAtLimit(tenantId)) return
+    const lines = [...tenant.held]
+    tenant.held.clear()
+    for (const line of lines) if (line.waiting > 0) this.#enter(line)
+  }
+
+  taken(tenantId: TenantId): number {
+    return this.#tenants.get(tenantId)?.taken ?? 0
+  }
+
+  isAtLimit(tenantId: TenantId): boolean {
+    return this.taken(tenantId) >= this.#shareOf(tenantId).runningJobs
+  }
+
+  poolOf(tenantId: TenantId): PoolId {
+    return this.#shareOf(tenantId).pool
+  }
+
+  laneOf(job: OpenJob): Lane {
+    const { pool } = this.#shareOf(job.tenantId)
+    const key = `${pool}/${job.need.kind}`
+    const known = this.lanes.get(key)
+    if (known !== undefined) return known
+    const lane: Lane = { pool, kind: job.need.kind, queues: new Map(), turns: new Map(), time: 0, waiting: 0, meanMs: undefined }
+    this.lanes.set(key, lane)
+    return lane
+  }
+
+  queueOf(job: OpenJob): NeedQueue | undefined {
+    return lineOf(job)?.queue
+  }
+
+  /** How many jobs go before this one if nothing changes, itself included; undefined if it does not wait for a slot. */
+  position(job: OpenJob): number | undefined {
+    const line: Line | undefined = lineOf(job)
+    if (line === undefined) return undefined
+    let ahead = 0
+    for (const priority of priorities) {
+      const waiting: Iterable<OpenJob> = line.jobs[priority]
+      for (const other of waiting) {
+        if (other === job) break
+        if (other.place === line) ahead += 1
+      }
+      if (priority === job.priority) break
+    }
+    const weight = (of: Line) => this.#shareOf(of.turn.tenant.tenantId).weight
+    const until = Math.max(line.turn.time, line.time) + ahead / weight(line)
+    let before = ahead
+    for (const other of line.queue.lines.values()) {
+      if (other === line || other.waiting === 0) continue
+      const rounds = (until - Math.max(other.turn.time, other.time)) * weight(other)
+      // A tie goes to whoever stands first now.
+      before += Math.min(other.waiting, Math.max(0, other.order < line.order ? Math.floor(rounds + 1) : Math.ceil(rounds)))
+    }
+    return before + 1
+  }
+
+  #first(queue: NeedQueue): Line | undefined {
+    for (;;) {
+      const line = queue.heap.peek()
+      if (line === undefined) return undefined
+      const atLimit = this.isAtLimit(line.turn.tenant.tenantId)
+      if (line.waiting === 0 || atLimit) {
+        queue.heap.pop()
+        line.inHeap = false
+        if (line.waiting > 0) line.turn.tenant.held.add(line)
+        // What may still be in it was removed.
+        else queue.lines.delete(line.turn.tenant.tenantId)
+      } else if (line.time < line.turn.time) {
+        line.time = line.turn.time
+        queue.heap.settle()
+      } else {
+        return line
+      }
+    }
+  }
+
+  #next(line: Line): OpenJob | undefined {
+    for (const priority of priorities) {
+      for (;;) {
+        const job = line.jobs[priority].shift()
+        if (job === undefined) break
+        if (job.place === line) return job
+      }
+    }
+    return undefined
+  }
+
+  #enter(line: Line): void {
+    if (line.inHeap) return
+    line.inHeap = true
+    line.time = line.turn.time
+    line.order = ++this.#order
+    line.queue.heap.push(line)
+  }
+
+  #count(line: Line, by: 1 | -1): void {
+    const { lane, queue, turn } = line
+    line.waiting += by
+    turn.waiting += by
+    queue.waiting += by
+    lane.waiting += by
+    // One a worker that holds images: they come and go.
+    if (queue.waiting === 0 && queue.need.holder !== undefined) lane.queues.delete(queueKey(queue.need))
+  }
+
+  #lineOf(job: OpenJob): Line {
+    const lane = this.laneOf(job)
+    const key = queueKey(job.need)
+    let queue = lane.queues.get(key)
+    if (queue === undefined) {
+      queue = { need: job.need, lines: new Map(), heap: new Heap(sooner), waiting: 0 }
+      lane.queues.set(key, queue)
+    }
+    const known = queue.lines.get(job.tenantId)
+    if (known !== undefined) return known
+    let turn = lane.turns.get(job.tenantId)
+    if (turn === undefined) {
+      turn = { tenant: this.#tenant(job.tenantId), time: 0, waiting: 0 }
+      lane.turns.set(job.tenantId, turn)
+    }
+    const line: Line = {
+      lane, turn, queue, jobs: { high: new Fifo(), normal: new Fifo(), low: new Fifo() }, waiting: 0, inHeap: false, time: 0, order: 0
+    }
+    queue.lines.set(job.tenantId, line)
+    return line
+  }
+
+  #tenant(tenantId: TenantId): Tenant {
+    const known = this.#tenants.get(tenantId)
+    if (known !== undefined) return known
+    const tenant: Tenant = { tenantId, taken: 0, held: new Set() }
+    this.#tenants.set(tenantId, tenant)
+    return tenant
+  }
+}
+
+/** Nobody else writes that mark. */
+const lineOf = ({ place }: OpenJob): Line | undefined => place as Line | undefined
+
+const keys = new WeakMap<Need, string>()
+
+const queueKey = (need: Need): string => {
+  const known = keys.get(need)
+  if (known !== undefined) return known
+  const { architecture, distribution, holder, imageType } = need
+  const key = holder === undefined ? `${architecture}/${distribution}/${imageType}` : `@${holder.worker}`
+  keys.set(need, key)
+  return key
+}
+
+const suits = (need: Need, worker: Worker): boolean =>
+  need.holder === undefined ? canDo(worker, need) : worker.speaker.worker === need.holder.worker && canDo(worker, need)

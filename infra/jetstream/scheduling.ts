@@ -1,0 +1,80 @@
+/** Questions to the scheduler and its answers, past JetStream: an answer is worth nothing a second later. */
+import { gunzipSync, gzipSync } from "node:zlib"
+import type { Msg, NatsConnection } from "@nats-io/transport-node"
+import { Effect, Exit, Layer, Schema } from "effect"
+import { ComposeId, TenantId, WorkerId } from "../../domain/ids.ts"
+import { Scheduling, SchedulerSilent, SchedulingAnswers } from "../../domain/ports/scheduling.ts"
+import { PoolDemand } from "../../domain/scaling/demand.ts"
+import { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
+import { WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
+import { CoreNats } from "./nats.ts"
+
+const workers = {
+  subject: "ask.workers", Question: Schema.Struct({ name: Schema.optionalKey(WorkerId) }), Answer: Schema.Array(WorkerOutlook)
+}
+const pools = { subject: "ask.pools", Question: Schema.Struct({}), Answer: Schema.Array(PoolDemand) }
+const waiting = {
+  subject: "ask.waiting", Question: Schema.Struct({ tenantId: TenantId, composeId: ComposeId }), Answer: Schema.Array(JobOutlook)
+}
+
+interface Topic<Q, A> {
+  readonly subject: string
+  readonly Question: Schema.Codec<Q, unknown>
+  readonly Answer: Schema.Codec<A, unknown>
+}
+
+const answerWithinMs = 2000
+
+export const SchedulingNats = Layer.effect(Scheduling, Effect.gen(function*() {
+  const { nc } = yield* CoreNats
+  return Scheduling.of({
+    workers: (name) => ask(nc, workers, name === undefined ? {} : { name }),
+    pools: ask(nc, pools, {}),
+    waiting: (tenantId, composeId) => ask(nc, waiting, { tenantId, composeId })
+  })
+}))
+
+const silent = () => new SchedulerSilent({ message: "no scheduler answers: none runs, or it is just starting" })
+
+const ask = <Q, A>(nc: NatsConnection, { Answer, Question, subject }: Topic<Q, A>, question: Q): Effect.Effect<A, SchedulerSilent> =>
+  Effect.tryPromise(() =>
+    nc.request(subject, Schema.encodeSync(Schema.fromJsonString(Question))(question), { timeout: answerWithinMs })
+  ).pipe(
+    Effect.flatMap((message) => Schema.decodeUnknownEffect(Schema.fromJsonString(Answer))(unpack(message.data))),
+    Effect.tapError((error) => Effect.logDebug("the scheduler did not answer", { subject }, error)),
+    Effect.mapError(silent)
+  )
+
+export const SchedulingAnswersNats = Layer.effect(SchedulingAnswers, Effect.gen(function*() {
+  const { nc } = yield* CoreNats
+  return SchedulingAnswers.of({
+    serve: (desk) =>
+      Effect.scoped(Effect.andThen(
+        Effect.all([
+          answering(nc, workers, ({ name }) => desk.workers(name)),
+          answering(nc, pools, () => desk.pools()),
+          answering(nc, waiting, ({ composeId, tenantId }) => desk.waiting(tenantId, composeId))
+        ], { discard: true }),
+        Effect.never
+      ))
+  })
+}))
+
+const answering = <Q, A>(nc: NatsConnection, { Question, subject }: Topic<Q, A>, look: (question: Q) => A | undefined) => {
+  const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Question))
+  const respond = (message: Msg) => {
+    const question = decode(message.string())
+    const answer = Exit.isSuccess(question) ? look(question.value) : undefined
+    // Answers are as they are sent, and thousands of workers would take the scheduler a while to encode.
+    if (answer !== undefined) message.respond(pack(JSON.stringify(answer)))
+  }
+  return Effect.acquireRelease(
+    Effect.sync(() => nc.subscribe(subject, { callback: (_, message) => respond(message) })),
+    (subscription) => Effect.sync(() => subscription.unsubscribe())
+  )
+}
+
+/** Thousands of workers with their labels are more than one message may hold. */
+const packedFrom = 256 * 1024
+const pack = (text: string): Uint8Array | string => text.length < packedFrom ? text : gzipSync(text, { level: 1 })
+const unpack = (data: Uint8Array): string => (data[0] === 0x1f ? gunzipSync(data) : Buffer.from(data)).toString()

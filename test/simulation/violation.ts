@@ -1,0 +1,2 @@
+/** What must never be, and was. */
+export class Violation extends Error {}
