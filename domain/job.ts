@@ -18,6 +18,9 @@ export interface PlannedJob {
 
 export const targetsOf = (image: ImageRequest): ReadonlyArray<Target> => image.targets ?? [{ type: "file" }]
 
+/** Which of a compose's images a job is about. */
+export const imageOf = (jobId: JobId): string => jobId.slice(0, jobId.indexOf("-"))
+
 /** The graph of one compose, dependencies before dependants. */
 export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean): ReadonlyArray<PlannedJob> =>
   images.flatMap((request, image): ReadonlyArray<PlannedJob> => {

@@ -24,6 +24,8 @@ export const WorkItem = Schema.Struct({
   /** For an upload. */
   artifact: Schema.optionalKey(Artifact),
   target: Schema.optionalKey(Target),
+  /** With a build: jobs that wait for nothing but its image, and take moments where the image lies. */
+  after: Schema.optionalKey(Schema.Array(Schema.Struct({ jobId: JobId, attempt: Schema.Int, target: Target }))),
   /** W3C `traceparent` of the request behind it. */
   trace: Schema.optionalKey(Schema.String)
 })

@@ -1,10 +1,11 @@
 /** What the scheduler's loops share: its memory, and how far into the log that reaches. Only what cannot be interrupted changes it. */
 import type { JobKind } from "../../domain/job.ts"
-import { PoolId } from "../../domain/ids.ts"
+import { PoolId, poolsOf } from "../../domain/ids.ts"
 import { Policies } from "../../domain/policies.ts"
 import type { PolicyFile } from "../../domain/policy.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
 import type { RunningJob } from "../../domain/scheduling/open-jobs.ts"
+import type { Claim, Speaker } from "../../domain/work.ts"
 import { Scheduler } from "../../domain/scheduling/scheduler.ts"
 import { Shares } from "../../domain/scheduling/shares.ts"
 import { ComposeCache } from "./compose-cache.ts"
@@ -37,6 +38,15 @@ export class Desk {
     this.policies = new Policies(this.#file, overrides)
     this.#shares = new Shares(this.policies, this.#file, sharedPool)
     this.positions = { ...positions }
+  }
+
+  /** Whether this attempt is this worker's, by what was given out or by what was just recorded and has not come back yet. */
+  owns(speaker: Speaker, claim: Claim): boolean {
+    if (this.scheduler.owns(speaker, claim)) return true
+    // What is recorded has workers by name alone, and another pool may have one of that name.
+    if (!poolsOf(speaker.scope).includes(this.#shares.of(claim.tenantId).pool)) return false
+    const job = this.cache.get(claim.tenantId, claim.composeId)?.compose.jobs.get(claim.jobId)
+    return job?.state === "running" && job.worker === speaker.worker && job.token === claim.token
   }
 
   /** Answers with the attempts whose workers have to be told that they are canceled. */

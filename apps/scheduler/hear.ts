@@ -1,5 +1,6 @@
 /** What comes from the workers: heartbeats, reports, and what could never be delivered. */
 import { Effect, Metric, Schedule, Stream } from "effect"
+import { imageOf } from "../../domain/job.ts"
 import { Dispatch, type ReportDelivery } from "../../domain/ports/work.ts"
 import type { Lost } from "../../domain/scheduling/scheduler.ts"
 import type { Speaker, WorkReport } from "../../domain/work.ts"
@@ -68,10 +69,14 @@ const groupsOf = (reports: ReadonlyArray<WorkReport>): ReadonlyArray<readonly [s
 const takeGroup = Effect.fnUntraced(function*(desk: Desk, speaker: Speaker, reports: ReadonlyArray<WorkReport>, early: EarlyEnds) {
   const dispatch = yield* Dispatch
   const attempts: Array<AttemptReport> = []
+  const built = new Set<string>()
   for (const report of reports) {
     if (report._tag === "SessionBegan") yield* loseAll(desk, desk.scheduler.orphans(speaker, report.session))
-    else if (desk.scheduler.owns(speaker, report.claim)) attempts.push(report)
-    else yield* dispatch.stop(speaker, report.claim)
+    else if (desk.owns(speaker, report.claim) || built.has(imageOf(report.claim.jobId))) {
+      attempts.push(report)
+      // Whoever has built an image may go on with it.
+      if (report._tag === "AttemptSucceeded" && report.outcome._tag === "Built") built.add(imageOf(report.claim.jobId))
+    } else yield* dispatch.stop(speaker, report.claim)
   }
   if (attempts.length === 0) return
   const refused = yield* takeReports(desk.cache, speaker, attempts).pipe(

@@ -60,7 +60,7 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const context = yield* Effect.context<EventLog | Sealer | Blobs | Dispatch>()
   const layDown = ({ job, speaker }: Assignment) => {
     const given = { ...job }
-    return dispatchJob(desk.cache, speaker, given).pipe(
+    return dispatchJob(desk.cache, speaker, scheduler.mayUpload(speaker), given).pipe(
       Effect.tap((sequence) => {
         if (sequence !== undefined) scheduler.laid(given, sequence)
         return Metric.update(dispatched, 1)
@@ -111,6 +111,9 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   })
   const caughtUp = yield* Effect.forEach(log.streams, (stream) => followLog(desk, stream, pump, quota.record))
   yield* Effect.forEach(caughtUp, (each) => each, { discard: true }).pipe(
+    // Only what the log has told of can be known to lie on a queue.
+    Effect.andThen(dispatch.lying.pipe(Effect.tapError((error) => Effect.logWarning(error.message)), Effect.retry(Schedule.spaced("1 second")))),
+    Effect.map((lying) => scheduler.settle(lying, Date.now())),
     Effect.andThen(Effect.all([Effect.andThen(begin, answering), reports(desk)], { concurrency: "unbounded", discard: true })),
     Effect.forkScoped
   )
@@ -132,9 +135,7 @@ const restoredDesk = Effect.fnUntraced(function*(options: DeskOptions) {
   const desk = new Desk(options, Date.now())
   const isWhole = yield* loadSnapshot(snapshotName, (head) => desk.restore(head), (job) => desk.scheduler.load(job, Date.now())).pipe(
     Effect.catch((error) => Effect.as(Effect.logWarning("the snapshot cannot be used; the log is read from its beginning", { error: error.message }), false)))
-  const restored = isWhole ? desk : new Desk(options, Date.now())
-  restored.scheduler.settle(yield* (yield* Dispatch).lying, Date.now())
-  return restored
+  return isWhole ? desk : new Desk(options, Date.now())
 })
 
 const reportsTakenIn = Effect.flatMap(Dispatch, ({ backlog }) => backlog).pipe(

@@ -11,9 +11,11 @@ export const programs = ["gateway", "scheduler", "projector", "worker"] as const
 /** A scaler only where there is a file for it. */
 export type ProgramName = typeof programs[number] | "scaler"
 
-/** Small young generations save tens of MiB in each of the processes; the busiest gets more, for its speed. */
+/** MiB. Small young generations save tens of MiB in each of the processes; the busiest get more, for their speed. */
+const youngGeneration: Record<ProgramName, number> = { gateway: 8, scheduler: 4, projector: 2, worker: 4, scaler: 2 }
+
 const lean = (program: ProgramName) =>
-  (process.env["KILN_NODE_FLAGS"] ?? `--max-semi-space-size=${program === "gateway" ? 8 : 2}`).split(" ").filter((flag) => flag !== "")
+  (process.env["KILN_NODE_FLAGS"] ?? `--max-semi-space-size=${youngGeneration[program]}`).split(" ").filter((flag) => flag !== "")
 
 const apps = join(import.meta.dirname, "..")
 const largestLog = 10 * 1024 ** 2

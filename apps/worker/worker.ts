@@ -1,20 +1,18 @@
 /** Takes jobs for its slots, runs their handlers, says how they fare, and reports how they ended. */
 import { randomBytes } from "node:crypto"
-import { mkdir, mkdtemp, rm, rmdir } from "node:fs/promises"
-import { join } from "node:path"
-import { Cause, Deferred, Effect, Exit, Metric, Schedule, Semaphore, Stream } from "effect"
+import { Cause, Deferred, Effect, Fiber, Metric, Schedule, Semaphore, Stream } from "effect"
+import type { Artifact } from "../../domain/artifact.ts"
 import { AttemptToken, Millis } from "../../domain/ids.ts"
 import type { Failure, JobKind } from "../../domain/job.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
-import type { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { type JobDelivery, Workplace } from "../../domain/ports/work.ts"
-import {
-  type Abilities, AttemptFailed, AttemptReturned, AttemptStarted, AttemptSucceeded, type Claim, SessionBegan, type WorkItem, type WorkOutcome, type WorkReport
-} from "../../domain/work.ts"
+import { type Abilities, AttemptReturned, AttemptStarted, type Claim, SessionBegan, type WorkItem, type WorkReport } from "../../domain/work.ts"
 import { Beginning, Durations } from "./beginning.ts"
 import { makeFeed } from "./feed.ts"
-import { handleJob, ImageMissing } from "./handle-job.ts"
+import { handleJob } from "./handle-job.ts"
 import { attempts, busy, seconds } from "./metrics.ts"
+import { reportOf } from "./report-of.ts"
+import { clean, inWorkspace } from "./workspace.ts"
 
 export interface WorkerOptions {
   readonly abilities: Abilities
@@ -27,6 +25,8 @@ export interface WorkerOptions {
 }
 
 const heartbeatEvery = "3 seconds"
+/** An image is no secret for longer than this because something small is done with it. */
+const sayWithinMs = 100
 
 interface Attempt {
   readonly claim: Claim
@@ -63,38 +63,69 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
       Effect.orDie
     )
 
-  const work = Effect.fnUntraced(function*({ item, acknowledge }: JobDelivery) {
-    const { tenantId, composeId, jobId, attempt, kind } = item
+  const begin = (item: Pick<WorkItem, "tenantId" | "composeId" | "jobId" | "attempt">): Attempt => {
+    const { tenantId, composeId, jobId, attempt } = item
     const token = AttemptToken.make(`${session}${randomBytes(18).toString("base64url")}`)
-    const claim: Claim = { tenantId, composeId, jobId, attempt, token }
-    const stop = yield* Deferred.make<void>()
-    running.set(token, { claim, stop })
-    const started = AttemptStarted.make({ claim, at: Millis.make(Date.now()) })
-    const beginning = yield* Beginning.make(durations.hold(kind), Effect.andThen(report(started), acknowledge))
-    yield* run(item, claim, stop, beginning).pipe(
-      Effect.tap((ended) => {
-        if (ended === undefined) return Effect.void
-        return beginning.end() ? Effect.andThen(beginning.told, report(ended)) : Effect.andThen(report(started, ended), acknowledge)
-      }),
+    const begun = { claim: { tenantId, composeId, jobId, attempt, token }, stop: Deferred.makeUnsafe<void>() }
+    running.set(token, begun)
+    return begun
+  }
+  const startOf = ({ claim }: Attempt) => AttemptStarted.make({ claim, at: Millis.make(Date.now()) })
+  const giveBack = ({ claim }: Attempt) => report(AttemptReturned.make({ claim })).pipe(Effect.timeout("5 seconds"), Effect.ignore)
+
+  const work = Effect.fnUntraced(function*({ item, acknowledge }: JobDelivery) {
+    const attempt = begin(item)
+    const started = startOf(attempt)
+    const beginning = yield* Beginning.make(durations.hold(item.kind), Effect.andThen(report(started), acknowledge))
+    const ended = yield* run(item, attempt, beginning.told).pipe(
       // Told to go: the job is given back untouched and at once. One whose start nobody has heard of lies on the queue still.
-      Effect.onInterrupt(() =>
-        beginning.end()
-          ? Effect.andThen(beginning.told, report(AttemptReturned.make({ claim }))).pipe(Effect.timeout("5 seconds"), Effect.ignore)
-          : Effect.void),
-      Effect.ensuring(Effect.sync(() => running.delete(token)))
+      Effect.onInterrupt(() => beginning.end() ? Effect.andThen(beginning.told, giveBack(attempt)) : Effect.void),
+      Effect.ensuring(Effect.sync(() => running.delete(attempt.claim.token)))
     )
+    if (ended === undefined) return
+    const isTold = beginning.end()
+    if (isTold) yield* beginning.told
+    const reports: Array<WorkReport> = isTold ? [ended] : [started, ended]
+    const artifact = ended._tag === "AttemptSucceeded" && ended.outcome._tag === "Built" ? ended.outcome.artifact : undefined
+    const rest = artifact === undefined ? reports : yield* doAfter(item, artifact, reports)
+    if (rest.length > 0) yield* report(...rest)
+    if (!isTold) yield* acknowledge
   }, (effect, { item }) =>
     Effect.annotateLogs(effect, { tenantId: item.tenantId, composeId: item.composeId, jobId: item.jobId, attempt: item.attempt }))
 
+  /**
+   * What waits only for this image and is done in moments is done here at once. It is begun in the report of the image's
+   * success, so that nobody else is given it. Answers with what is not reported yet.
+   */
+  const doAfter = Effect.fnUntraced(function*({ after = [], ...item }: WorkItem, artifact: Artifact, reports: Array<WorkReport>) {
+    let unsaid: ReadonlyArray<WorkReport> = reports
+    for (const { attempt, jobId, target } of after) {
+      const before = unsaid
+      const next: WorkItem = { ...item, kind: "upload", jobId, attempt, target, artifact }
+      const held = begin(next)
+      unsaid = [...before, startOf(held)]
+      const doing = yield* Effect.forkChild(run(next, held, Effect.void))
+      const ended = yield* Effect.raceFirst(Fiber.join(doing), Effect.andThen(Effect.sleep(sayWithinMs), Effect.andThen(report(...unsaid), Effect.suspend(() => {
+        unsaid = []
+        return Fiber.join(doing)
+      })))).pipe(
+        Effect.onInterrupt(() => Effect.ignore(Effect.timeout(unsaid.length === 0 ? giveBack(held) : report(...before), "5 seconds"))),
+        Effect.ensuring(Effect.sync(() => running.delete(held.claim.token)))
+      )
+      if (ended !== undefined) unsaid = [...unsaid, ended]
+    }
+    return unsaid
+  })
+
   /** What to report at its end; nothing if the attempt is not ours any more. */
-  const run = (item: WorkItem, claim: Claim, stop: Deferred.Deferred<void>, beginning: Beginning) =>
+  const run = (item: WorkItem, { claim, stop }: Attempt, told: Effect.Effect<void>) =>
     Effect.gen(function*() {
       const feed = makeFeed({
         progress: (progress) => workplace.progress(claim, progress),
         lines: (lines) => workplace.lines(claim, lines)
       })
       const deadline = deadlines[item.kind]
-      const secrets = Effect.andThen(beginning.told, workplace.secrets(claim))
+      const secrets = Effect.andThen(told, workplace.secrets(claim))
       const handled = inWorkspace(workDir, item, (workspace) => handleJob(item, { workspace, report: feed, secrets })).pipe(
         Effect.timeoutOrElse({
           duration: deadline,
@@ -152,35 +183,3 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
     Effect.andThen(Effect.never)
   )
 })
-
-/** An empty folder, gone afterwards whatever happens; a job that works on no files has none. */
-const inWorkspace = <A, E, R>(workDir: string, { jobId, kind }: WorkItem, use: (workspace: string) => Effect.Effect<A, E, R>) =>
-  kind === "upload" ? use(workDir) : Effect.acquireUseRelease(
-    Effect.promise(() => mkdtemp(join(workDir, `${jobId}-`))),
-    use,
-    // What was built has been moved away, as a rule, and nothing is left in it.
-    (workspace) => Effect.promise(() => rmdir(workspace).catch(() => rm(workspace, { recursive: true, force: true, maxRetries: 3 })))
-  )
-
-/** What an earlier run left behind when it was killed. */
-const clean = async (workDir: string) => {
-  await rm(workDir, { recursive: true, force: true, maxRetries: 3 })
-  await mkdir(workDir, { recursive: true })
-}
-
-const reportOf = (claim: Claim, exit: Exit.Exit<WorkOutcome, BuildFailed | ImageMissing | Failure>, archive: string | undefined): WorkReport => {
-  const log = archive === undefined ? {} : { log: archive }
-  return Exit.isSuccess(exit)
-    ? AttemptSucceeded.make({ claim, outcome: exit.value, ...log })
-    : AttemptFailed.make({ claim, failure: failureOf(exit.cause), ...(isImageMissing(exit.cause) && { imageGone: true }), ...log })
-}
-
-/** A defect is the platform's fault: somebody should look at it, and another attempt may pass. */
-const failureOf = (cause: Cause.Cause<BuildFailed | ImageMissing | Failure>): Failure => {
-  const known = cause.reasons.find(Cause.isFailReason)?.error
-  if (known === undefined) return { class: "platform", message: "the worker failed unexpectedly", excerpt: Cause.pretty(cause).slice(0, 2000) }
-  if (known instanceof ImageMissing) return { class: "platform", message: known.message }
-  return { class: known.class, message: known.message, ...(known.excerpt !== undefined && { excerpt: known.excerpt }) }
-}
-
-const isImageMissing = (cause: Cause.Cause<unknown>) => cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof ImageMissing)

@@ -249,6 +249,11 @@ export class Scheduler {
       .map((job) => ({ job, reason: `worker ${speaker.worker} was restarted` }))
   }
 
+  mayUpload(speaker: Speaker): boolean {
+    const worker = this.fleet.get(speaker)
+    return worker !== undefined && slotsOf(worker, "upload") > 0
+  }
+
   /** Whether a job was given to this worker and to nobody since. */
   owns(said: Speaker, { tenantId, composeId, jobId, attempt }: Claim): boolean {
     const job = this.jobs.get(tenantId, composeId, jobId)

@@ -1,7 +1,7 @@
 /** A worker's own images on its disk: bytes by content, and a note a manifest that says which bytes it became. */
 import { createHash, randomUUID } from "node:crypto"
-import { createReadStream } from "node:fs"
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { createReadStream, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
+import { copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { Effect, Exit, Layer, Schema } from "effect"
@@ -15,7 +15,7 @@ const isDigest = Schema.is(Digest)
 
 /**
  * Temporary names stay in the folders they are for, so that a rename is all it takes; what a crash leaves has no readable
- * name. Nothing is synced: what a power failure damages is found by its digest at the next start, and built again.
+ * name. What takes the kernel some microseconds is done at once, since a thread would take longer to be asked. Nothing is synced: what a power failure damages is found by its digest at the next start, and built again.
  */
 export const HeldImagesFiles = (dir: string) =>
   Layer.effect(HeldImages, Effect.gen(function*() {
@@ -39,14 +39,11 @@ export const HeldImagesFiles = (dir: string) =>
       keep: (manifest, file) =>
         attempt(async () => {
           const artifact = await artifactOf(file)
-          await rename(file.path, pathOf(images, artifact.digest)).catch(async (error: NodeJS.ErrnoException) => {
-            if (error.code !== "EXDEV") throw error
-            await copyIn(file.path, pathOf(images, artifact.digest))
-          })
+          await moveIn(file.path, pathOf(images, artifact.digest))
           sound.add(artifact.digest)
           const note = `${pathOf(manifests, manifest)}.${randomUUID()}.new`
-          await writeFile(note, JSON.stringify(artifact))
-          await rename(note, pathOf(manifests, manifest))
+          writeFileSync(note, JSON.stringify(artifact))
+          renameSync(note, pathOf(manifests, manifest))
           return artifact
         }),
       path: (digest) => attempt(async () => await sound.has(digest) ? pathOf(images, digest) : undefined),
@@ -85,7 +82,7 @@ class SoundImages {
     const known = this.#checked.get(digest)
     if (known === undefined) this.#checked.set(digest, this.#check(digest))
     const isSound = await (known ?? this.#checked.get(digest)!)
-    if (isSound && await stat(this.#pathOf(digest)).then(() => true, () => false)) return true
+    if (isSound && existsSync(this.#pathOf(digest))) return true
     this.#checked.delete(digest)
     this.#sound.delete(digest)
     return false
@@ -103,19 +100,25 @@ class SoundImages {
 const small = 1 << 20
 
 const artifactOf = async ({ path, filename, format, mediaType }: BuiltFile): Promise<Artifact> => {
-  const { size } = await stat(path)
+  const { size } = statSync(path)
   return { digest: await digestOf(path, size), size, format, filename, mediaType }
 }
 
 const digestOf = async (path: string, size = Infinity): Promise<Digest> => {
-  if (size <= small) return Digest.make(`sha256:${createHash("sha256").update(await readFile(path)).digest("hex")}`)
+  if (size <= small) return Digest.make(`sha256:${createHash("sha256").update(readFileSync(path)).digest("hex")}`)
   const hash = createHash("sha256")
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
   return Digest.make(`sha256:${hash.digest("hex")}`)
 }
 
 /** The workspace may lie on another file system, such as a tmpfs. */
-const copyIn = async (from: string, to: string) => {
+const moveIn = async (from: string, to: string) => {
+  try {
+    renameSync(from, to)
+    return
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error
+  }
   const arriving = `${to}.${randomUUID()}.new`
   await copyFile(from, arriving)
   await rename(arriving, to)

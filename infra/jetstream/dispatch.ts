@@ -43,6 +43,7 @@ export const DispatchJetStream = ({ patience: given = patience, replicas }: { re
         attempt(async () => {
           known.delete(speakerKey(speaker))
           await nats.jsm.consumers.delete("JOBS", queueConsumer(speaker)).catch(ifMissing)
+          await nats.jsm.streams.purge("JOBS", { filter: queueSubject(speaker) })
         }),
       reports: reports(nats, given, unreadable),
       backlog: attempt(async () => {

@@ -1,7 +1,6 @@
 /** A builder that builds nothing: it waits, talks and writes as it is asked, so that load and fault runs need no real build. */
 import { once } from "node:events"
-import { createWriteStream } from "node:fs"
-import { writeFile } from "node:fs/promises"
+import { createWriteStream, writeFileSync } from "node:fs"
 import { finished } from "node:stream/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -54,7 +53,7 @@ const spend = Effect.fnUntraced(function*(duration: number, lines: number, repor
 
 /** Bytes that differ from block to block and are the same for the same size. */
 const write = async (path: string, bytes: number) => {
-  if (bytes <= 65_536) return writeFile(path, Buffer.alloc(bytes, "0"))
+  if (bytes <= 65_536) return writeFileSync(path, Buffer.alloc(bytes, "0"))
   const file = createWriteStream(path)
   const block = Buffer.alloc(65_536)
   for (let at = 0; at < bytes; at += block.length) {

@@ -2,7 +2,7 @@
 import { Effect, Queue } from "effect"
 import { PoolScope } from "../../domain/ids.ts"
 import type { Claim, Heartbeat } from "../../domain/work.ts"
-import { bareWorker } from "./hostile.ts"
+import { bareWorker } from "./bare-worker.ts"
 
 export const idleWorker = Effect.fnUntraced(function*(name: string, scope = PoolScope.make("default")) {
   const nc = yield* bareWorker(scope, name, `pool:${scope}`)

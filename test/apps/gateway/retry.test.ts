@@ -17,10 +17,10 @@ const uploaded = Uploaded.make({ target: file, artifact: anArtifact })
 
 interface Shown {
   readonly status: string
-  readonly jobs: ReadonlyArray<{ readonly id: string; readonly status: string; readonly attempt: number }>
+  readonly jobs: ReadonlyArray<{ readonly id: string; readonly status: string; readonly attempts: ReadonlyArray<{ readonly attempt: number }> }>
 }
 const shown = async (id: string) => await (await gateway.call(`${api}/composes/${id}`)).json() as Shown
-const states = ({ jobs }: Shown) => jobs.map(({ attempt, id, status }) => `${id} ${status} ${attempt}`)
+const states = ({ jobs }: Shown) => jobs.map(({ attempts, id, status }) => `${id} ${status} ${attempts.length}`)
 const retry = (id: string, job?: string) => gateway.call(`${api}/composes/${id}/retry${job === undefined ? "" : `?job=${job}`}`, { method: "POST" })
 
 /** Built, delivered to the first of its targets and not to the second. */
