@@ -146,6 +146,7 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
   }
 }
 
+// Events are written as they are: whoever stores them checks every field, and a million a day need not be checked twice.
 type Decision = Result.Result<ReadonlyArray<ComposeEvent>, ComposeRejected>
 
 const decide = (command: ComposeCommand, compose: Compose): Decision => {
@@ -157,7 +158,7 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
     case "SucceedJob":
       return settle(command, compose, (job) => {
         const { composeId, jobId, attempt, outcome, log } = command
-        const succeeded = JobSucceeded.make({ composeId, jobId, attempt, outcome, ...(log && { log }) })
+        const succeeded: ComposeEvent = { _tag: "JobSucceeded", composeId, jobId, attempt, outcome, ...(log && { log }) }
         const then = evolve(compose, succeeded)
         const next = [...then.jobs.values()].filter((other) => other.after === job.jobId && other.state === "waiting")
         return conclude(compose, [succeeded, ...next.map((other) => queue(then, other, other.attempt + 1))])
@@ -191,7 +192,7 @@ const reject = (composeId: ComposeId, reason: ComposeRejected["reason"]): Decisi
 const request = (command: typeof RequestCompose.Type, compose: Compose): Decision => {
   if (compose.status !== "absent") return nothing
   const { composeId, request, builder, resolves } = command
-  const requested = ComposeRequested.make({ composeId, request, builder, resolves })
+  const requested: ComposeEvent = { _tag: "ComposeRequested", composeId, request, builder, resolves }
   const planned = evolve(compose, requested)
   const roots = [...planned.jobs.values()].filter((job) => job.after === undefined)
   return Result.succeed([requested, ...roots.map((job) => queue(planned, job, 1))])
@@ -203,7 +204,7 @@ const start = (command: typeof StartJob.Type, compose: Compose): Decision => {
   if (job === undefined) return reject(composeId, "NotFound")
   if (job.token === token && job.attempt === attempt && job.state !== "canceled") return nothing
   if (compose.status !== "open" || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
-  return Result.succeed([JobStarted.make({ composeId, jobId, attempt, worker, token })])
+  return Result.succeed([{ _tag: "JobStarted", composeId, jobId, attempt, worker, token }])
 }
 
 interface Claim {
@@ -224,7 +225,8 @@ const settle = (command: Claim, compose: Compose, events: (job: Job) => Readonly
 }
 
 const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis): typeof JobQueued.Type =>
-  JobQueued.make({
+  ({
+    _tag: "JobQueued",
     composeId: compose.composeId!,
     jobId: job.jobId,
     attempt,
@@ -245,7 +247,7 @@ const heldFor = ({ outcomes }: Compose, { after, kind }: Job): Partial<Pick<type
 
 const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
   const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter } = command
-  const failedBy = (final: boolean) => JobFailed.make({ composeId, jobId, attempt, failure, final, ...(log && { log }) })
+  const failedBy = (final: boolean): ComposeEvent => ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }) })
   const source = sourceOf(compose, job)
   const build = imageGone && job.after !== undefined ? compose.jobs.get(job.after) : undefined
   // Only what is about an image can miss one.
@@ -262,13 +264,13 @@ const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): Readonl
 const rebuild = (compose: Compose, build: Job): ReadonlyArray<ComposeEvent> => {
   const built = compose.outcomes.get(build.jobId)
   if (built?._tag !== "Built") return []
-  const gone = ImageGone.make({ composeId: compose.composeId!, image: build.image, digest: built.artifact.digest })
+  const gone: ComposeEvent = { _tag: "ImageGone", composeId: compose.composeId!, image: build.image, digest: built.artifact.digest }
   const early = [...compose.jobs.values()].filter((job) => job.after === build.jobId && job.state === "queued")
   return [gone, ...early.map((job) => imageAway(compose, job, false)), queue(evolve(compose, gone), build, build.attempt + 1)]
 }
 
-const imageAway = (compose: Compose, { attempt, jobId }: Job, final: boolean) =>
-  JobFailed.make({ composeId: compose.composeId!, jobId, attempt, failure: { class: "platform", message: "its image is gone" }, final })
+const imageAway = (compose: Compose, { attempt, jobId }: Job, final: boolean): ComposeEvent =>
+  ({ _tag: "JobFailed", composeId: compose.composeId!, jobId, attempt, failure: { class: "platform", message: "its image is gone" }, final })
 
 /** Whether what the job works on is there, is being made (again), or will never be. */
 const sourceOf = (compose: Compose, { after }: Job): "there" | "coming" | "never" => {
@@ -280,7 +282,7 @@ const sourceOf = (compose: Compose, { after }: Job): "there" | "coming" | "never
 const giveBack = ({ attempt, composeId, jobId }: typeof ReturnJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
   const source = sourceOf(compose, job)
   return source === "there"
-    ? [JobReturned.make({ composeId, jobId, attempt }), queue(compose, job, attempt)]
+    ? [{ _tag: "JobReturned", composeId, jobId, attempt }, queue(compose, job, attempt)]
     : conclude(compose, [imageAway(compose, job, source === "never")])
 }
 
@@ -290,14 +292,14 @@ const giveUp = (command: typeof GiveUpJob.Type, compose: Compose): Decision => {
   if (job === undefined) return reject(composeId, "NotFound")
   if (compose.status !== "open" || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
   const failure = { class: "platform" as const, message: reason }
-  return Result.succeed(conclude(compose, [JobFailed.make({ composeId, jobId, attempt, failure, final: true })]))
+  return Result.succeed(conclude(compose, [{ _tag: "JobFailed", composeId, jobId, attempt, failure, final: true }]))
 }
 
 const lose = (command: typeof LoseJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
   const { composeId, jobId, attempt, reason } = command
   const source = sourceOf(compose, job)
   const final = job.losses >= lossesAllowed || source === "never"
-  const lost = JobLost.make({ composeId, jobId, attempt, reason, final })
+  const lost: ComposeEvent = { _tag: "JobLost", composeId, jobId, attempt, reason, final }
   if (final) return conclude(compose, [lost])
   return [lost, ...(source === "there" ? [queue(compose, job, attempt + 1)] : [])]
 }
@@ -309,8 +311,8 @@ const cancel = (command: typeof CancelCompose.Type, compose: Compose): Decision 
   if (compose.status !== "open") return reject(composeId, "Ended")
   return Result.succeed([
     ...[...compose.jobs.values()].filter((job) => job.state === "queued" || job.state === "running")
-      .map(({ jobId, attempt }) => JobCanceled.make({ composeId, jobId, attempt })),
-    ComposeCanceled.make({ composeId, ...(reason !== undefined && { reason }) })
+      .map(({ jobId, attempt }): ComposeEvent => ({ _tag: "JobCanceled", composeId, jobId, attempt })),
+    { _tag: "ComposeCanceled", composeId, ...(reason !== undefined && { reason }) }
   ])
 }
 
@@ -322,8 +324,9 @@ const retry = (command: typeof RetryCompose.Type, compose: Compose): Decision =>
     job.state === "failed" && sourceOf(compose, job) === "there" && (jobId === undefined || job.jobId === jobId))
   // Asked twice, the second finds them queued already.
   if (failed.length === 0) return compose.status === "open" ? nothing : reject(composeId, "NotFailed")
+  const reopened: ReadonlyArray<ComposeEvent> = compose.status === "failed" ? [{ _tag: "ComposeReopened", composeId }] : []
   return Result.succeed([
-    ...(compose.status === "failed" ? [ComposeReopened.make({ composeId })] : []),
+    ...reopened,
     ...failed.map((job) => queue(compose, job, job.attempt + 1))
   ])
 }
@@ -333,7 +336,7 @@ const conclude = (compose: Compose, events: ReadonlyArray<ComposeEvent>): Readon
   const jobs = [...events.reduce(evolve, compose).jobs.values()]
   if (!jobs.every((job) => isTerminal(job.state))) return events
   const outcome = jobs.every((job) => job.state === "succeeded") ? "succeeded" : "failed"
-  return [...events, ComposeFinished.make({ composeId: compose.composeId!, outcome })]
+  return [...events, { _tag: "ComposeFinished", composeId: compose.composeId!, outcome }]
 }
 
 const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Compose => {

@@ -2,11 +2,11 @@
 import { randomBytes } from "node:crypto"
 import { Effect, Result, Schema } from "effect"
 import {
-  type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent, FailJob, GiveUpJob, LoseJob, ReturnJob, StartJob, SucceedJob
+  type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent, ReturnJob
 } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import { type ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
-import { Built, type Failure, type JobOutcome, Resolved, Uploaded } from "../../domain/job.ts"
+import { type Failure, type JobOutcome, Uploaded } from "../../domain/job.ts"
 import { canonical } from "../../domain/manifest.ts"
 import { Blobs } from "../../domain/ports/blobs.ts"
 import { EventLog, LogUnavailable } from "../../domain/ports/event-log.ts"
@@ -98,14 +98,14 @@ const commandOf = Effect.fnUntraced(function*(speaker: Speaker, report: AttemptR
   const { tenantId: _, ...claim } = report.claim
   switch (report._tag) {
     case "AttemptStarted":
-      return StartJob.make({ ...claim, worker: speaker.worker })
+      return { _tag: "StartJob", ...claim, worker: speaker.worker }
     case "AttemptSucceeded": {
       const outcome = yield* outcomeOf(speaker, report.outcome)
-      return SucceedJob.make({ ...claim, outcome, ...(yield* archive(report.log)) })
+      return { _tag: "SucceedJob", ...claim, outcome, ...(yield* archive(report.log)) }
     }
     case "AttemptFailed": {
       const { failure, imageGone, log } = report
-      return FailJob.make({ ...claim, ...chance(), failure, ...(imageGone !== undefined && { imageGone }), ...(yield* archive(log)) })
+      return { _tag: "FailJob", ...claim, ...chance(), failure, ...(imageGone !== undefined && { imageGone }), ...(yield* archive(log)) }
     }
     case "AttemptReturned":
       return ReturnJob.make(claim)
@@ -119,10 +119,10 @@ const outcomeOf = Effect.fnUntraced(function*(speaker: Speaker, outcome: WorkOut
     case "Resolved": {
       const { packages } = outcome.lock
       const lock = yield* (yield* Blobs).put(new TextEncoder().encode(canonical(outcome.lock)))
-      return Resolved.make({ lock, packages: packages.length, downloadBytes: packages.reduce((sum, { size }) => sum + size, 0) })
+      return { _tag: "Resolved", lock, packages: packages.length, downloadBytes: packages.reduce((sum, { size }) => sum + size, 0) }
     }
     case "Built":
-      return Built.make({ ...outcome, heldBy: speaker.worker })
+      return { ...outcome, heldBy: speaker.worker }
     case "Uploaded":
       return Uploaded.make(outcome)
   }
@@ -137,21 +137,21 @@ const system: Actor = { kind: "system", id: "scheduler" }
 /** The worker is gone; the decider says whether the job gets another one. */
 export const loseJob = Effect.fn("loseJob")(function*(cache: ComposeCache, { attempt, composeId, jobId, tenantId, token }: RunningJob, reason: string) {
   yield* Effect.logWarning("a job was lost", { tenantId, composeId, jobId, attempt, reason })
-  const command = LoseJob.make({ composeId, jobId, attempt, token, reason, ...chance() })
+  const command: ComposeCommand = { _tag: "LoseJob", composeId, jobId, attempt, token, reason, ...chance() }
   return yield* decideOn(cache, { tenantId, composeId, messageId: `${jobId}/${token}/lost`, actor: system }, [command])
 })
 
 /** The attempt is ended from here, since its worker does not end it. */
 export const failJob = Effect.fn("failJob")(function*(cache: ComposeCache, { attempt, composeId, jobId, tenantId, token }: RunningJob, failure: Failure) {
   yield* Effect.logWarning("a job was ended", { tenantId, composeId, jobId, attempt, reason: failure.message })
-  const command = FailJob.make({ composeId, jobId, attempt, token, failure, ...chance() })
+  const command: ComposeCommand = { _tag: "FailJob", composeId, jobId, attempt, token, failure, ...chance() }
   return yield* decideOn(cache, { tenantId, composeId, messageId: `${jobId}/${token}/${failure.class}`, actor: system }, [command])
 })
 
 /** Nobody has been able to begin it. */
 export const giveUpJob = Effect.fn("giveUpJob")(function*(cache: ComposeCache, { attempt, composeId, jobId, revision, tenantId }: OpenJob, reason: string) {
   yield* Effect.logError("a job was given up", { tenantId, composeId, jobId, attempt, reason })
-  const command = GiveUpJob.make({ composeId, jobId, attempt, reason })
+  const command: ComposeCommand = { _tag: "GiveUpJob", composeId, jobId, attempt, reason }
   return yield* decideOn(cache, { tenantId, composeId, messageId: `${jobId}/${revision}/given-up`, actor: system }, [command])
 })
 

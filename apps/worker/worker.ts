@@ -12,7 +12,7 @@ import { makeFeed } from "./feed.ts"
 import { handleJob } from "./handle-job.ts"
 import { attempts, busy, seconds } from "./metrics.ts"
 import { reportOf } from "./report-of.ts"
-import { clean, inWorkspace } from "./workspace.ts"
+import { Workspaces } from "./workspace.ts"
 
 export interface WorkerOptions {
   readonly abilities: Abilities
@@ -39,6 +39,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
   const session = randomBytes(12).toString("base64url")
   const running = new Map<string, Attempt>()
   const durations = new Durations()
+  const workspaces = new Workspaces(workDir)
   let draining = false
   let told = ""
 
@@ -126,7 +127,8 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
       })
       const deadline = deadlines[item.kind]
       const secrets = Effect.andThen(told, workplace.secrets(claim))
-      const handled = inWorkspace(workDir, item, (workspace) => handleJob(item, { workspace, report: feed, secrets })).pipe(
+      const handle = (workspace: string) => handleJob(item, { workspace, report: feed, secrets })
+      const handled = (item.kind === "upload" ? handle(workDir) : workspaces.use(handle)).pipe(
         Effect.timeoutOrElse({
           duration: deadline,
           orElse: () => Effect.fail<Failure>({ class: "timeout", message: `not done after ${deadline / 60_000} minutes` })
@@ -169,7 +171,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
     return attempt === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(attempt.stop, undefined))
   }))
 
-  yield* Effect.promise(() => clean(workDir))
+  yield* workspaces.clear
   yield* report(SessionBegan.make({ session }))
   yield* onReady
   yield* Effect.logInfo("working", abilities)

@@ -1,22 +1,40 @@
-/** Where a job works. Making and removing an empty folder takes less than asking a thread to. */
-import { mkdtempSync, rmdirSync } from "node:fs"
+/** Where jobs work: an empty folder each. */
+import { mkdtempSync, readdirSync } from "node:fs"
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { Effect } from "effect"
-import type { WorkItem } from "../../domain/work.ts"
+import { Effect, Exit } from "effect"
 
-/** An empty folder, gone afterwards whatever happens; a job that works on no files has none. */
-export const inWorkspace = <A, E, R>(workDir: string, { jobId, kind }: WorkItem, use: (workspace: string) => Effect.Effect<A, E, R>) =>
-  kind === "upload" ? use(workDir) : Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(workDir, `${jobId}-`))),
-    use,
-    // What was built has been moved away, as a rule, and nothing is left in it.
-    (workspace) => Effect.try(() => rmdirSync(workspace)).pipe(
-      Effect.catch(() => Effect.promise(() => rm(workspace, { recursive: true, force: true, maxRetries: 3 }))))
-  )
+/**
+ * A folder from which a successful job has moved its image away is as good as new. Where others wait for the disk all the
+ * time, making and removing one takes longer than many a job.
+ */
+export class Workspaces {
+  readonly #free: Array<string> = []
+  readonly #dir: string
 
-/** What an earlier run left behind when it was killed. */
-export const clean = async (workDir: string) => {
-  await rm(workDir, { recursive: true, force: true, maxRetries: 3 })
-  await mkdir(workDir, { recursive: true })
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  use<A, E, R>(work: (workspace: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => this.#free.pop() ?? mkdtempSync(join(this.#dir, "job-"))),
+      work,
+      (workspace, exit) => Effect.suspend(() => {
+        if (Exit.isSuccess(exit) && readdirSync(workspace).length === 0) {
+          this.#free.push(workspace)
+          return Effect.void
+        }
+        return Effect.promise(() => rm(workspace, { recursive: true, force: true, maxRetries: 3 }))
+      })
+    )
+  }
+
+  /** What an earlier run left behind when it was killed. */
+  get clear(): Effect.Effect<void> {
+    return Effect.promise(async () => {
+      await rm(this.#dir, { recursive: true, force: true, maxRetries: 3 })
+      await mkdir(this.#dir, { recursive: true })
+    })
+  }
 }

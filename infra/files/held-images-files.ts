@@ -1,6 +1,6 @@
 /** A worker's own images on its disk: bytes by content, and a note a manifest that says which bytes it became. */
 import { createHash, randomUUID } from "node:crypto"
-import { createReadStream, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
+import { createReadStream, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { pipeline } from "node:stream/promises"
@@ -39,11 +39,11 @@ export const HeldImagesFiles = (dir: string) =>
       keep: (manifest, file) =>
         attempt(async () => {
           const artifact = await artifactOf(file)
-          await moveIn(file.path, pathOf(images, artifact.digest))
+          // To put a file in the place of another makes many file systems wait for the disk; the same bytes need not.
+          if (await sound.has(artifact.digest)) rmSync(file.path)
+          else await moveIn(file.path, pathOf(images, artifact.digest))
           sound.add(artifact.digest)
-          const note = `${pathOf(manifests, manifest)}.${randomUUID()}.new`
-          writeFileSync(note, JSON.stringify(artifact))
-          renameSync(note, pathOf(manifests, manifest))
+          keepNote(pathOf(manifests, manifest), JSON.stringify(artifact))
           return artifact
         }),
       path: (digest) => attempt(async () => await sound.has(digest) ? pathOf(images, digest) : undefined),
@@ -109,6 +109,13 @@ const digestOf = async (path: string, size = Infinity): Promise<Digest> => {
   const hash = createHash("sha256")
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
   return Digest.make(`sha256:${hash.digest("hex")}`)
+}
+
+const keepNote = (place: string, text: string) => {
+  if (existsSync(place) && readFileSync(place, "utf8") === text) return
+  const note = `${place}.${randomUUID()}.new`
+  writeFileSync(note, text)
+  renameSync(note, place)
 }
 
 /** The workspace may lie on another file system, such as a tmpfs. */

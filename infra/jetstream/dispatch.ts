@@ -12,7 +12,6 @@ import { controlSubject, queueConsumer, queueOf, queueSubject, rollCallSubject, 
 const unavailable = (error: unknown) => new WorkUnavailable({ message: `the work queues do not answer: ${(error as Error).message}` })
 const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
 
-const encodeItem = Schema.encodeSync(Schema.fromJsonString(WorkItem))
 const decodeItem = Schema.decodeUnknownExit(Schema.fromJsonString(WorkItem))
 const decodeReports = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Array(WorkReport)))
 const decodeHeartbeat = Schema.decodeUnknownExit(Schema.fromJsonString(Heartbeat))
@@ -35,7 +34,7 @@ export const DispatchJetStream = ({ patience: given = patience, replicas }: { re
     return Dispatch.of({
       put: Effect.fnUntraced(function*(speaker, item, messageId) {
         yield* ensureQueue(speaker)
-        return (yield* attempt(() => nats.js.publish(queueSubject(speaker), encodeItem(item), { msgID: messageId }))).seq
+        return (yield* attempt(() => nats.js.publish(queueSubject(speaker), JSON.stringify(item), { msgID: messageId }))).seq
       }),
       lying: attempt(() => lying(nats)),
       withdraw: (sequences) => Effect.asVoid(attempt(() => Promise.all(sequences.map((sequence) => dropMessage(nats.jsm, "JOBS", sequence))))),

@@ -2,7 +2,7 @@
 import { type ConsumerMessages, type JsMsg, jetstream, type JetStreamClient } from "@nats-io/jetstream"
 import { Effect, Exit, Layer, Queue, Schedule, Schema, Stream } from "effect"
 import { type Control, type JobDelivery, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
-import { Claim, Heartbeat, type Speaker, speakerKey, WorkItem, WorkReport } from "../../domain/work.ts"
+import { Claim, Heartbeat, type Speaker, speakerKey, WorkItem } from "../../domain/work.ts"
 import { attentive, connection } from "./nats.ts"
 import { together } from "./together.ts"
 import { controlSubject, feedSubject, inboxPrefix, queueConsumer, queuesApi, rollCallSubject, workerSubject } from "./work-subjects.ts"
@@ -18,7 +18,6 @@ const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catc
 
 const decodeItem = Schema.decodeUnknownExit(Schema.fromJsonString(WorkItem))
 const decodeClaim = Schema.decodeUnknownExit(Schema.fromJsonString(Claim))
-const encodeReport = Schema.encodeSync(WorkReport)
 const encodeHeartbeat = Schema.encodeSync(Schema.fromJsonString(Heartbeat))
 
 /** Well below what the server takes in one message; a report alone may be larger. */
@@ -42,7 +41,7 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
 
     return Workplace.of({
       jobs: jobs(js, speaker),
-      report: (reports) => attempt(() => report(reports.map((message) => JSON.stringify(encodeReport(message))).join(","))),
+      report: (reports) => attempt(() => report(reports.map((message) => JSON.stringify(message)).join(","))),
       heartbeat: (heartbeat) => say(workerSubject(speaker, "heartbeat"), encodeHeartbeat(heartbeat)),
       control: Stream.callback<Control>((emit) =>
         Effect.acquireRelease(
