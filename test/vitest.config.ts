@@ -9,7 +9,7 @@ const project = (name: string, include: ReadonlyArray<string>, test = {}) => ({
   test: { name, include: [...include], ...test }
 })
 
-/** Domain tests need no server. System tests take the whole machine, so they come last and one file at a time. */
+/** Domain tests need no server. System tests build, boot and kill, so they come last, when nothing else runs. */
 export default defineConfig({
   root,
   test: {
@@ -24,7 +24,6 @@ export default defineConfig({
         globalSetup,
         testTimeout: 300_000,
         hookTimeout: 300_000,
-        fileParallelism: false,
         sequence: { groupOrder: 1 }
       })
     ]

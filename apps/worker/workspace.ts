@@ -4,12 +4,16 @@ import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Exit } from "effect"
 
+const idleMs = 500
+
 /**
  * A folder from which a successful job has moved its image away is as good as new. Where others wait for the disk all the
- * time, making and removing one takes longer than many a job.
+ * time, making and removing one takes longer than many a job. Nothing is left once there is nothing to do.
  */
 export class Workspaces {
-  readonly #free: Array<string> = []
+  #free: Array<string> = []
+  #used = 0
+  #idle: NodeJS.Timeout | undefined
   readonly #dir: string
 
   constructor(dir: string) {
@@ -18,14 +22,13 @@ export class Workspaces {
 
   use<A, E, R>(work: (workspace: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.acquireUseRelease(
-      Effect.sync(() => this.#free.pop() ?? mkdtempSync(join(this.#dir, "job-"))),
+      Effect.sync(() => this.#take()),
       work,
       (workspace, exit) => Effect.suspend(() => {
-        if (Exit.isSuccess(exit) && readdirSync(workspace).length === 0) {
-          this.#free.push(workspace)
-          return Effect.void
-        }
-        return Effect.promise(() => rm(workspace, { recursive: true, force: true, maxRetries: 3 }))
+        const isClean = Exit.isSuccess(exit) && readdirSync(workspace).length === 0
+        if (isClean) this.#free.push(workspace)
+        const removed = isClean ? Effect.void : Effect.promise(() => remove(workspace))
+        return Effect.ensuring(removed, Effect.sync(() => this.#leave()))
       })
     )
   }
@@ -33,8 +36,26 @@ export class Workspaces {
   /** What an earlier run left behind when it was killed. */
   get clear(): Effect.Effect<void> {
     return Effect.promise(async () => {
-      await rm(this.#dir, { recursive: true, force: true, maxRetries: 3 })
+      await remove(this.#dir)
       await mkdir(this.#dir, { recursive: true })
     })
   }
+
+  #take(): string {
+    clearTimeout(this.#idle)
+    this.#used += 1
+    return this.#free.pop() ?? mkdtempSync(join(this.#dir, "job-"))
+  }
+
+  #leave(): void {
+    this.#used -= 1
+    if (this.#used > 0) return
+    this.#idle = setTimeout(() => {
+      const free = this.#free
+      this.#free = []
+      void Promise.all(free.map(remove))
+    }, idleMs).unref()
+  }
 }
+
+const remove = (path: string) => rm(path, { recursive: true, force: true, maxRetries: 3 })

@@ -1,6 +1,6 @@
 /** `Artifacts` in a folder, each file under its own digest: `<folder>/sha256/ab/<hex>`. */
 import { randomBytes } from "node:crypto"
-import { constants, createReadStream } from "node:fs"
+import { constants, createReadStream, statSync } from "node:fs"
 import { chmod, copyFile, link, mkdir, open, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -15,10 +15,10 @@ export const ArtifactsFiles = (folder: string): Layer.Layer<Artifacts> =>
   Layer.succeed(Artifacts, Artifacts.of({
     put: Effect.fnUntraced(function*(file, digest) {
       const place = placeOf(folder, digest)
-      const size = yield* attempt(async () => await sizeOf(place) ?? await takeIn(file, place))
+      const size = yield* attempt(async () => sizeOf(place) ?? await takeIn(file, place))
       return { digest, size }
     }),
-    size: (digest) => attempt(() => sizeOf(placeOf(folder, digest))),
+    size: (digest) => attempt(async () => sizeOf(placeOf(folder, digest))),
     read: (digest, start, end) =>
       end < start ? Stream.empty : NodeStream.fromReadable({
         evaluate: () => createReadStream(placeOf(folder, digest), { start, end, highWaterMark: chunkSize }),
@@ -32,14 +32,8 @@ const placeOf = (folder: string, digest: Digest): string => {
   return join(folder, "sha256", hex.slice(0, 2), hex)
 }
 
-const sizeOf = async (place: string): Promise<number | undefined> => {
-  try {
-    return (await stat(place)).size
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined
-    throw error
-  }
-}
+/** Asks the kernel at once: handing so small a question to a thread takes longer. */
+const sizeOf = (place: string): number | undefined => statSync(place, { throwIfNoEntry: false })?.size
 
 /** Complete and on disk under another name first; only then does it get the name by which it is found. */
 const takeIn = async (file: string, place: string): Promise<number> => {
