@@ -1,6 +1,8 @@
 /** The one command handler: read, fold, decide, append; again if another decision came first. */
 import { Effect } from "effect"
-import { type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent } from "../domain/compose.ts"
+import type { ComposeCommand } from "../domain/compose-commands.ts"
+import type { ComposeEvent } from "../domain/compose-events.ts"
+import { type Compose, ComposeDecider } from "../domain/compose.ts"
 import type { Millis, TenantId } from "../domain/ids.ts"
 import { EventLog, LogUnavailable } from "../domain/ports/event-log.ts"
 import { type Actor, composeRef, type Position } from "../domain/recorded.ts"

@@ -1,6 +1,6 @@
 /** What one run of a compose, from its request or its last reopening to its end, means for the account it was reserved on. */
 import type { SealedComposeRequest } from "./compose-request.ts"
-import type { ComposeEvent } from "./compose.ts"
+import type { ComposeEvent } from "./compose-events.ts"
 import { targetsOf } from "./job.ts"
 
 /** What an image kept in Kiln's own store is taken to need until its size is known. */

@@ -1,71 +1,13 @@
 /** The compose: a tenant's request, the jobs it takes, their attempts, and how it ended. */
 import { Result, Schema } from "effect"
-import { Blob } from "./artifact.ts"
-import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
+import type {
+  CancelCompose, ComposeCommand, FailJob, GiveUpJob, LoseJob, RequestCompose, RetryCompose, ReturnJob, StartJob
+} from "./compose-commands.ts"
+import type { ComposeEvent, JobQueued } from "./compose-events.ts"
+import type { SealedComposeRequest } from "./compose-request.ts"
 import type { Decider } from "./decider.ts"
-import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
-import { Failure, JobKind, JobOutcome, lossesAllowed, type PlannedJob, planOf, rebuildsAllowed, retryDelayMs } from "./job.ts"
-
-const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
-
-// Stored for good: cases and optional fields may be added here, nothing renamed or removed.
-export const ComposeEvent = Schema.TaggedUnion({
-  /** `resolves`: whether the distribution's builder needs a lock before it can build. */
-  ComposeRequested: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
-  /** Carries what dispatch needs, so that a scheduler needs no second read. */
-  JobQueued: {
-    ...job,
-    kind: JobKind,
-    image: Schema.Int,
-    target: Schema.optionalKey(Schema.Int),
-    request: ImageRequest,
-    distribution: Schema.String,
-    notBefore: Schema.optionalKey(Millis),
-    priority: Schema.optionalKey(Priority),
-    /** Where the image lies that the job is about. */
-    held: Schema.optionalKey(Schema.Struct({ worker: WorkerId, digest: Digest }))
-  },
-  JobStarted: { ...job, worker: WorkerId, token: AttemptToken },
-  JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
-  /** `final`: no further attempt follows. */
-  JobFailed: { ...job, failure: Failure, final: Schema.Boolean, log: Schema.optionalKey(Blob) },
-  JobLost: { ...job, reason: Schema.String, final: Schema.Boolean },
-  /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
-  JobReturned: { ...job },
-  JobCanceled: { ...job },
-  /** Neither its holder nor any store has it any more; its build is queued again. */
-  ImageGone: { composeId: ComposeId, image: Schema.Int, digest: Digest },
-  /** A failed compose is tried again: its failed jobs are queued in the same decision. */
-  ComposeReopened: { composeId: ComposeId },
-  ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
-  ComposeFinished: { composeId: ComposeId, outcome: Schema.Literals(["succeeded", "failed"]) }
-})
-export type ComposeEvent = typeof ComposeEvent.Type
-export const {
-  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ImageGone, ComposeReopened,
-  ComposeCanceled, ComposeFinished
-} = ComposeEvent.cases
-
-const claim = { ...job, token: AttemptToken }
-/** `now` and `jitter` in [0, 1) place the next attempt, should there be one. */
-const chance = { now: Millis, jitter: Schema.Number }
-
-export const ComposeCommand = Schema.TaggedUnion({
-  RequestCompose: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
-  StartJob: { ...claim, worker: WorkerId },
-  SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
-  /** `imageGone`: it could not find the image that it is about, so that has to be built again. */
-  FailJob: { ...claim, ...chance, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log: Schema.optionalKey(Blob) },
-  ReturnJob: { ...claim },
-  LoseJob: { ...claim, ...chance, reason: Schema.String },
-  /** Nobody can even begin it: it fails where it lies. */
-  GiveUpJob: { ...job, reason: Schema.String },
-  CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
-  /** All jobs that have failed, or the one that is named. */
-  RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) }
-})
-export type ComposeCommand = typeof ComposeCommand.Type
-export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose } = ComposeCommand.cases
+import { type AttemptToken, ComposeId, type JobId, Millis, type WorkerId } from "./ids.ts"
+import { type JobOutcome, lossesAllowed, type PlannedJob, planOf, rebuildsAllowed, retryDelayMs } from "./job.ts"
 
 /**
  * `NotCurrent`: the attempt is over or belongs to another worker; whoever asked should stop.

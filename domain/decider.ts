@@ -1,4 +1,4 @@
-import type { Result } from "effect"
+import { Result } from "effect"
 
 /** An aggregate: where it begins, how an event changes it, what a command adds to it or why not. */
 export interface Decider<State, Event, Command, Rejection> {
@@ -17,4 +17,25 @@ export const fold = <State, Event>(
   let state = from
   for (const event of events) state = decider.evolve(state, event)
   return state
+}
+
+/** Several commands as one decision: each is decided on what those before it have changed; which of them were rejected. */
+export const decideAll = <State, Event, Command, Rejection>(
+  decider: Decider<State, Event, Command, Rejection>,
+  state: State,
+  commands: ReadonlyArray<Command>
+): { readonly events: ReadonlyArray<Event>; readonly rejected: ReadonlySet<number> } => {
+  const events: Array<Event> = []
+  const rejected = new Set<number>()
+  let then = state
+  for (const [at, command] of commands.entries()) {
+    const decided = decider.decide(command, then)
+    if (Result.isFailure(decided)) {
+      rejected.add(at)
+      continue
+    }
+    events.push(...decided.success)
+    then = fold(decider, decided.success, then)
+  }
+  return { events, rejected }
 }

@@ -1,7 +1,7 @@
 /** A decision as the log keeps it: the events of one command, and all that is true of them together. */
 import { Schema } from "effect"
 import { AccountEvent } from "./account.ts"
-import { ComposeEvent } from "./compose.ts"
+import { ComposeEvent } from "./compose-events.ts"
 import { type ComposeId, Millis, type TenantId } from "./ids.ts"
 
 export const Actor = Schema.Struct({

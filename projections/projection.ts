@@ -1,6 +1,6 @@
 /** A read model as a value: no database, no clock, no memory of what it has seen. */
 import type { Schema } from "effect"
-import type { ComposeEvent } from "../domain/compose.ts"
+import type { ComposeEvent } from "../domain/compose-events.ts"
 import type { Recorded } from "../domain/recorded.ts"
 
 /** One event with what its envelope says. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { Clock, Effect } from "effect"
 import { v7 } from "uuid"
-import type { ComposeCommand } from "../../domain/compose.ts"
+import type { ComposeCommand } from "../../domain/compose-commands.ts"
 import type { ComposeRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import { ComposeId, Digest, Millis, type TenantId } from "../../domain/ids.ts"
 import { estimatedBytes } from "../../domain/compose-ending.ts"

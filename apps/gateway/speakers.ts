@@ -1,4 +1,4 @@
-import type { ComposeEvent } from "../../domain/compose.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
 import type { AttemptToken, JobId } from "../../domain/ids.ts"
 
 interface Attempt {

@@ -5,7 +5,7 @@
 import { Clock, Effect, HashMap, Option, Queue, Schedule, Schema, Stream } from "effect"
 import { v7 } from "uuid"
 import { type Ending, SettleQuota } from "../../domain/account.ts"
-import { ComposeCanceled } from "../../domain/compose.ts"
+import { ComposeCanceled } from "../../domain/compose-events.ts"
 import { endingOf, neverRequested } from "../../domain/compose-ending.ts"
 import { ComposeId, Millis, TenantId } from "../../domain/ids.ts"
 import { type EndedCompose, OpenReservations } from "../../domain/open-reservations.ts"

@@ -7,7 +7,7 @@ import { type AttemptToken, type ComposeId, type Digest, type JobId, type PoolSc
 import type { JobKind } from "../../domain/job.ts"
 import { Policy } from "../../domain/policy.ts"
 import type { Priority } from "../../domain/compose-request.ts"
-import { Snapshots } from "../../domain/ports/snapshots.ts"
+import { Snapshots, SnapshotsUnavailable } from "../../domain/ports/snapshots.ts"
 import type { Need, OpenJob, OpenJobState } from "../../domain/scheduling/open-jobs.ts"
 
 /** `positions`: the last sequence taken in, by stream. `overrides`: the policies that operators have set. */
@@ -77,11 +77,14 @@ export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, be
   let begun = false
   let complete = false
   yield* (yield* Snapshots).load(name).pipe(
-    Stream.runForEach((line) => Effect.try(() => {
-      if (!begun) begin(Option.getOrThrow(decodeHead(line)))
-      else if (line === "end") complete = true
-      else readPage(JSON.parse(line) as Page, each)
-      begun = true
+    Stream.runForEach((line) => Effect.try({
+      try: () => {
+        if (!begun) begin(Option.getOrThrow(decodeHead(line)))
+        else if (line === "end") complete = true
+        else readPage(JSON.parse(line) as Page, each)
+        begun = true
+      },
+      catch: () => new SnapshotsUnavailable({ message: "it is of another version of Kiln, or damaged" })
     }))
   )
   return complete

@@ -1,10 +1,10 @@
 /** What a worker reports of one compose becomes commands, and those one decision; what is big in it goes to the blobs first. */
 import { randomBytes } from "node:crypto"
-import { Effect, Result, Schema } from "effect"
-import {
-  type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent, ReturnJob
-} from "../../domain/compose.ts"
-import { fold } from "../../domain/decider.ts"
+import { Effect, Schema } from "effect"
+import { type ComposeCommand, ReturnJob } from "../../domain/compose-commands.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
+import { type Compose, ComposeDecider } from "../../domain/compose.ts"
+import { decideAll, fold } from "../../domain/decider.ts"
 import { type ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
 import { type Failure, type JobOutcome, Uploaded } from "../../domain/job.ts"
 import { canonical } from "../../domain/manifest.ts"
@@ -54,7 +54,7 @@ interface Intent {
 const decideOn = Effect.fnUntraced(
   function*(cache: ComposeCache, { actor, composeId, messageId, tenantId }: Intent, commands: ReadonlyArray<ComposeCommand>) {
     const seen = yield* seeCompose(cache, tenantId, composeId)
-    const { events: [first, ...rest], rejected } = decideAll(seen.compose, commands)
+    const { events: [first, ...rest], rejected } = decideAll(ComposeDecider, seen.compose, commands)
     // A rejection is final only if it was decided on what the log has.
     if (first === undefined) {
       if (rejected.size > 0 && (yield* isStale(cache, seen, composeId))) return yield* new Stale()
@@ -77,22 +77,6 @@ const isStale = Effect.fnUntraced(function*(cache: ComposeCache, { revision, ten
   cache.forget(composeId)
   return (yield* seeCompose(cache, tenantId, composeId)).revision !== revision
 })
-
-const decideAll = (compose: Compose, commands: ReadonlyArray<ComposeCommand>) => {
-  const events: Array<ComposeEvent> = []
-  const rejected = new Set<number>()
-  let state = compose
-  for (const [at, command] of commands.entries()) {
-    const decided = ComposeDecider.decide(command, state)
-    if (Result.isFailure(decided)) {
-      rejected.add(at)
-      continue
-    }
-    events.push(...decided.success)
-    state = fold(ComposeDecider, decided.success, state)
-  }
-  return { events, rejected }
-}
 
 const commandOf = Effect.fnUntraced(function*(speaker: Speaker, report: AttemptReport): Effect.fn.Return<ComposeCommand, BlobsError, Blobs> {
   const { tenantId: _, ...claim } = report.claim

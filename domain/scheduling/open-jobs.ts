@@ -1,5 +1,5 @@
 /** All jobs of all composes that still need work, folded from the log: the scheduler's memory. */
-import type { ComposeEvent, JobQueued } from "../compose.ts"
+import type { ComposeEvent, JobQueued } from "../compose-events.ts"
 import type { Priority } from "../compose-request.ts"
 import type { AttemptToken, ComposeId, Digest, JobId, PoolScope, TenantId, WorkerId } from "../ids.ts"
 import type { JobKind } from "../job.ts"

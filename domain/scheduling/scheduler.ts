@@ -2,7 +2,7 @@
  * What goes to whom, whom to give up, and what to say about those who wait, decided from the log, the heartbeats and the
  * time it is told. No clock, no I/O: the same inputs in the same order give the same answers.
  */
-import type { ComposeEvent } from "../compose.ts"
+import type { ComposeEvent } from "../compose-events.ts"
 import { type ComposeId, type PoolId, PoolScope, type TenantId, type WorkerId } from "../ids.ts"
 import type { JobKind } from "../job.ts"
 import type { Recorded } from "../recorded.ts"

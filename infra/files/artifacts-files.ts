@@ -1,8 +1,9 @@
 /** `Artifacts` in a folder, each file under its own digest: `<folder>/sha256/ab/<hex>`. */
 import { randomBytes } from "node:crypto"
-import { constants, createReadStream, statSync } from "node:fs"
+import { constants, createReadStream, createWriteStream, statSync } from "node:fs"
 import { chmod, copyFile, link, mkdir, open, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { pipeline } from "node:stream/promises"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Stream } from "effect"
 import { Digest } from "../../domain/ids.ts"
@@ -15,7 +16,7 @@ export const ArtifactsFiles = (folder: string): Layer.Layer<Artifacts> =>
   Layer.succeed(Artifacts, Artifacts.of({
     put: Effect.fnUntraced(function*(file, digest) {
       const place = placeOf(folder, digest)
-      const size = yield* attempt(async () => sizeOf(place) ?? await takeIn(file, place))
+      const size = yield* attempt(async (signal) => sizeOf(place) ?? await takeIn(file, place, signal))
       return { digest, size }
     }),
     size: (digest) => attempt(async () => sizeOf(placeOf(folder, digest))),
@@ -36,13 +37,14 @@ const placeOf = (folder: string, digest: Digest): string => {
 const sizeOf = (place: string): number | undefined => statSync(place, { throwIfNoEntry: false })?.size
 
 /** Complete and on disk under another name first; only then does it get the name by which it is found. */
-const takeIn = async (file: string, place: string): Promise<number> => {
+const takeIn = async (file: string, place: string, signal: AbortSignal): Promise<number> => {
   await mkdir(dirname(place), { recursive: true })
   const draft = `${place}.${process.pid}.${randomBytes(6).toString("hex")}`
   try {
-    await linkOrCopy(file, draft)
+    await linkOrCopy(file, draft, signal)
     await chmod(draft, 0o444)
     await sync(draft)
+    signal.throwIfAborted()
     await rename(draft, place)
     await sync(dirname(place))
     return (await stat(place)).size
@@ -53,12 +55,22 @@ const takeIn = async (file: string, place: string): Promise<number> => {
 
 const cannotLink = new Set(["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "EACCES", "ENOSYS"])
 
-const linkOrCopy = async (file: string, draft: string) => {
+const linkOrCopy = async (file: string, draft: string, signal: AbortSignal) => {
   try {
     await link(file, draft)
   } catch (error) {
     if (!cannotLink.has(codeOf(error) ?? "")) throw error
-    await copyFile(file, draft, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+    await copy(file, draft, signal)
+  }
+}
+
+/** By reference where the file system can; else byte by byte, for as long as somebody wants it. */
+const copy = async (file: string, draft: string, signal: AbortSignal) => {
+  try {
+    await copyFile(file, draft, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL)
+  } catch {
+    await rm(draft, { force: true })
+    await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), createWriteStream(draft, { flags: "wx" }), { signal })
   }
 }
 
@@ -73,7 +85,7 @@ const sync = async (path: string) => {
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
-const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
+const attempt = <A>(run: (signal: AbortSignal) => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
 
 const unavailable = (error: unknown): ArtifactsUnavailable => {
   const full = codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT"

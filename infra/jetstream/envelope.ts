@@ -2,7 +2,7 @@
 import { Exit, Schema } from "effect"
 import { type AggregateKind, type AggregateRef, aggregateEvents, type Decision, DecisionFields, type LogEntry, type Position, type Recorded } from "../../domain/recorded.ts"
 import { AccountEvent } from "../../domain/account.ts"
-import { ComposeEvent } from "../../domain/compose.ts"
+import { ComposeEvent } from "../../domain/compose-events.ts"
 import { TenantId } from "../../domain/ids.ts"
 import { schemaVersion, upcast, type Upcaster, upcasters } from "../../domain/upcast.ts"
 

@@ -1,5 +1,6 @@
 /** Whether nothing was lost, doubled or left lying, by the log and the read models alone. Pure: evidence in, sentences out. */
-import { ComposeDecider, type Compose, type ComposeEvent, isTerminal, type Job } from "../../domain/compose.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
+import { ComposeDecider, type Compose, isTerminal, type Job } from "../../domain/compose.ts"
 import { lossesAllowed } from "../../domain/job.ts"
 import { canonical } from "../../domain/manifest.ts"
 import type { LogEntry, Recorded } from "../../domain/recorded.ts"

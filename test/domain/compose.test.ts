@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import {
-  CancelCompose, type Compose, ComposeCanceled, type ComposeCommand, ComposeDecider, ComposeEvent, ComposeRejected, ComposeReopened, FailJob, GiveUpJob,
-  ImageGone, isTerminal, JobCanceled, JobQueued, JobReturned, LoseJob, RetryCompose, ReturnJob, StartJob, SucceedJob
-} from "../../domain/compose.ts"
+  CancelCompose, type ComposeCommand, FailJob, GiveUpJob, LoseJob, RetryCompose, ReturnJob, StartJob, SucceedJob
+} from "../../domain/compose-commands.ts"
+import {
+  ComposeCanceled, ComposeEvent, ComposeReopened, ImageGone, JobCanceled, JobQueued, JobReturned
+} from "../../domain/compose-events.ts"
+import { type Compose, ComposeDecider, ComposeRejected, isTerminal } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import { AttemptToken, JobId, Millis } from "../../domain/ids.ts"
 import { type Failure, rebuildsAllowed } from "../../domain/job.ts"

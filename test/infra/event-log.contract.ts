@@ -2,7 +2,7 @@
 import { assert, type Vitest } from "@effect/vitest"
 import { Effect, Exit, Fiber, Stream } from "effect"
 import { v7 } from "uuid"
-import type { ComposeEvent } from "../../domain/compose.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
 import { QuotaSettled } from "../../domain/account.ts"
 import { ComposeId, TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"

@@ -1,5 +1,5 @@
 /** What must hold of the log after every entry, told by rules of its own and not by the deciders'. */
-import type { ComposeEvent } from "../../domain/compose.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
 import type { ComposeId, TenantId } from "../../domain/ids.ts"
 import type { Policy } from "../../domain/policy.ts"
 import type { Recorded } from "../../domain/recorded.ts"

@@ -2,8 +2,10 @@
 import { Result } from "effect"
 import type { ComposeCache, Seen } from "../../apps/scheduler/compose-cache.ts"
 import { type Account, type AccountCommand, AccountDecider, type AccountEvent, type QuotaExceeded } from "../../domain/account.ts"
-import { type Compose, type ComposeCommand, ComposeDecider, type ComposeEvent, type ComposeRejected } from "../../domain/compose.ts"
-import { fold } from "../../domain/decider.ts"
+import type { ComposeCommand } from "../../domain/compose-commands.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
+import { ComposeDecider, type ComposeRejected } from "../../domain/compose.ts"
+import { decideAll, fold } from "../../domain/decider.ts"
 import type { ComposeId, Millis, TenantId } from "../../domain/ids.ts"
 import { accountRef, type Actor, composeRef } from "../../domain/recorded.ts"
 import type { Process, Task, Unavailable } from "./process.ts"
@@ -78,7 +80,7 @@ export function* decideOn(process: Process, cache: ComposeCache, composeId: Comp
   for (let turn = 0; turn < tries; turn++) {
     const seen = yield* seeCompose(process, cache, tenantId, composeId)
     if (seen === "unavailable") return seen
-    const { events: [first, ...rest], rejected } = decideAll(seen.compose, commands)
+    const { events: [first, ...rest], rejected } = decideAll(ComposeDecider, seen.compose, commands)
     if (first === undefined) {
       if (rejected.size === 0) return rejected
       // A rejection is final only if it was decided on what the log has.
@@ -97,20 +99,4 @@ export function* decideOn(process: Process, cache: ComposeCache, composeId: Comp
     return rejected
   }
   return "unavailable"
-}
-
-const decideAll = (compose: Compose, commands: ReadonlyArray<ComposeCommand>) => {
-  const events: Array<ComposeEvent> = []
-  const rejected = new Set<number>()
-  let state = compose
-  for (const [at, command] of commands.entries()) {
-    const decided = ComposeDecider.decide(command, state)
-    if (Result.isFailure(decided)) {
-      rejected.add(at)
-      continue
-    }
-    events.push(...decided.success)
-    state = fold(ComposeDecider, decided.success, state)
-  }
-  return { events, rejected }
 }

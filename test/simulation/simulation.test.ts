@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { AccountEvent } from "../../domain/account.ts"
-import type { ComposeEvent } from "../../domain/compose.ts"
+import type { ComposeEvent } from "../../domain/compose-events.ts"
 import { TenantId } from "../../domain/ids.ts"
 import { accountRef, type Actor, composeRef, type Recorded } from "../../domain/recorded.ts"
 import { Scheduler } from "../../domain/scheduling/scheduler.ts"

@@ -1,7 +1,8 @@
 /** One compose and what happens to it, for tests to pick from. */
+import { RequestCompose, StartJob } from "../../domain/compose-commands.ts"
 import {
-  type ComposeEvent, ComposeFinished, ComposeRequested, JobFailed, JobLost, JobQueued, JobStarted, JobSucceeded, RequestCompose, StartJob
-} from "../../domain/compose.ts"
+  type ComposeEvent, ComposeFinished, ComposeRequested, JobFailed, JobLost, JobQueued, JobStarted, JobSucceeded
+} from "../../domain/compose-events.ts"
 import type { ImageRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, TenantId, WorkerId } from "../../domain/ids.ts"
 import { Built, type Failure, type JobKind, Resolved, Uploaded } from "../../domain/job.ts"

@@ -1,5 +1,5 @@
 /** What a scheduler is told of, for tests to pick from: jobs, workers, decisions of the log. */
-import { type ComposeEvent, JobQueued, JobStarted } from "../../domain/compose.ts"
+import { type ComposeEvent, JobQueued, JobStarted } from "../../domain/compose-events.ts"
 import type { Priority } from "../../domain/compose-request.ts"
 import { AttemptToken, ComposeId, Millis, PoolId, PoolScope, TenantId, WorkerId } from "../../domain/ids.ts"
 import type { JobKind } from "../../domain/job.ts"

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { Effect, Layer } from "effect"
 import { v7 } from "uuid"
-import { ComposeCanceled } from "../../../domain/compose.ts"
+import { ComposeCanceled } from "../../../domain/compose-events.ts"
 import { neverRequested } from "../../../domain/compose-ending.ts"
 import { ComposeId, Digest, TenantId } from "../../../domain/ids.ts"
 import type { PolicyFile } from "../../../domain/policy.ts"

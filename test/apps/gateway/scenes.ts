@@ -1,7 +1,7 @@
 /** What other programs do to a compose, by commands through the one handler: `given` for the gateway's tests. */
 import { Effect } from "effect"
 import { execute } from "../../../apps/execute.ts"
-import { type ComposeCommand, FailJob, LoseJob, StartJob, SucceedJob } from "../../../domain/compose.ts"
+import { type ComposeCommand, FailJob, LoseJob, StartJob, SucceedJob } from "../../../domain/compose-commands.ts"
 import type { Artifact, Blob } from "../../../domain/artifact.ts"
 import type { FailureClass } from "../../../domain/compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, TenantId, WorkerId } from "../../../domain/ids.ts"

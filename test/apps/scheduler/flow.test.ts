@@ -2,9 +2,11 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { execute } from "../../../apps/execute.ts"
 import { rebuild } from "../../../apps/projector/rebuild.ts"
-import { CancelCompose, type ComposeEvent, RetryCompose } from "../../../domain/compose.ts"
+import { CancelCompose, RetryCompose } from "../../../domain/compose-commands.ts"
+import type { ComposeEvent } from "../../../domain/compose-events.ts"
 import { type ComposeId, Millis, type TenantId } from "../../../domain/ids.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"
+import { composeRef } from "../../../domain/recorded.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { Blobs } from "../../../domain/ports/blobs.ts"
 import { Dispatch } from "../../../domain/ports/work.ts"
@@ -45,6 +47,31 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       const feed = yield* (yield* JobFeed).recent(tenantId, id, 0)
       assert.includeMembers(feed.flatMap((item) => item._tag === "LogLines" ? item.lines : []), ["simulated line 1 of 3"])
       assert.isTrue(feed.some((item) => item._tag === "ProgressReport"))
+    }))
+
+  it.effect("given a worker that may upload, when it has built, then it delivers at once, and both are one decision", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker()
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId, { duration_ms: 300 })
+      yield* ended(tenantId, id)
+      const { recorded } = yield* (yield* EventLog).read(composeRef(tenantId, id))
+      assert.deepStrictEqual(tags(recorded.at(-1)!.events), ["JobSucceeded", "JobQueued", "JobStarted", "JobSucceeded", "ComposeFinished"])
+    }))
+
+  it.effect("given one worker that only builds and one that only uploads, then the image is built, and waits for its holder alone", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      yield* startWorker("w1", { abilities: { slots: { resolve: 0, build: 1, upload: 0 } } })
+      yield* startWorker("w2", { abilities: { slots: { resolve: 0, build: 0, upload: 1 } } })
+      const tenantId = newTenant()
+      const id = yield* requestSimulated(tenantId)
+      const state = yield* until(stateOf(tenantId, id), ({ jobs }) => [...jobs.values()].some(({ kind, state }) => kind === "upload" && state === "queued"))
+      assert.strictEqual(state.status, "open")
+      const queuedUpload = (yield* historyOf(tenantId, id)).findLast((event) => event._tag === "JobQueued")
+      assert.strictEqual(queuedUpload?.held?.worker, "w1")
+      yield* cancel(tenantId, id)
     }))
 
   it.effect("given a job that fails by the requester's fault, then the compose fails at once, with class and excerpt", () =>

@@ -3,7 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, HashMap, Layer, Schedule, type Scope, Stream } from "effect"
 import { v7 } from "uuid"
 import { type Account, bytesOf, usedIn } from "../../../domain/account.ts"
-import { type ComposeEvent, ComposeCanceled, ComposeFinished, ComposeReopened, ComposeRequested, JobFailed, JobSucceeded } from "../../../domain/compose.ts"
+import {
+  type ComposeEvent, ComposeCanceled, ComposeFinished, ComposeReopened, ComposeRequested, JobFailed, JobSucceeded
+} from "../../../domain/compose-events.ts"
 import { ComposeId, TenantId } from "../../../domain/ids.ts"
 import { Uploaded } from "../../../domain/job.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ComposeCanceled, JobCanceled, JobFailed, JobReturned, JobSucceeded } from "../../../domain/compose.ts"
+import { ComposeCanceled, JobCanceled, JobFailed, JobReturned, JobSucceeded } from "../../../domain/compose-events.ts"
 import { Millis, PoolId, TenantId } from "../../../domain/ids.ts"
 import type { Share } from "../../../domain/scheduling/fair-queue.ts"
 import { load } from "../../../domain/scheduling/fleet.ts"

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from "node:crypto"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Fiber, Schedule, Stream } from "effect"
 import { afterEach, beforeEach } from "vitest"
 import { Digest } from "../../../domain/ids.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
@@ -95,6 +95,23 @@ describe("the artifact store", () => {
         const missing = Digest.make(`sha256:${"0".repeat(64)}`)
         assert.isUndefined(yield* artifacts.size(missing))
         assert.isFalse((yield* Effect.flip(read(artifacts, missing, 0, 10))).full)
+      })))
+
+  it.live("stops copying when nobody wants it any more, and leaves nothing behind", (context) =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const shm = "/dev/shm"
+        if (!readdirSync("/dev").includes("shm") || statSync(shm).dev === statSync(folder).dev) return context.skip("there is no second disk")
+        const elsewhere = mkdtempSync(join(shm, "kiln-artifacts-"))
+        const { file, digest } = aFile(Buffer.alloc(400 * 1024 * 1024, 7), elsewhere)
+        const place = join(folder, "store", "sha256", digest.slice(7, 9))
+        const drafts = Effect.sync(() => existsSync(place) ? readdirSync(place) : [])
+        const copying = yield* Effect.forkChild(artifacts.put(file, digest))
+        yield* drafts.pipe(Effect.repeat({ until: (names) => names.length > 0, schedule: Schedule.spaced("1 millis") }))
+        yield* Fiber.interrupt(copying)
+        yield* drafts.pipe(Effect.repeat({ until: (names) => names.length === 0, schedule: Schedule.spaced("5 millis") }), Effect.timeout("10 seconds"))
+        rmSync(elsewhere, { recursive: true })
+        assert.isUndefined(yield* artifacts.size(digest))
       })))
 
   it.effect("keeps what it has from being written to", () =>

@@ -1,0 +1,28 @@
+/** What can be asked of a compose. */
+import { Schema } from "effect"
+import { Blob } from "./artifact.ts"
+import { SealedComposeRequest } from "./compose-request.ts"
+import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
+import { Failure, JobOutcome } from "./job.ts"
+
+const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
+const claim = { ...job, token: AttemptToken }
+/** `now` and `jitter` in [0, 1) place the next attempt, should there be one. */
+const chance = { now: Millis, jitter: Schema.Number }
+
+export const ComposeCommand = Schema.TaggedUnion({
+  RequestCompose: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
+  StartJob: { ...claim, worker: WorkerId },
+  SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
+  /** `imageGone`: it could not find the image that it is about, so that has to be built again. */
+  FailJob: { ...claim, ...chance, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log: Schema.optionalKey(Blob) },
+  ReturnJob: { ...claim },
+  LoseJob: { ...claim, ...chance, reason: Schema.String },
+  /** Nobody can even begin it: it fails where it lies. */
+  GiveUpJob: { ...job, reason: Schema.String },
+  CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
+  /** All jobs that have failed, or the one that is named. */
+  RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) }
+})
+export type ComposeCommand = typeof ComposeCommand.Type
+export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose } = ComposeCommand.cases

@@ -1,0 +1,46 @@
+/** What can happen to a compose. */
+import { Schema } from "effect"
+import { Blob } from "./artifact.ts"
+import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
+import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
+import { Failure, JobKind, JobOutcome } from "./job.ts"
+
+const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
+
+// Stored for good: cases and optional fields may be added here, nothing renamed or removed.
+export const ComposeEvent = Schema.TaggedUnion({
+  /** `resolves`: whether the distribution's builder needs a lock before it can build. */
+  ComposeRequested: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
+  /** Carries what dispatch needs, so that a scheduler needs no second read. */
+  JobQueued: {
+    ...job,
+    kind: JobKind,
+    image: Schema.Int,
+    target: Schema.optionalKey(Schema.Int),
+    request: ImageRequest,
+    distribution: Schema.String,
+    notBefore: Schema.optionalKey(Millis),
+    priority: Schema.optionalKey(Priority),
+    /** Where the image lies that the job is about. */
+    held: Schema.optionalKey(Schema.Struct({ worker: WorkerId, digest: Digest }))
+  },
+  JobStarted: { ...job, worker: WorkerId, token: AttemptToken },
+  JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
+  /** `final`: no further attempt follows. */
+  JobFailed: { ...job, failure: Failure, final: Schema.Boolean, log: Schema.optionalKey(Blob) },
+  JobLost: { ...job, reason: Schema.String, final: Schema.Boolean },
+  /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
+  JobReturned: { ...job },
+  JobCanceled: { ...job },
+  /** Neither its holder nor any store has it any more; its build is queued again. */
+  ImageGone: { composeId: ComposeId, image: Schema.Int, digest: Digest },
+  /** A failed compose is tried again: its failed jobs are queued in the same decision. */
+  ComposeReopened: { composeId: ComposeId },
+  ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
+  ComposeFinished: { composeId: ComposeId, outcome: Schema.Literals(["succeeded", "failed"]) }
+})
+export type ComposeEvent = typeof ComposeEvent.Type
+export const {
+  ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ImageGone, ComposeReopened,
+  ComposeCanceled, ComposeFinished
+} = ComposeEvent.cases
