@@ -8,7 +8,7 @@ import { parse } from "yaml"
 import { ComposeStreamEvent } from "../apps/gateway/api/compose-stream.ts"
 import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "../apps/gateway/api/compose-views.ts"
 import { DistributionView, PackageView } from "../apps/gateway/api/catalog-api.ts"
-import { ParkedView, PoolView, WorkerView } from "../apps/gateway/api/operation-api.ts"
+import { DiscardView, ParkedView, PoolView, WorkerView } from "../apps/gateway/api/operation-api.ts"
 import { KilnApi } from "../apps/gateway/api/kiln-api.ts"
 import { pages } from "../apps/gateway/methods.ts"
 import { exitCodes, exitCodesHelp } from "../apps/operator/command-failed.ts"
@@ -230,6 +230,7 @@ describe("examples", () => {
     Quota: QuotaView,
     Policy: PolicyDocument,
     Workers: Schema.Array(WorkerView),
+    Discard: DiscardView,
     Pools: Schema.Array(PoolView),
     Parked: Schema.Array(ParkedView),
     WorkReport

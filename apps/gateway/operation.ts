@@ -7,7 +7,7 @@ import type { KindDemand, PoolDemand } from "../../domain/scaling/demand.ts"
 import type { JobInHand, WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import type { ParkedView, PoolView, WorkerView } from "./api/operation-api.ts"
-import { NotFound } from "./api/problems.ts"
+import { NotFound, Unavailable } from "./api/problems.ts"
 import { time } from "./compose-details.ts"
 import { GatewayConfig } from "./config.ts"
 import { orUnavailable } from "./find-compose.ts"
@@ -24,6 +24,13 @@ export const OperationLive = HttpApiBuilder.group(KilnApi, "operation", Effect.f
       yield* allowed
       const workers = yield* orUnavailable(scheduling.workers(name))
       return workers.filter(({ pools }) => pool === undefined || pools.includes(pool)).map(workerView)
+    }),
+    discardImage: Effect.fnUntraced(function*({ params: { digest, name } }) {
+      yield* allowed
+      const answer = yield* orUnavailable(scheduling.discard(name, digest))
+      if (answer === "not-held") return yield* new NotFound({ detail: `no worker ${name} holds ${digest}` })
+      if (answer === "away") return yield* new Unavailable({ detail: `worker ${name} is silent and cannot be told` })
+      return { worker: name, digest, status: answer }
     }),
     pools: () => Effect.andThen(allowed, Effect.map(orUnavailable(scheduling.pools), (pools) => pools.map(poolView))),
     parked: () => Effect.andThen(allowed, Effect.map(orUnavailable(parked.list), (items) => items.map(parkedView))),

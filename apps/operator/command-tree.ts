@@ -148,6 +148,16 @@ const workers = Command.make("workers", {
   Command.withDescription("List workers and what they do, for operators")
 )
 
+const discard = Command.make("discard", {
+  worker: Argument.String("worker").pipe(Argument.withDescription("The name of the worker that holds it")),
+  digest: Argument.String("digest").pipe(
+    Argument.withDescription("The image, as kiln workers <name> --json shows it"),
+    Argument.filter((text) => /^sha256:[0-9a-f]{64}$/.test(text), () => "a digest, sha256: and 64 hex digits")
+  )
+}, (input) => talking(load(() => import("./commands/workers.ts"), ({ discard }) => discard(input)))).pipe(
+  Command.withDescription("Have a worker remove an image that it holds, for operators")
+)
+
 const pools = Command.make("pools", {}, () =>
   talking(load(() => import("./commands/pools.ts"), ({ pools }) => pools()))).pipe(
   Command.withDescription("List pools and how full they are, for operators")
@@ -182,5 +192,5 @@ export const kiln = root.pipe(Command.withSubcommands([
   { group: "Composes", commands: [build, watch, logs, list, show, cancel, retry, download] },
   { group: "Catalog", commands: [distributions, packages] },
   { group: "Tenants", commands: [quota, tenants] },
-  { group: "Operation", commands: [workers, pools, parked, token, replay, completions] }
+  { group: "Operation", commands: [workers, discard, pools, parked, token, replay, completions] }
 ]))

@@ -1,5 +1,6 @@
 /** Follows the log, lays jobs on workers' queues, takes in what they report. One instance works; others wait for its lease. */
 import { Effect, Metric, Schedule, Semaphore } from "effect"
+import type { Digest, WorkerId } from "../../domain/ids.ts"
 import type { Blobs } from "../../domain/ports/blobs.ts"
 import { Demand } from "../../domain/ports/demand.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
@@ -8,6 +9,7 @@ import type { Sealer } from "../../domain/ports/sealer.ts"
 import { SchedulingAnswers } from "../../domain/ports/scheduling.ts"
 import { Snapshots } from "../../domain/ports/snapshots.ts"
 import { Dispatch } from "../../domain/ports/work.ts"
+import { discardOf } from "../../domain/scheduling/discard.ts"
 import { waitingOf } from "../../domain/scheduling/job-outlook.ts"
 import { demandOf } from "../../domain/scheduling/outlook.ts"
 import type { Assignment } from "../../domain/scheduling/scheduler.ts"
@@ -99,11 +101,18 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     Effect.forEach(demandOf(scheduler, targetWaitMs, Date.now()), (pool) => Effect.andThen(demand.publish(pool), measureDemand(pool)), { discard: true }).pipe(
       Effect.andThen(Metric.update(openJobs, scheduler.jobs.size)), Effect.andThen(Metric.update(workers, scheduler.fleet.size))))
 
+  const discard = (name: WorkerId, digest: Digest) => {
+    const { answer, holders } = discardOf(scheduler, Date.now(), name, digest)
+    for (const speaker of holders) dispatch.discard(speaker, digest)
+    return answer
+  }
+
   /** Whoever has lost the lease without knowing it yet keeps silent. */
   const answering = answers.serve({
     workers: (name) => isHeld() ? workersOf(scheduler, Date.now(), name) : undefined,
     pools: () => isHeld() ? demandOf(scheduler, targetWaitMs, Date.now()) : undefined,
-    waiting: (tenantId, composeId) => isHeld() ? waitingOf(scheduler, tenantId, composeId, Date.now()) : undefined
+    waiting: (tenantId, composeId) => isHeld() ? waitingOf(scheduler, tenantId, composeId, Date.now()) : undefined,
+    discard: (name, digest) => isHeld() ? discard(name, digest) : undefined
   })
 
   const quota = yield* quotaSettler({

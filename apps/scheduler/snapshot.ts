@@ -26,7 +26,7 @@ interface Page {
   readonly rows: ReadonlyArray<ReadonlyArray<string | number>>
 }
 
-const pageSize = 1000
+const pageSize = 100
 const states: ReadonlyArray<OpenJobState> = ["delayed", "ready", "assigned", "running"]
 
 export function* encodeSnapshot({ overrides, positions }: SnapshotHead, jobs: Iterable<OpenJob>): Generator<string, void> {

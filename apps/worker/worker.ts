@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { Cause, Deferred, Effect, Fiber, Metric, Schedule, Semaphore, Stream } from "effect"
 import type { Artifact } from "../../domain/artifact.ts"
-import { AttemptToken, Millis } from "../../domain/ids.ts"
+import { AttemptToken, type Digest, Millis } from "../../domain/ids.ts"
 import type { Failure, JobKind } from "../../domain/job.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
 import { type JobDelivery, Workplace } from "../../domain/ports/work.ts"
@@ -10,7 +10,7 @@ import { type Abilities, AttemptReturned, AttemptStarted, type Claim, SessionBeg
 import { Beginning, Durations } from "./beginning.ts"
 import { makeFeed } from "./feed.ts"
 import { handleJob } from "./handle-job.ts"
-import { attempts, busy, seconds } from "./metrics.ts"
+import { attemptEnded, busy } from "./metrics.ts"
 import { reportOf } from "./report-of.ts"
 import { Workspaces } from "./workspace.ts"
 
@@ -141,8 +141,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
       const took = Date.now() - since
       const ended = reportOf(claim, exit, feed.end())
       durations.add(item.kind, took)
-      yield* Metric.update(Metric.withAttributes(attempts, { kind: item.kind, how: ended._tag }), 1)
-      yield* Metric.update(Metric.withAttributes(seconds, { kind: item.kind }), took / 1000)
+      yield* attemptEnded(item.kind, ended._tag, took)
       return ended
     })
 
@@ -165,8 +164,17 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
       )
     })
 
+  /** Whoever needs the image yet takes it from the store, or has it built again. */
+  const discard = (digest: Digest) =>
+    images.drop(digest).pipe(
+      Effect.andThen(Effect.logInfo("an image was discarded", { digest })),
+      Effect.catch((error) => Effect.logWarning(error.message, { digest })),
+      Effect.andThen(heartbeat(true))
+    )
+
   const control = workplace.control.pipe(Stream.runForEach((message) => {
     if (message._tag === "RollCall") return heartbeat(true)
+    if (message._tag === "Discard") return discard(message.digest)
     const attempt = running.get(message.claim.token)
     return attempt === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(attempt.stop, undefined))
   }))

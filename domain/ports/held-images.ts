@@ -12,6 +12,8 @@ export class HeldImages extends Context.Service<HeldImages, {
   keep(manifest: Digest, file: BuiltFile): Effect.Effect<Artifact, HeldImagesUnavailable>
   /** Where the bytes of an artifact lie, or `undefined` if they are not here. */
   path(digest: Digest): Effect.Effect<string | undefined, HeldImagesUnavailable>
+  /** Removes the bytes of an artifact; nothing happens if they are not here. */
+  drop(digest: Digest): Effect.Effect<void, HeldImagesUnavailable>
   /** Compares what an earlier run has left with its digests and removes what is something else. */
   readonly check: Effect.Effect<void, HeldImagesUnavailable>
   /** What is here and was compared, or was made by this run. */

@@ -1,7 +1,8 @@
 /** Asking the scheduler, which alone knows who waits for what and which workers there are. */
 import { Context, type Effect, Schema } from "effect"
-import type { ComposeId, TenantId, WorkerId } from "../ids.ts"
+import type { ComposeId, Digest, TenantId, WorkerId } from "../ids.ts"
 import type { PoolDemand } from "../scaling/demand.ts"
+import type { DiscardAnswer } from "../scheduling/discard.ts"
 import type { JobOutlook } from "../scheduling/job-outlook.ts"
 import type { WorkerOutlook } from "../scheduling/worker-outlook.ts"
 
@@ -14,6 +15,8 @@ export class Scheduling extends Context.Service<Scheduling, {
   readonly pools: Effect.Effect<ReadonlyArray<PoolDemand>, SchedulerSilent>
   /** What the jobs of a compose wait for; none of a compose of another tenant. */
   waiting(tenantId: TenantId, composeId: ComposeId): Effect.Effect<ReadonlyArray<JobOutlook>, SchedulerSilent>
+  /** Has the worker of that name told to remove an image that it holds. */
+  discard(name: WorkerId, digest: Digest): Effect.Effect<DiscardAnswer, SchedulerSilent>
 }>()("domain/ports/Scheduling") {}
 
 /** Looked up at once, from memory; `undefined` leaves the answer to another. */
@@ -21,6 +24,8 @@ export interface SchedulingDesk {
   workers(name: WorkerId | undefined): ReadonlyArray<WorkerOutlook> | undefined
   pools(): ReadonlyArray<PoolDemand> | undefined
   waiting(tenantId: TenantId, composeId: ComposeId): ReadonlyArray<JobOutlook> | undefined
+  /** Tells the worker too, without waiting for it. */
+  discard(name: WorkerId, digest: Digest): DiscardAnswer | undefined
 }
 
 export class SchedulingAnswers extends Context.Service<SchedulingAnswers, {

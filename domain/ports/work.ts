@@ -1,5 +1,6 @@
 /** The scheduler's and the worker's ends of the work account. */
 import { Context, type Effect, Schema, type Stream } from "effect"
+import type { Digest } from "../ids.ts"
 import type { Claim, Heartbeat, Lying, Speaker, WorkItem, WorkReport } from "../work.ts"
 import type { Progress } from "./image-builder.ts"
 
@@ -41,6 +42,8 @@ export class Dispatch extends Context.Service<Dispatch, {
   readonly rollCall: Effect.Effect<void>
   /** Tells a worker that an attempt is not its own any more. */
   stop(speaker: Speaker, claim: Claim): Effect.Effect<void>
+  /** Tells a worker to remove an image that it holds. Neither waits nor fails: an answer is what its heartbeat says next. */
+  discard(speaker: Speaker, digest: Digest): void
   /** Answers workers that ask for the secrets of a job they hold; `undefined` refuses. */
   serveSecrets(answer: (speaker: Speaker, claim: Claim) => Effect.Effect<ReadonlyMap<string, string> | undefined>):
     Effect.Effect<never, WorkUnavailable>
@@ -55,6 +58,7 @@ export interface JobDelivery {
 export type Control =
   | { readonly _tag: "RollCall" }
   | { readonly _tag: "Stop"; readonly claim: Claim }
+  | { readonly _tag: "Discard"; readonly digest: Digest }
 
 export class Workplace extends Context.Service<Workplace, {
   /** Jobs as they come. Whoever gives them out knows how many this worker can do at once. */

@@ -54,7 +54,8 @@ export class OpenJobs {
   readonly #composes = new Map<ComposeId, ReadonlyArray<OpenJob>>()
   readonly #words = new Map<string, string>()
   readonly #needs = new Map<string, Need>()
-  readonly #shared = new WeakSet<Need>()
+  /** The same as the last one's, as a rule. */
+  #lastNeed: Need | undefined
   readonly #speakers = new Map<string, Speaker>()
   #size = 0
 
@@ -127,11 +128,11 @@ export class OpenJobs {
   }
 
   #need(need: Need): Need {
-    if (need.holder !== undefined || this.#shared.has(need)) return need
+    if (need === this.#lastNeed || need.holder !== undefined) return need
     const key = `${need.kind}/${need.architecture}/${need.distribution}/${need.imageType}`
     const known = this.#needs.get(key) ?? need
     this.#needs.set(key, known)
-    this.#shared.add(known)
+    this.#lastNeed = known
     return known
   }
 }

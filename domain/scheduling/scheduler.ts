@@ -30,6 +30,13 @@ export interface Lost {
   readonly reason: string
 }
 
+/** After so long a live worker has said what it holds: an image that it does not list is not there. */
+const tellsWithinMs = 120_000
+
+/** Its holder is there, and does not have the image any more or never does what is asked. */
+const isForsaken = ({ need: { holder, kind }, queuedAt }: OpenJob, worker: Worker, now: number): boolean =>
+  now - queuedAt > tellsWithinMs && (slotsOf(worker, kind) === 0 || (holder !== undefined && !worker.held.has(holder.digest)))
+
 type JobEvent = Extract<ComposeEvent, { readonly jobId: string }>
 
 /** Jobs that take less than this are laid on a worker's queue ahead of its slots, so that it never waits for us. */
@@ -214,9 +221,12 @@ export class Scheduler {
       for (const { lines, need: { holder } } of lane.queues.values()) {
         if (holder === undefined) continue
         const worker = this.fleet.named(lane.pool, holder.worker)
-        const speaker = worker?.speaker ?? { scope: PoolScope.make(lane.pool), worker: holder.worker }
-        if (!this.fleet.isLost(speaker, now)) continue
-        for (const { jobs } of lines.values()) for (const fifo of [jobs.high, jobs.normal, jobs.low]) for (const job of fifo) homeless.push(job)
+        const isGone = this.fleet.isLost(worker?.speaker ?? { scope: PoolScope.make(lane.pool), worker: holder.worker }, now)
+        for (const { jobs } of lines.values()) {
+          for (const fifo of [jobs.high, jobs.normal, jobs.low]) {
+            for (const job of fifo) if (isGone || (worker !== undefined && isForsaken(job, worker, now))) homeless.push(job)
+          }
+        }
       }
     }
     const waiting = homeless.filter((job) => this.queue.has(job))

@@ -47,6 +47,13 @@ export const HeldImagesFiles = (dir: string) =>
           return artifact
         }),
       path: (digest) => attempt(async () => await sound.has(digest) ? pathOf(images, digest) : undefined),
+      // Notes may stay: one whose image is gone leads to nothing.
+      drop: (digest) =>
+        attempt(async () => {
+          // In one go, so that nobody puts the same bytes in between. Whoever reads them now looks for them once more when they are read.
+          rmSync(pathOf(images, digest), { force: true })
+          sound.forget(digest)
+        }),
       check: attempt(async () => {
         for (const name of await readdir(images)) {
           const digest = name.replace("-", ":")
@@ -83,9 +90,13 @@ class SoundImages {
     if (known === undefined) this.#checked.set(digest, this.#check(digest))
     const isSound = await (known ?? this.#checked.get(digest)!)
     if (isSound && existsSync(this.#pathOf(digest))) return true
+    this.forget(digest)
+    return false
+  }
+
+  forget(digest: Digest): void {
     this.#checked.delete(digest)
     this.#sound.delete(digest)
-    return false
   }
 
   async #check(digest: Digest): Promise<boolean> {

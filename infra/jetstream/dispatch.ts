@@ -67,6 +67,9 @@ export const DispatchJetStream = ({ patience: given = patience, replicas }: { re
       ),
       rollCall: Effect.sync(() => nats.nc.publish(rollCallSubject)),
       stop: (speaker, claim) => Effect.sync(() => nats.nc.publish(controlSubject(speaker), JSON.stringify(claim))),
+      discard: (speaker, digest) => {
+        if (!nats.nc.isClosed()) nats.nc.publish(controlSubject(speaker), JSON.stringify({ discard: digest }))
+      },
       serveSecrets: (answer) =>
         Effect.scoped(Effect.gen(function*() {
           const asked = yield* EffectQueue.unbounded<Msg>()

@@ -2,9 +2,10 @@
 import { gunzipSync, gzipSync } from "node:zlib"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { Effect, Exit, Layer, Schema } from "effect"
-import { ComposeId, TenantId, WorkerId } from "../../domain/ids.ts"
+import { ComposeId, Digest, TenantId, WorkerId } from "../../domain/ids.ts"
 import { Scheduling, SchedulerSilent, SchedulingAnswers } from "../../domain/ports/scheduling.ts"
 import { PoolDemand } from "../../domain/scaling/demand.ts"
+import { DiscardAnswer } from "../../domain/scheduling/discard.ts"
 import { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
 import { WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
 import { CoreNats } from "./nats.ts"
@@ -16,6 +17,7 @@ const pools = { subject: "ask.pools", Question: Schema.Struct({}), Answer: Schem
 const waiting = {
   subject: "ask.waiting", Question: Schema.Struct({ tenantId: TenantId, composeId: ComposeId }), Answer: Schema.Array(JobOutlook)
 }
+const discard = { subject: "ask.discard", Question: Schema.Struct({ name: WorkerId, digest: Digest }), Answer: DiscardAnswer }
 
 interface Topic<Q, A> {
   readonly subject: string
@@ -30,7 +32,8 @@ export const SchedulingNats = Layer.effect(Scheduling, Effect.gen(function*() {
   return Scheduling.of({
     workers: (name) => ask(nc, workers, name === undefined ? {} : { name }),
     pools: ask(nc, pools, {}),
-    waiting: (tenantId, composeId) => ask(nc, waiting, { tenantId, composeId })
+    waiting: (tenantId, composeId) => ask(nc, waiting, { tenantId, composeId }),
+    discard: (name, digest) => ask(nc, discard, { name, digest })
   })
 }))
 
@@ -53,7 +56,8 @@ export const SchedulingAnswersNats = Layer.effect(SchedulingAnswers, Effect.gen(
         Effect.all([
           answering(nc, workers, ({ name }) => desk.workers(name)),
           answering(nc, pools, () => desk.pools()),
-          answering(nc, waiting, ({ composeId, tenantId }) => desk.waiting(tenantId, composeId))
+          answering(nc, waiting, ({ composeId, tenantId }) => desk.waiting(tenantId, composeId)),
+          answering(nc, discard, ({ digest, name }) => desk.discard(name, digest))
         ], { discard: true }),
         Effect.never
       ))

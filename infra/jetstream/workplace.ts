@@ -1,6 +1,7 @@
 /** The worker's end of the work account: it takes from a queue that others made, and speaks only below its own name. */
 import { type ConsumerMessages, type JsMsg, jetstream, type JetStreamClient } from "@nats-io/jetstream"
 import { Effect, Exit, Layer, Queue, Schedule, Schema, Stream } from "effect"
+import { Digest } from "../../domain/ids.ts"
 import { type Control, type JobDelivery, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
 import { Claim, Heartbeat, type Speaker, speakerKey, WorkItem } from "../../domain/work.ts"
 import { attentive, connection } from "./nats.ts"
@@ -18,6 +19,8 @@ const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catc
 
 const decodeItem = Schema.decodeUnknownExit(Schema.fromJsonString(WorkItem))
 const decodeClaim = Schema.decodeUnknownExit(Schema.fromJsonString(Claim))
+/** What is more than this may be something that a later scheduler says. */
+const decodeDiscard = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Struct({ discard: Digest })), { onExcessProperty: "error" })
 const encodeHeartbeat = Schema.encodeSync(Schema.fromJsonString(Heartbeat))
 
 /** Well below what the server takes in one message; a report alone may be larger. */
@@ -49,8 +52,8 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
             nc.subscribe(rollCallSubject, { callback: () => void Queue.offerUnsafe(emit, { _tag: "RollCall" }) }),
             nc.subscribe(controlSubject(speaker), {
               callback: (_, message) => {
-                const claim = decodeClaim(message.string())
-                if (Exit.isSuccess(claim)) Queue.offerUnsafe(emit, { _tag: "Stop", claim: claim.value })
+                const control = controlOf(message.string())
+                if (control !== undefined) Queue.offerUnsafe(emit, control)
               }
             })
           ]),
@@ -78,6 +81,13 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
           JSON.stringify({ attempt: claim.attempt, token: claim.token, at: Date.now(), lines }))
     })
   }))
+
+const controlOf = (text: string): Control | undefined => {
+  const claim = decodeClaim(text)
+  if (Exit.isSuccess(claim)) return { _tag: "Stop", claim: claim.value }
+  const discard = decodeDiscard(text)
+  return Exit.isSuccess(discard) ? { _tag: "Discard", digest: discard.value.discard } : undefined
+}
 
 /** The queue is made when this worker is first heard of. A queue that is gone, or a server that was, is asked anew. */
 const jobs = (js: JetStreamClient, speaker: Speaker): Stream.Stream<JobDelivery, WorkUnavailable> =>

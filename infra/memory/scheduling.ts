@@ -15,7 +15,8 @@ export const SchedulingInMemory = Layer.effectContext(Effect.sync(() => {
   return Context.make(Scheduling, Scheduling.of({
     workers: (name) => ask((desk) => desk.workers(name)),
     pools: ask((desk) => desk.pools()),
-    waiting: (tenantId, composeId) => ask((desk) => desk.waiting(tenantId, composeId))
+    waiting: (tenantId, composeId) => ask((desk) => desk.waiting(tenantId, composeId)),
+    discard: (name, digest) => ask((desk) => desk.discard(name, digest))
   })).pipe(Context.add(SchedulingAnswers, SchedulingAnswers.of({
     serve: (desk) =>
       Effect.acquireUseRelease(Effect.sync(() => desks.add(desk)), () => Effect.never, () => Effect.sync(() => desks.delete(desk)))

@@ -3,6 +3,7 @@ import { assert, type Vitest } from "@effect/vitest"
 import { Effect, Schedule, type Scope } from "effect"
 import { TenantId, WorkerId } from "../../domain/ids.ts"
 import { Scheduling, SchedulingAnswers, type SchedulingDesk } from "../../domain/ports/scheduling.ts"
+import { discardOf } from "../../domain/scheduling/discard.ts"
 import { waitingOf } from "../../domain/scheduling/job-outlook.ts"
 import { demandOf } from "../../domain/scheduling/outlook.ts"
 import { Scheduler } from "../../domain/scheduling/scheduler.ts"
@@ -25,10 +26,11 @@ export const aScheduler = (workers: number, label = "x") => {
 export const deskOf = (scheduler: Scheduler): SchedulingDesk => ({
   workers: (name) => workersOf(scheduler, start, name),
   pools: () => demandOf(scheduler, 30 * second, start),
-  waiting: (tenantId, composeId) => waitingOf(scheduler, tenantId, composeId, start)
+  waiting: (tenantId, composeId) => waitingOf(scheduler, tenantId, composeId, start),
+  discard: (name, digest) => discardOf(scheduler, start, name, digest).answer
 })
 
-const nobody: SchedulingDesk = { workers: () => undefined, pools: () => undefined, waiting: () => undefined }
+const nobody: SchedulingDesk = { workers: () => undefined, pools: () => undefined, waiting: () => undefined, discard: () => undefined }
 
 /** Serves from when it is heard until the scope ends. */
 export const serving = (desk: SchedulingDesk): Effect.Effect<void, unknown, Scheduling | SchedulingAnswers | Scope.Scope> =>
@@ -57,6 +59,8 @@ export const schedulingContract = (it: Vitest.MethodsNonLive<Scheduling | Schedu
       assert.deepStrictEqual(yield* scheduling.pools, demandOf(scheduler, 30 * second, start))
       const [waits] = yield* scheduling.waiting(acme, composeNo(1))
       assert.deepInclude(waits, { reason: "worker", distribution: "debian-12", position: 1 })
+      assert.deepStrictEqual(yield* scheduling.discard(WorkerId.make("w1"), digest), "asked")
+      assert.deepStrictEqual(yield* scheduling.discard(WorkerId.make("w9"), digest), "not-held")
       assert.deepStrictEqual(yield* scheduling.waiting(TenantId.make("other"), composeNo(1)), [])
     }).pipe(Effect.scoped))
 

@@ -36,6 +36,11 @@ export const WorkerView = Schema.Struct({
 }).annotate({ identifier: "Worker" })
 export type WorkerView = typeof WorkerView.Type
 
+/** The worker was told; its next heartbeat says what it holds then. */
+export const DiscardView = Schema.Struct({ worker: WorkerId, digest: Digest, status: Schema.Literal("asked") })
+  .annotate({ identifier: "Discard" })
+export type DiscardView = typeof DiscardView.Type
+
 export const KindView = Schema.Struct({
   waiting: Schema.Int,
   oldest_wait_seconds: Schema.Finite,
@@ -75,6 +80,9 @@ export class OperationApi extends HttpApiGroup.make("operation").add(
     query: { name: optional(WorkerId), pool: optional(PoolId) },
     success: Schema.Array(WorkerView), error: [BadRequest, Forbidden, Unavailable]
   }).annotate(OpenApi.Summary, "Workers, and what they do"),
+  HttpApiEndpoint.delete("discardImage", "/workers/:name/images/:digest", {
+    params: { name: WorkerId, digest: Digest }, success: DiscardView.pipe(HttpApiSchema.status(202)), error: [BadRequest, Forbidden, NotFound, Unavailable]
+  }).annotate(OpenApi.Summary, "Have a worker remove an image that it holds"),
   HttpApiEndpoint.get("pools", "/pools", { success: Schema.Array(PoolView), error: [Forbidden, Unavailable] })
     .annotate(OpenApi.Summary, "Pools, and how full they are"),
   HttpApiEndpoint.get("parked", "/parked", { success: Schema.Array(ParkedView), error: [Forbidden, Unavailable] })

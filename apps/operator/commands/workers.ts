@@ -1,5 +1,5 @@
 import { Effect, Option } from "effect"
-import type { WorkerView } from "../../gateway/api/operation-api.ts"
+import type { DiscardView, WorkerView } from "../../gateway/api/operation-api.ts"
 import { Kiln } from "../client.ts"
 import { moment } from "../moments.ts"
 import { answer, type OutputShape, paintedStatus } from "../output.ts"
@@ -20,6 +20,17 @@ export const workers = Effect.fn("workers")(function*({ name, pool }: WorkersInp
     ...workerTable(output, found),
     ...found.some(({ jobs }) => jobs.length > 0) ? ["", ...jobTable(output, found)] : []
   ])
+})
+
+interface DiscardInput {
+  readonly worker: string
+  readonly digest: string
+}
+
+export const discard = Effect.fn("discard")(function*({ digest, worker }: DiscardInput) {
+  const path = `/workers/${encodeURIComponent(worker)}/images/${encodeURIComponent(digest)}`
+  const asked = yield* (yield* Kiln).json<DiscardView>(path, { method: "DELETE" })
+  yield* answer(asked, () => [`${worker} was told to remove ${digest}`])
 })
 
 const workerTable = (output: OutputShape, found: ReadonlyArray<WorkerView>) => table<WorkerView>(output, [

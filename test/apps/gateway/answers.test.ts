@@ -134,7 +134,7 @@ describe("beside the API", () => {
     expect(Object.keys(spec.paths).sort()).toEqual([
       "", "/{id}", "/{id}/artifacts", "/{id}/cancel", "/{id}/events", "/{id}/logs", "/{id}/retry"
     ].map((path) => `${api}/composes${path}`).concat(`${api}/artifacts/{digest}/{filename}`, `${api}/distributions`, `${api}/distributions/{id}`, `${api}/packages`,
-      `${api}/quota`, `${api}/tenants/{tenant}/policy`, `${api}/tenants/{tenant}/quota`, `${api}/workers`, `${api}/pools`, `${api}/parked`, `${api}/parked/{id}`).sort())
+      `${api}/quota`, `${api}/tenants/{tenant}/policy`, `${api}/tenants/{tenant}/quota`, `${api}/workers`, `${api}/workers/{name}/images/{digest}`, `${api}/pools`, `${api}/parked`, `${api}/parked/{id}`).sort())
     expect(Object.keys(spec.paths[`${api}/composes`].post.responses)).toEqual(["202", "400", "401", "403", "409", "413", "415", "429", "503"])
     expect(spec.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: expect.stringMatching(/^bearer$/i) })
   })

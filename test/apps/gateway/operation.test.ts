@@ -34,7 +34,8 @@ const serving = (gateway: Gateway) =>
   gateway.run(Effect.flatMap(SchedulingAnswers, (answers) => Effect.forkDetach(answers.serve({
     workers: (name) => [builder, quiet].filter(({ worker }) => name === undefined || worker === name),
     pools: () => [{ ...demandOf(3, [busy("w1")]), pool: PoolId.make("default"), at }],
-    waiting: (tenantId, id) => tenantId === acme && outlooks.has(id) ? [outlooks.get(id)!] : []
+    waiting: (tenantId, id) => tenantId === acme && outlooks.has(id) ? [outlooks.get(id)!] : [],
+    discard: (name, digest) => name === quiet.worker ? "away" : name === builder.worker && digest === aDigest ? "asked" : "not-held"
   }))))
 
 const jobOf = async (gateway: Gateway, id: string) =>
@@ -79,7 +80,8 @@ describe("a queued job", () => {
   it("given a scheduler that never answers, when its compose is shown, then it is shown without, and asked once for what is queued and not at all for what is not", async () => {
     let asked = 0
     const mute = Layer.succeed(Scheduling, Scheduling.of({
-      workers: () => Effect.never, pools: Effect.never, waiting: () => Effect.andThen(Effect.sync(() => asked += 1), Effect.never)
+      workers: () => Effect.never, pools: Effect.never, discard: () => Effect.never,
+      waiting: () => Effect.andThen(Effect.sync(() => asked += 1), Effect.never)
     }))
     const lonely = await openGateway({}, mute as Layer.Layer<never>)
     try {
@@ -104,6 +106,7 @@ describe("what operators look after", () => {
     for (const token of others) {
       for (const path of paths) expect((await gateway.call(`${api}${path}`, { token })).status).toBe(403)
       expect((await gateway.call(`${api}/parked/00`, { token, method: "DELETE" })).status).toBe(403)
+      expect((await gateway.call(`${api}/workers/build-1/images/${aDigest}`, { token, method: "DELETE" })).status).toBe(403)
     }
     for (const path of paths) expect((await gateway.call(`${api}${path}`, { token: operator })).status).toBe(200)
   })
@@ -112,8 +115,8 @@ describe("what operators look after", () => {
     const lonely = await openGateway()
     try {
       const token = await lonely.token({ tenant: "default", role: "operator" })
-      for (const path of ["/workers", "/pools"]) {
-        const answer = await lonely.call(`${api}${path}`, { token })
+      for (const [path, method] of [["/workers", "GET"], ["/pools", "GET"], [`/workers/w1/images/${aDigest}`, "DELETE"]] as const) {
+        const answer = await lonely.call(`${api}${path}`, { token, method })
         expect(answer.status).toBe(503)
         expect(await answer.json()).toMatchObject({ type: "urn:kiln:problem:unavailable", detail: "no scheduler answers" })
       }
@@ -135,6 +138,18 @@ describe("what operators look after", () => {
     expect((await workers("?pool=acme")).map(({ worker }) => worker)).toEqual(["build-1"])
     expect(await workers("?pool=default&name=old")).toEqual([{ worker: "old", pools: ["default"], state: "silent", busy: idle, held_images: 0, jobs: [] }])
     expect((await gateway.call(`${api}/workers?name=*`, { token: operator })).status).toBe(400)
+  })
+
+  it("has an image removed by the worker that holds it, if that is heard", async () => {
+    const discard = async (worker: string, digest: string) => {
+      const answer = await gateway.call(`${api}/workers/${worker}/images/${digest}`, { token: operator, method: "DELETE" })
+      return [answer.status, await answer.json()] as const
+    }
+    expect(await discard("build-1", aDigest)).toEqual([202, { worker: "build-1", digest: aDigest, status: "asked" }])
+    const unheld = `sha256:${"0".repeat(64)}`
+    expect(await discard("build-1", unheld)).toMatchObject([404, { detail: `no worker build-1 holds ${unheld}` }])
+    expect(await discard("old", aDigest)).toMatchObject([503, { detail: "worker old is silent and cannot be told" }])
+    expect((await discard("build-1", "sha256:1"))[0]).toBe(400)
   })
 
   it("has pools with what waits and works in them", async () => {
@@ -171,6 +186,14 @@ describe("kiln", () => {
     expect(out).toMatch(new RegExp(`^build-1 +acme +${composeId} +0-build +2 +running +2026-01-31 12:00:00 Z$`, "m"))
     expect(JSON.parse((await run("workers", "build-1", "--pool", "acme", "--json")).out)).toMatchObject([{ worker: "build-1", held_digests: [aDigest] }])
     expect((await run("workers", "nobody")).out).toBe("No worker has been heard of\n")
+  })
+
+  it("has a worker remove an image", async () => {
+    expect(await run("discard", "build-1", aDigest)).toMatchObject({ code: 0, out: `build-1 was told to remove ${aDigest}\n` })
+    expect(JSON.parse((await run("discard", "build-1", aDigest, "--json")).out)).toEqual({ worker: "build-1", digest: aDigest, status: "asked" })
+    expect((await run("discard", "nobody", aDigest)).code).toBe(4)
+    expect((await run("discard", "old", aDigest)).code).toBe(6)
+    expect((await run("discard", "build-1", "image")).code).toBe(2)
   })
 
   it("lists pools as a table and as a document", async () => {

@@ -1,9 +1,11 @@
 /** Where an image is when it has to be delivered: with its worker, in the store, or nowhere any more. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { JobId, type TenantId, type ComposeId } from "../../../domain/ids.ts"
+import { JobId, WorkerId, type TenantId, type ComposeId } from "../../../domain/ids.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
+import { Scheduling } from "../../../domain/ports/scheduling.ts"
 import { Folder, historyOf, newTenant, requestSimulated, SmallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
 
 const [build, upload] = [JobId.make("0-build"), JobId.make("0-upload-0")]
@@ -60,5 +62,32 @@ layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("an imag
       const [before, after] = yield* imagesOf(tenantId, gone)
       assert.deepStrictEqual(after!.artifact, before!.artifact)
       assert.deepStrictEqual([before!.heldBy, after!.heldBy], ["w3", "w4"])
+    }))
+
+  it.effect("given that it is discarded before its upload, then the worker has it no more and says so, and it is taken from the store or built again", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      const first = yield* startWorker("w5", builds)
+      const tenantId = newTenant()
+      const [stored, gone] = [yield* requestSimulated(tenantId, { bytes: 80_000 }), yield* requestSimulated(tenantId, { bytes: 90_000 })]
+      yield* Effect.all([built(tenantId, stored), built(tenantId, gone)])
+      const digests = [(yield* imagesOf(tenantId, stored))[0]!.artifact.digest, (yield* imagesOf(tenantId, gone))[0]!.artifact.digest]
+      const { dir } = yield* Folder
+      const files = digests.map((digest) => join(dir, "held", "w5", "images", digest.replace(":", "-")))
+      yield* (yield* Artifacts).put(files[0]!, digests[0]!)
+      const { discard, workers } = yield* Scheduling
+      const w5 = WorkerId.make("w5")
+      const held = Effect.map(workers(w5), ([worker]) => worker?.heldDigests ?? [])
+      yield* until(held, (now) => digests.every((digest) => now.includes(digest)))
+      for (const digest of digests) assert.strictEqual(yield* discard(w5, digest), "asked")
+      yield* until(held, (now) => now.length === 0)
+      assert.deepStrictEqual(files.map((file) => existsSync(file)), [false, false])
+      assert.strictEqual(yield* discard(w5, digests[0]!), "not-held")
+      yield* first.stop
+      yield* startWorker("w5")
+      yield* Effect.all([succeeded(tenantId, stored), succeeded(tenantId, gone)], { concurrency: 2 })
+      assert.deepStrictEqual(yield* startsOf(tenantId, stored), [`${build} 1 w5`, `${upload} 1 w5`])
+      const starts = (yield* startsOf(tenantId, gone)).map((begun) => begun.replace(/ w\d$/, ""))
+      assert.deepStrictEqual(starts, [`${build} 1`, `${upload} 1`, `${build} 2`, `${upload} 2`])
     }))
 })

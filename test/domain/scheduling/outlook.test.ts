@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import { Millis, PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
 import type { JobKind } from "../../../domain/job.ts"
 import type { Share } from "../../../domain/scheduling/fair-queue.ts"
+import { discardOf } from "../../../domain/scheduling/discard.ts"
 import { JobOutlook, waitingOf } from "../../../domain/scheduling/job-outlook.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
 import { WorkerOutlook, workersOf } from "../../../domain/scheduling/worker-outlook.ts"
@@ -145,6 +146,19 @@ describe("a worker", () => {
     scheduler.hear(speakerOf("w2"), heartbeatOf(1), start)
     assert.deepStrictEqual(workersOf(scheduler, start, WorkerId.make("w1")).map(({ heldDigests }) => heldDigests), [[digest]])
     assert.deepStrictEqual(workersOf(scheduler, start, WorkerId.make("w3")), [])
+  })
+
+  it("is told to remove an image if it is heard and holds it, in each pool that has the name", () => {
+    const scheduler = schedulerWith()
+    for (const scope of ["default", "acme"]) scheduler.hear(speakerOf("w1", scope), heartbeatOf(1, { held: [digest] }), start)
+    scheduler.hear(speakerOf("w1", "other"), heartbeatOf(1), start)
+    scheduler.hear(speakerOf("w2"), heartbeatOf(1), start)
+    const told = (name: string, now = start) => discardOf(scheduler, now, WorkerId.make(name), digest)
+    assert.strictEqual(told("w1").answer, "asked")
+    assert.sameDeepMembers([...told("w1").holders], [speakerOf("w1", "default"), speakerOf("w1", "acme")])
+    assert.deepStrictEqual([told("w2"), told("w3")], [{ answer: "not-held", holders: [] }, { answer: "not-held", holders: [] }])
+    assert.deepStrictEqual(told("w1", start + 60 * second), { answer: "away", holders: [] })
+    assert.deepStrictEqual(told("w2", start + 60 * second), { answer: "away", holders: [] })
   })
 
   it("of which only the log has told is silent and has no abilities", () => {

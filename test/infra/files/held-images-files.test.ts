@@ -27,6 +27,8 @@ const keep = (images: HeldImages["Service"], bytes: Buffer, of = manifest) => {
   return images.keep(of, { path, format: "raw", filename: "built.raw", mediaType: "application/octet-stream" })
 }
 const [first, second] = [randomBytes(100_000), randomBytes(100_000)]
+/** Read in pieces, so that something may happen between them. */
+const large = randomBytes(8_000_000)
 const nameIn = (digest: Digest) => join(folder, "held", "images", digest.replace(":", "-"))
 
 describe("the images a worker holds", () => {
@@ -75,6 +77,32 @@ describe("the images a worker holds", () => {
       writeFileSync(nameIn(digest), first.subarray(1))
       yield* inOneRun((images) => Effect.gen(function*() {
         assert.isUndefined(yield* images.path(digest))
+        assert.deepStrictEqual(yield* images.held, [])
+      }))
+    }))
+
+  it.effect("are gone when they are dropped, while others stay, and are kept anew when they are built again", () =>
+    inOneRun((images) => Effect.gen(function*() {
+      const [{ digest }, other] = yield* Effect.all([keep(images, first), keep(images, second, digestOf(second))])
+      yield* images.drop(digest)
+      assert.deepStrictEqual(yield* images.held, [other.digest])
+      assert.isFalse(existsSync(nameIn(digest)))
+      assert.isUndefined(yield* images.path(digest))
+      assert.isUndefined(yield* images.find(manifest))
+      yield* images.drop(digest)
+      yield* keep(images, first)
+      assert.sameMembers([...yield* images.held], [digest, other.digest])
+      assert.isTrue(readFileSync((yield* images.path(digest))!).equals(first))
+    })))
+
+  it.effect("are gone when they are dropped before or while they are compared", () =>
+    Effect.gen(function*() {
+      const [one, other] = yield* inOneRun((images) => Effect.all([keep(images, first), keep(images, large, digestOf(large))]))
+      yield* inOneRun((images) => Effect.gen(function*() {
+        yield* images.drop(one.digest)
+        yield* Effect.all([images.path(other.digest), images.drop(other.digest)], { concurrency: "unbounded" })
+        assert.isFalse(existsSync(nameIn(one.digest)) || existsSync(nameIn(other.digest)))
+        yield* images.check
         assert.deepStrictEqual(yield* images.held, [])
       }))
     }))
