@@ -14,3 +14,15 @@ export const Artifact = Schema.Struct({
   mediaType: Schema.String
 })
 export type Artifact = typeof Artifact.Type
+
+/** Versions by name. */
+export const ToolVersions = Schema.Record(Schema.String.check(Schema.isMaxLength(100)), Schema.String.check(Schema.isMaxLength(200)))
+  .check(Schema.isMaxProperties(64))
+
+/** What is said of an image beside its bytes: bills of materials, and which versions of which programs made it. */
+export const Evidence = Schema.Struct({
+  spdx: Schema.optionalKey(Blob),
+  cyclonedx: Schema.optionalKey(Blob),
+  tools: Schema.optionalKey(ToolVersions)
+})
+export type Evidence = typeof Evidence.Type

@@ -1,6 +1,7 @@
 /** What can be asked of a compose. */
 import { Schema } from "effect"
 import { Blob } from "./artifact.ts"
+import { TestReport } from "./boot-test.ts"
 import { SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
 import { Failure, JobOutcome } from "./job.ts"
@@ -11,11 +12,24 @@ const claim = { ...job, token: AttemptToken }
 const chance = { now: Millis, jitter: Schema.Number }
 
 export const ComposeCommand = Schema.TaggedUnion({
-  RequestCompose: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
+  RequestCompose: {
+    composeId: ComposeId,
+    request: SealedComposeRequest,
+    builder: Schema.String,
+    resolves: Schema.Boolean,
+    tests: Schema.optionalKey(Schema.Array(Schema.Int))
+  },
   StartJob: { ...claim, worker: WorkerId },
   SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
-  /** `imageGone`: it could not find the image that it is about, so that has to be built again. */
-  FailJob: { ...claim, ...chance, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log: Schema.optionalKey(Blob) },
+  /** `imageGone`: it could not find the image that it is about, so that has to be built again. `report`: of a test that was not passed. */
+  FailJob: {
+    ...claim,
+    ...chance,
+    failure: Failure,
+    imageGone: Schema.optionalKey(Schema.Boolean),
+    log: Schema.optionalKey(Blob),
+    report: Schema.optionalKey(TestReport)
+  },
   ReturnJob: { ...claim },
   LoseJob: { ...claim, ...chance, reason: Schema.String },
   /** Nobody can even begin it: it fails where it lies. */

@@ -12,7 +12,7 @@ export const estimatedBytes = ({ images }: Pick<SealedComposeRequest, "images">)
 
 export interface ComposeEnding {
   readonly bytes: number
-  /** The first job that failed for good failed by the platform's fault, not the requester's. */
+  /** The first job that failed for good failed by the platform's fault, not the requester's; one that found an image wanting has done its work. */
   readonly byPlatform: boolean
   /** Its reservation has run out before anybody asked for it; see `neverRequested`. */
   readonly abandoned: boolean
@@ -21,7 +21,7 @@ export interface ComposeEnding {
 export const endingOf = (events: ReadonlyArray<ComposeEvent>): ComposeEnding => {
   const run = events.slice(events.findLastIndex(({ _tag }) => _tag === "ComposeReopened") + 1)
   const failures = run.flatMap((event) =>
-    event._tag === "JobFailed" && event.final ? [event.failure.class] : event._tag === "JobLost" && event.final ? ["platform"] : [])
+    event._tag === "JobFailed" && event.final ? [event.report === undefined ? event.failure.class : "user"] : event._tag === "JobLost" && event.final ? ["platform"] : [])
   const sizes = run.flatMap((event) =>
     event._tag === "JobSucceeded" && event.outcome._tag === "Uploaded" && event.outcome.target.type === "file" ? [event.outcome.artifact.size] : [])
   return {

@@ -1,6 +1,7 @@
 /** What can happen to a compose. */
 import { Schema } from "effect"
 import { Blob } from "./artifact.ts"
+import { TestReport } from "./boot-test.ts"
 import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
 import { Failure, JobKind, JobOutcome } from "./job.ts"
@@ -9,8 +10,14 @@ const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
 
 // Stored for good: cases and optional fields may be added here, nothing renamed or removed.
 export const ComposeEvent = Schema.TaggedUnion({
-  /** `resolves`: whether the distribution's builder needs a lock before it can build. */
-  ComposeRequested: { composeId: ComposeId, request: SealedComposeRequest, builder: Schema.String, resolves: Schema.Boolean },
+  /** `resolves`: whether the distribution's builder needs a lock before it can build. `tests`: which images are booted; none if it is not said. */
+  ComposeRequested: {
+    composeId: ComposeId,
+    request: SealedComposeRequest,
+    builder: Schema.String,
+    resolves: Schema.Boolean,
+    tests: Schema.optionalKey(Schema.Array(Schema.Int))
+  },
   /** Carries what dispatch needs, so that a scheduler needs no second read. */
   JobQueued: {
     ...job,
@@ -26,8 +33,8 @@ export const ComposeEvent = Schema.TaggedUnion({
   },
   JobStarted: { ...job, worker: WorkerId, token: AttemptToken },
   JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
-  /** `final`: no further attempt follows. */
-  JobFailed: { ...job, failure: Failure, final: Schema.Boolean, log: Schema.optionalKey(Blob) },
+  /** `final`: no further attempt follows. `report`: of a test that was carried out and not passed. */
+  JobFailed: { ...job, failure: Failure, final: Schema.Boolean, log: Schema.optionalKey(Blob), report: Schema.optionalKey(TestReport) },
   JobLost: { ...job, reason: Schema.String, final: Schema.Boolean },
   /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
   JobReturned: { ...job },

@@ -53,7 +53,7 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
         composeId: event.composeId,
         request: event.request,
         builder: event.builder,
-        jobs: new Map(planOf(event.request.images, event.resolves).map((planned) =>
+        jobs: new Map(planOf(event.request.images, event.resolves, event.tests).map((planned) =>
           [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }])),
         outcomes: new Map()
       }
@@ -133,8 +133,8 @@ const reject = (composeId: ComposeId, reason: ComposeRejected["reason"]): Decisi
 
 const request = (command: typeof RequestCompose.Type, compose: Compose): Decision => {
   if (compose.status !== "absent") return nothing
-  const { composeId, request, builder, resolves } = command
-  const requested: ComposeEvent = { _tag: "ComposeRequested", composeId, request, builder, resolves }
+  const { composeId, request, builder, resolves, tests } = command
+  const requested: ComposeEvent = { _tag: "ComposeRequested", composeId, request, builder, resolves, ...(tests && { tests }) }
   const planned = evolve(compose, requested)
   const roots = [...planned.jobs.values()].filter((job) => job.after === undefined)
   return Result.succeed([requested, ...roots.map((job) => queue(planned, job, 1))])
@@ -183,13 +183,14 @@ const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis):
   })
 
 const heldFor = ({ outcomes }: Compose, { after, kind }: Job): Partial<Pick<typeof JobQueued.Type, "held">> => {
-  const built = kind === "upload" && after !== undefined ? outcomes.get(after) : undefined
+  const built = (kind === "upload" || kind === "test") && after !== undefined ? outcomes.get(after) : undefined
   return built?._tag === "Built" ? { held: { worker: built.heldBy, digest: built.artifact.digest } } : {}
 }
 
 const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
-  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter } = command
-  const failedBy = (final: boolean): ComposeEvent => ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }) })
+  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter, report } = command
+  const failedBy = (final: boolean): ComposeEvent =>
+    ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }), ...(report && { report }) })
   const source = sourceOf(compose, job)
   const build = imageGone && job.after !== undefined ? compose.jobs.get(job.after) : undefined
   // Only what is about an image can miss one.
@@ -197,7 +198,8 @@ const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): Readonl
   if (build?.kind === "build" && source === "there" && build.rebuilds < rebuildsAllowed) {
     return [failedBy(false), ...rebuild(evolve(compose, failedBy(false)), build)]
   }
-  const delay = retryDelayMs(failure.class, attempt - job.countsFrom + 1 - job.losses, jitter)
+  // A verdict stands: the same image does not boot any better the next time.
+  const delay = report === undefined ? retryDelayMs(failure.class, attempt - job.countsFrom + 1 - job.losses, jitter) : undefined
   if (delay === undefined || source === "never") return conclude(compose, [failedBy(true)])
   return [failedBy(false), ...(source === "there" ? [queue(compose, job, attempt + 1, Millis.make(now + delay))] : [])]
 }

@@ -1,11 +1,21 @@
 /** The units of a compose's work: what they are called, what they wait for, what they answer. */
 import { Schema } from "effect"
-import { Artifact, Blob } from "./artifact.ts"
-import { FailureClass, Target, type ImageRequest } from "./compose-request.ts"
+import { Artifact, Blob, Evidence } from "./artifact.ts"
+import { TestReport } from "./boot-test.ts"
+import { Target, type ImageRequest } from "./compose-request.ts"
+import { FailureClass } from "./failure-class.ts"
 import { Digest, JobId, WorkerId } from "./ids.ts"
 
-export const JobKind = Schema.Literals(["resolve", "build", "upload"])
+export const JobKind = Schema.Literals(["resolve", "build", "test", "upload"])
 export type JobKind = typeof JobKind.Type
+
+/** Something for each kind; of tests there may be none, as with those who do not know of them yet. */
+export const forEachKind = <Each extends Schema.Top>(each: Each) =>
+  Schema.Struct({ resolve: each, build: each, test: Schema.optionalKey(each), upload: each })
+
+/** How many jobs of each kind at once. */
+export const Slots = forEachKind(Schema.Int)
+export type Slots = typeof Slots.Type
 
 /** One node of a compose's graph; `target` only on a job that serves one target. */
 export interface PlannedJob {
@@ -21,14 +31,15 @@ export const targetsOf = (image: ImageRequest): ReadonlyArray<Target> => image.t
 /** Which of a compose's images a job is about. */
 export const imageOf = (jobId: JobId): string => jobId.slice(0, jobId.indexOf("-"))
 
-/** The graph of one compose, dependencies before dependants. */
-export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean): ReadonlyArray<PlannedJob> =>
+/** The graph of one compose, dependencies before dependants. `tests`: the images that are booted once they are built. */
+export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean, tests: ReadonlyArray<number> = []): ReadonlyArray<PlannedJob> =>
   images.flatMap((request, image): ReadonlyArray<PlannedJob> => {
     const resolve = JobId.make(`${image}-resolve`)
     const build = JobId.make(`${image}-build`)
     return [
       ...(resolves ? [{ jobId: resolve, kind: "resolve" as const, image, after: undefined }] : []),
       { jobId: build, kind: "build", image, after: resolves ? resolve : undefined },
+      ...(tests.includes(image) ? [{ jobId: JobId.make(`${image}-test`), kind: "test" as const, image, after: build }] : []),
       ...targetsOf(request).map((_, target) =>
         ({ jobId: JobId.make(`${image}-upload-${target}`), kind: "upload" as const, image, target, after: build })
       )
@@ -40,11 +51,13 @@ export const JobOutcome = Schema.TaggedUnion({
   /** `lock` names every package with version, size, SHA-256 and URL. */
   Resolved: { lock: Blob, packages: Schema.Int, downloadBytes: Schema.Int },
   /** `reused`: the same manifest had been built before and its artifact was still there. */
-  Built: { manifest: Digest, artifact: Artifact, heldBy: WorkerId, reused: Schema.Boolean },
+  Built: { manifest: Digest, artifact: Artifact, heldBy: WorkerId, reused: Schema.Boolean, evidence: Schema.optionalKey(Evidence) },
+  /** `reason`: why it was skipped. */
+  Tested: { verdict: Schema.Literals(["passed", "skipped"]), reason: Schema.optionalKey(Schema.String), report: Schema.optionalKey(TestReport) },
   Uploaded: { target: Target, artifact: Artifact }
 })
 export type JobOutcome = typeof JobOutcome.Type
-export const { Resolved, Built, Uploaded } = JobOutcome.cases
+export const { Resolved, Built, Tested, Uploaded } = JobOutcome.cases
 
 /** Why an attempt failed: the closed class decides on retry, the message and the excerpt are for people. */
 export const Failure = Schema.Struct({

@@ -1,6 +1,7 @@
 /** Lock and manifest: what exactly goes into an image. Both are plain data with one canonical text, so a digest names them. */
 import { Schema } from "effect"
-import { ImageRequest, SealedCustomizations } from "./compose-request.ts"
+import { ImageRequest } from "./compose-request.ts"
+import { SealedCustomizations } from "./customizations.ts"
 
 /** One thing to build: a compose's request narrowed to one of its images. */
 export interface ImageSpec {
@@ -39,9 +40,9 @@ export const Manifest = Schema.Struct({
 })
 export type Manifest = typeof Manifest.Type
 
-/** Pure: the same request and the same lock always give the same manifest. Targets do not matter to what is built. */
+/** Pure: the same request and the same lock always give the same manifest. Targets and tests do not matter to what is built. */
 export const manifestOf = (builder: string, spec: ImageSpec, lock: Lock | undefined): Manifest => {
-  const { targets: _, ...image } = spec.image
+  const { targets: _targets, test: _test, ...image } = spec.image
   return { version: 1, builder, distribution: spec.distribution, image, ...(lock && { lock }), customizations: spec.customizations }
 }
 

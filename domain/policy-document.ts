@@ -34,6 +34,11 @@ const Size = Schema.Union([
   Schema.String.check(Schema.isPattern(/^[0-9]{1,6}(\.[0-9]{1,3})? (B|KiB|MiB|GiB|TiB)$/u, { expected: "a size, such as \"20 GiB\", or a number of bytes" }))
 ])
 
+/** As people write it; bytes. */
+export const ByteSize = Size.pipe(Schema.decodeTo(Count, SchemaTransformation.transform({
+  decode: (size) => typeof size === "string" ? sizeOf(size) : size, encode: (bytes: number): number | string => bytes
+})))
+
 const optional = Schema.optionalKey
 
 const Rate = RateLimit.check(Schema.makeFilter(({ burst, perSecond }) => burst / perSecond <= 3600, {
@@ -44,9 +49,7 @@ const policy = Schema.Struct({
   ...Policy.fields,
   composes: optional(Schema.Array(Schema.Struct({ count: WindowQuota.fields.count, windowMs: Span.pipe(Schema.decodeTo(WindowQuota.fields.windowMs, inMillis)) })
     .pipe(Schema.encodeKeys({ windowMs: "window" }))).check(Schema.isMaxLength(8))),
-  storedBytes: optional(Size.pipe(Schema.decodeTo(Count, SchemaTransformation.transform({
-    decode: (size) => typeof size === "string" ? sizeOf(size) : size, encode: (bytes: number): number | string => bytes
-  })))),
+  storedBytes: optional(ByteSize),
   tenantRate: optional(Rate),
   tokenRate: optional(Rate)
 })

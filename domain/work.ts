@@ -1,9 +1,11 @@
 /** What scheduler and workers say to each other. Workers are not trusted: whatever comes from them is decoded and fenced. */
 import { Schema } from "effect"
-import { Artifact } from "./artifact.ts"
-import { DistributionId, ImageRequest, ImageType, SealedCustomizations, Target } from "./compose-request.ts"
+import { Artifact, ToolVersions } from "./artifact.ts"
+import { WorkTestReport } from "./boot-test.ts"
+import { DistributionId, ImageRequest, ImageType, Target } from "./compose-request.ts"
+import { SealedCustomizations } from "./customizations.ts"
 import { Architecture, AttemptToken, ComposeId, Digest, JobId, Millis, type PoolScope, TenantId, type WorkerId } from "./ids.ts"
-import { Failure, JobKind } from "./job.ts"
+import { Failure, JobKind, Slots } from "./job.ts"
 import { Lock } from "./manifest.ts"
 
 /** Everything that a worker needs for one job; it can reach nothing else of the system. */
@@ -21,7 +23,7 @@ export const WorkItem = Schema.Struct({
   customizations: SealedCustomizations,
   /** For a build. */
   lock: Schema.optionalKey(Lock),
-  /** For an upload. */
+  /** For a test or an upload. */
   artifact: Schema.optionalKey(Artifact),
   target: Schema.optionalKey(Target),
   /** With a build: jobs that wait for nothing but its image, and take moments where the image lies. */
@@ -41,10 +43,19 @@ export const Claim = Schema.Struct({
 })
 export type Claim = typeof Claim.Type
 
-/** A worker's answer before what is big in it has been put away: `lock` and `artifact` by kind of job. */
+/** `Evidence` before it is put away: the documents as they are stored, gzip, base64. */
+export const WorkEvidence = Schema.Struct({
+  spdx: Schema.optionalKey(Schema.String),
+  cyclonedx: Schema.optionalKey(Schema.String),
+  tools: Schema.optionalKey(ToolVersions)
+})
+export type WorkEvidence = typeof WorkEvidence.Type
+
+/** A worker's answer before what is big in it has been put away. */
 export const WorkOutcome = Schema.TaggedUnion({
   Resolved: { lock: Lock },
-  Built: { manifest: Digest, artifact: Artifact, reused: Schema.Boolean },
+  Built: { manifest: Digest, artifact: Artifact, reused: Schema.Boolean, evidence: Schema.optionalKey(WorkEvidence) },
+  Tested: { verdict: Schema.Literals(["passed", "skipped"]), reason: Schema.optionalKey(Schema.String), report: Schema.optionalKey(WorkTestReport) },
   Uploaded: { target: Target, artifact: Artifact }
 })
 export type WorkOutcome = typeof WorkOutcome.Type
@@ -59,8 +70,8 @@ export const WorkReport = Schema.TaggedUnion({
   /** `at`: by the worker's clock. */
   AttemptStarted: { claim: Claim, at: Schema.optionalKey(Millis) },
   AttemptSucceeded: { claim: Claim, outcome: WorkOutcome, log },
-  /** `imageGone`: the image that the job is about was nowhere to be found. */
-  AttemptFailed: { claim: Claim, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log },
+  /** `imageGone`: the image that the job is about was nowhere to be found. `report`: of a test that was carried out and not passed. */
+  AttemptFailed: { claim: Claim, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log, report: Schema.optionalKey(WorkTestReport) },
   AttemptReturned: { claim: Claim }
 })
 export type WorkReport = typeof WorkReport.Type
@@ -69,7 +80,7 @@ export const { SessionBegan, AttemptStarted, AttemptSucceeded, AttemptFailed, At
 /** What a worker can do; a list that is absent means all. */
 export const Abilities = Schema.Struct({
   architectures: Schema.Array(Architecture),
-  slots: Schema.Record(JobKind, Schema.Int),
+  slots: Slots,
   distributions: Schema.optionalKey(Schema.Array(DistributionId)),
   imageTypes: Schema.optionalKey(Schema.Array(ImageType)),
   /** For people: nothing is decided by them. */

@@ -53,4 +53,4 @@ export const project = <Row extends object>(
 }
 
 export const keyOf = <Row extends object>(projection: Projection<Row>, tenantId: string, row: Partial<Row>): string =>
-  JSON.stringify([tenantId, ...projection.key.map((field) => row[field])])
+  projection.key.reduce((key, field) => `${key}\n${String(row[field as keyof Row])}`, tenantId)

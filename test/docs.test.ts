@@ -6,8 +6,10 @@ import { OpenApi } from "effect/http-api"
 import { assert, describe, it } from "vitest"
 import { parse } from "yaml"
 import { ComposeStreamEvent } from "../apps/gateway/api/compose-stream.ts"
-import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "../apps/gateway/api/compose-views.ts"
+import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage, TestView } from "../apps/gateway/api/compose-views.ts"
+import { ProvenanceKeyView, VulnerabilitiesView } from "../apps/gateway/api/evidence-api.ts"
 import { DistributionView, PackageView } from "../apps/gateway/api/catalog-api.ts"
+import { DepsolveRequest, DepsolveView } from "../apps/gateway/api/depsolve-api.ts"
 import { DiscardView, ParkedView, PoolView, WorkerView } from "../apps/gateway/api/operation-api.ts"
 import { KilnApi } from "../apps/gateway/api/kiln-api.ts"
 import { pages } from "../apps/gateway/methods.ts"
@@ -20,6 +22,7 @@ import { ComposeCommand } from "../domain/compose-commands.ts"
 import { ComposeEvent } from "../domain/compose-events.ts"
 import { PolicyDocument } from "../domain/policy-document.ts"
 import { WorkReport } from "../domain/work.ts"
+import { BuildersFile } from "../infra/builders/builders-file.ts"
 import { decode } from "../infra/jetstream/envelope.ts"
 import { WorkerFile } from "../infra/worker-file/worker-file.ts"
 
@@ -67,9 +70,9 @@ describe("what is typed", () => {
 
   it("names commands of kiln, and use.md has all of them", () => {
     const commands = kiln.subcommands.flatMap((group) => group.commands.map(({ name }) => name))
-    const typed = all(prose, /npm run (?:-s )?kiln -- ([a-z]+)/g)
+    const typed = all(prose, /npm run (?:-s )?kiln -- ([a-z][a-z-]*)/g)
     assert.deepStrictEqual(differences(commands, [...commands, ...typed]), none)
-    assert.deepStrictEqual(differences(commands, all(sectionOf("docs/use.md", "The command line"), /^\| `([a-z]+)[ `]/gm)), none)
+    assert.deepStrictEqual(differences(commands, all(sectionOf("docs/use.md", "The command line"), /^\| `([a-z][a-z-]*)[ `]/gm)), none)
   })
 
   it("names benches that there are", () => {
@@ -224,15 +227,20 @@ describe("examples", () => {
     ComposeAccepted,
     ComposePage,
     ComposeDetails,
+    TestView,
     Artifacts: Schema.Array(ArtifactView),
     Distributions: Schema.Array(DistributionView),
     Packages: Schema.Array(PackageView),
+    DepsolveRequest,
+    Depsolve: DepsolveView,
     Quota: QuotaView,
     Policy: PolicyDocument,
     Workers: Schema.Array(WorkerView),
     Discard: DiscardView,
     Pools: Schema.Array(PoolView),
     Parked: Schema.Array(ParkedView),
+    ProvenanceKey: ProvenanceKeyView,
+    Vulnerabilities: VulnerabilitiesView,
     WorkReport
   }
   const holds = (schema: Schema.Codec<unknown, unknown>, value: unknown) => {
@@ -241,7 +249,7 @@ describe("examples", () => {
   }
 
   for (const path of globSync("docs/examples/*", { cwd: root })) {
-    const schema = path.endsWith("/worker.yaml") ? WorkerFile : ComposeRequest
+    const schema = path.endsWith("/worker.yaml") ? WorkerFile : path.endsWith("/builders.yaml") ? BuildersFile : ComposeRequest
     it(`${path} is what it shows`, () => holds(schema, parse(read(path))))
   }
 

@@ -11,6 +11,8 @@ import { composeHistory, type ComposeRow, type ComposeStatus } from "../../proje
 import { type AttemptRow, jobAttempts } from "../../projections/job-attempts.ts"
 import { project } from "../../projections/projection.ts"
 import type { AttemptView, ComposeDetails, ComposeSummary, ImageView, JobStatus, JobView } from "./api/compose-views.ts"
+import { testView, type Verdict, verdictsOf } from "./boot-tests.ts"
+import { evidenceLinks } from "./evidence-links.ts"
 import { Speakers } from "./speakers.ts"
 import { waitingFor } from "./waiting.ts"
 
@@ -20,6 +22,8 @@ export interface ComposeState {
   readonly compose: Compose
   readonly attempts: ReadonlyArray<AttemptRow>
   readonly speakers: Speakers
+  /** Of boot tests, by image. */
+  readonly verdicts: ReadonlyMap<number, Verdict>
 }
 
 export const stateOf = (history: ReadonlyArray<Recorded<"compose">>): ComposeState | undefined => {
@@ -29,7 +33,8 @@ export const stateOf = (history: ReadonlyArray<Recorded<"compose">>): ComposeSta
     row,
     compose: fold(ComposeDecider, events),
     attempts: [...project(jobAttempts, history).values()],
-    speakers: new Speakers(events)
+    speakers: new Speakers(events),
+    verdicts: verdictsOf(events)
   }
 }
 
@@ -48,10 +53,10 @@ export const summaryOf = (row: ComposeRow): ComposeSummary => ({
 })
 
 /** `outlooks` are what the scheduler says of queued jobs, if it does. */
-export const detailsOf = ({ row, compose, attempts }: ComposeState, now: number, outlooks: ReadonlyArray<JobOutlook> = []): ComposeDetails => ({
+export const detailsOf = ({ row, compose, attempts, verdicts }: ComposeState, now: number, outlooks: ReadonlyArray<JobOutlook> = []): ComposeDetails => ({
   ...summaryOf(row),
   request: withoutSecrets(compose.request!),
-  images: compose.request!.images.map((_, index) => imageView(compose, index)),
+  images: compose.request!.images.map((_, index) => imageView(compose, index, verdicts.get(index))),
   jobs: [...compose.jobs.values()].map((job) =>
     jobView(compose, job, attempts.filter(({ jobId }) => jobId === job.jobId), now,
       outlooks.find(({ attempt, jobId }) => jobId === job.jobId && attempt === job.attempt))),
@@ -80,7 +85,7 @@ export const delivered = (compose: Compose): ReadonlyArray<Delivered> =>
 export const artifactSummary = ({ digest, size, format, filename, mediaType }: Artifact) =>
   ({ digest, size, format, filename, media_type: mediaType })
 
-const imageView = (compose: Compose, index: number): ImageView => {
+const imageView = (compose: Compose, index: number, verdict: Verdict | undefined): ImageView => {
   const { architecture, type, ...image } = compose.request!.images[index]!
   const jobs = [...compose.jobs.values()].filter((job) => job.image === index)
   const artifacts = delivered(compose).filter((delivery) => delivery.image === index)
@@ -95,7 +100,9 @@ const imageView = (compose: Compose, index: number): ImageView => {
         status: statusOf(jobs.filter((job) => job.target === place).map((job) => jobStatus(compose, job))),
         ...(artifact && { artifact: artifactSummary(artifact) })
       }
-    })
+    }),
+    ...evidenceLinks(compose, index),
+    ...testView(compose, index, jobs.filter(({ kind }) => kind === "test").map((job) => jobStatus(compose, job))[0], verdict)
   }
 }
 

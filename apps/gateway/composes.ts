@@ -29,7 +29,7 @@ import { findCompose, orUnavailable } from "./find-compose.ts"
 import { beginning, followCompose } from "./follow-compose.ts"
 import { listComposes, nextLink } from "./list-composes.ts"
 import { composeLogs, followedLogs } from "./logs.ts"
-import { offered } from "./offered.ts"
+import { offered, testedImages } from "./offered.ts"
 import { quotaRefused } from "./refusals.ts"
 import { requestCompose } from "./request-compose.ts"
 import { Reservations } from "./reserve-quota.ts"
@@ -48,9 +48,9 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
     .handleRaw("request", Effect.fnUntraced(function*({ request: http, headers }) {
       const identity = yield* CurrentIdentity
       const request = yield* composeBody(http)
-      const distribution = yield* Effect.fromResult(offered(catalog.distributions, request))
+      const distribution = yield* Effect.fromResult(offered(catalog.distributions, request, config.privateRepositories))
       const accepted = yield* requestCompose({
-        identity, request, distribution, idempotencyKey: headers["idempotency-key"], trace: traceOf(http)
+        identity, request, distribution, tests: testedImages(distribution, request), idempotencyKey: headers["idempotency-key"], trace: traceOf(http)
       }).pipe(Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
       if (isRefusal(accepted)) {
         yield* Metric.update(refusedBy(accepted.rule), 1)

@@ -12,6 +12,8 @@ export interface GatewayConfig {
   readonly keepAlive: number
   /** Operators of this tenant are operators of the installation. */
   readonly operatorTenant: string
+  /** Whether tenants' own repositories may be on a machine of ours, or on its link. */
+  readonly privateRepositories?: boolean
 }
 
 export const GatewayConfig = Context.Reference<GatewayConfig>("gateway/GatewayConfig", {

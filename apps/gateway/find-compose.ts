@@ -6,11 +6,14 @@ import { NotFound, Unavailable } from "./api/problems.ts"
 import { stateOf } from "./compose-details.ts"
 
 /** The compose by its own events. Another tenant's is not there, like one that never was. */
-export const findCompose = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId) {
+export const findHistory = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId) {
   const log = yield* EventLog
   const { recorded } = yield* log.read(composeRef(tenantId, id)).pipe(orUnavailable)
-  return stateOf(recorded) ?? (yield* new NotFound({ detail: `there is no compose ${id}` }))
+  const state = stateOf(recorded) ?? (yield* new NotFound({ detail: `there is no compose ${id}` }))
+  return { history: recorded, state }
 })
+
+export const findCompose = (tenantId: TenantId, id: ComposeId) => Effect.map(findHistory(tenantId, id), ({ state }) => state)
 
 /** Ports say for themselves what cannot be reached; all of it is worth another try. */
 export const orUnavailable = Effect.mapError(

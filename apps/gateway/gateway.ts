@@ -8,8 +8,11 @@ import { AccountsLive } from "../accounts.ts"
 import { AnswersLive } from "./answers.ts"
 import { KilnApi, prefix } from "./api/kiln-api.ts"
 import { AuthorizationLive } from "./authorize.ts"
+import { BootsLive } from "./boots.ts"
 import { ComposesLive } from "./composes.ts"
+import { DepsolveLive } from "./depsolve.ts"
 import { DownloadsLive } from "./downloads.ts"
+import { EvidenceLive, KeysLive } from "./evidence.ts"
 import { RequestLimitsLive } from "./limit-requests.ts"
 import { OffersLive } from "./offers.ts"
 import { OperationLive } from "./operation.ts"
@@ -18,7 +21,7 @@ import { ReservationsLive } from "./reserve-quota.ts"
 import { TenantsLive } from "./tenants.ts"
 
 const ApiLive = HttpApiBuilder.layer(KilnApi, { openapiPath: `${prefix}/openapi.json` }).pipe(
-  Layer.provide([ComposesLive, OffersLive, DownloadsLive, TenantsLive, OperationLive]),
+  Layer.provide([ComposesLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, KeysLive, TenantsLive, OperationLive]),
   Layer.provide(AuthorizationLive),
   Layer.provide([ReservationsLive, RequestLimitsLive]),
   Layer.provide(AccountsLive)

@@ -1,6 +1,6 @@
 import { Config, Duration, Effect, Layer, Option } from "effect"
+import { buildersFromEnvironment, offersOf } from "../../infra/builders/builders.ts"
 import { debianConfigOf } from "../../infra/debian/config.ts"
-import { debianDistributions } from "../../infra/debian/distributions.ts"
 import { packageIndexDebian } from "../../infra/debian/package-index.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
@@ -14,13 +14,14 @@ import { SchedulingNats } from "../../infra/jetstream/scheduling.ts"
 import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
 import { WorkerAdmission } from "../../infra/jetstream/worker-admission.ts"
 import { TokensFromEnvironment } from "../../infra/jose/from-environment.ts"
+import { AdvisoriesDebian, AdvisoriesNone } from "../../infra/evidence/security-tracker.ts"
+import { AttesterFiles } from "../../infra/keys/attester-files.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
 import { SignerFiles } from "../../infra/keys/signer-files.ts"
 import { StandingPoliciesFromEnvironment } from "../../infra/policies/policy-file.ts"
 import { ComposeQueriesPostgres } from "../../infra/postgres/compose-queries-postgres.ts"
 import { RunningJobsPostgres } from "../../infra/postgres/running-jobs-postgres.ts"
 import { SqlLive } from "../../infra/postgres/sql.ts"
-import { simulatedDistribution } from "../../infra/simulated/simulated-builder.ts"
 import { runProcess } from "../process.ts"
 import { Catalog } from "./catalog.ts"
 import { GatewayConfig } from "./config.ts"
@@ -32,15 +33,17 @@ const settings = Config.all({
   publicUrl: Config.option(Config.String("KILN_PUBLIC_URL")),
   linkTtl: Config.Duration("KILN_LINK_TTL").pipe(Config.withDefault("1 hour")),
   operatorTenant: Config.String("KILN_OPERATOR_TENANT").pipe(Config.withDefault("default")),
+  privateRepositories: Config.Boolean("KILN_ALLOW_PRIVATE_REPOSITORIES").pipe(Config.withDefault(false)),
   keys: Config.String("KILN_KEYS"),
+  signingKey: Config.option(Config.String("KILN_SIGNING_KEY")),
+  securityTracker: Config.option(Config.String("KILN_SECURITY_TRACKER")),
   artifacts: Config.String("KILN_ARTIFACTS"),
   cache: Config.String("KILN_CACHE"),
-  postgres: Config.Redacted("KILN_POSTGRES_URL"),
-  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
+  postgres: Config.Redacted("KILN_POSTGRES_URL")
 })
 
 const Gateway = Layer.unwrap(Effect.gen(function*() {
-  const { host, port, publicUrl, linkTtl, operatorTenant, keys, artifacts, cache, postgres, testDistribution } = yield* settings
+  const { host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, postgres, signingKey, securityTracker } = yield* settings
   const nats = yield* natsSettings
   const defaults = yield* GatewayConfig
   const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), IdempotencyJetStream(nats),
@@ -50,10 +53,12 @@ const Gateway = Layer.unwrap(Effect.gen(function*() {
     Layer.merge(ComposeQueriesPostgres, RunningJobsPostgres).pipe(Layer.provide(SqlLive(postgres))),
     StandingPoliciesFromEnvironment,
     ArtifactsFiles(artifacts), SealerFiles(keys), SignerFiles(keys),
+    AttesterFiles(keys, Option.getOrUndefined(signingKey)),
+    Option.isSome(securityTracker) ? AdvisoriesDebian(securityTracker.value) : AdvisoriesNone,
     packageIndexDebian(debianConfigOf(cache, process.env)),
-    Layer.succeed(Catalog, { distributions: [...debianDistributions, ...testDistribution ? [simulatedDistribution] : []] }),
+    Layer.succeed(Catalog, { distributions: offersOf(yield* buildersFromEnvironment) }),
     Layer.succeed(GatewayConfig, {
-      ...defaults, operatorTenant, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
+      ...defaults, operatorTenant, privateRepositories, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
     })
   )
   return Layer.merge(gatewayOn({ host, port }).pipe(Layer.provide(ports)), WorkerAdmission("gateway")).pipe(Layer.provide(TokensFromEnvironment))

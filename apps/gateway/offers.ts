@@ -38,8 +38,9 @@ export const OffersLive = HttpApiBuilder.group(KilnApi, "catalog", Effect.fnUntr
   })
 }))
 
-const viewOf = ({ id, name, architectures }: DistributionInfo): DistributionView => ({
+const viewOf = ({ id, name, architectures, customizations }: DistributionInfo): DistributionView => ({
   id,
   name,
+  ...(customizations && { customizations }),
   architectures: architectures.map(({ architecture, imageTypes }) => ({ architecture, image_types: imageTypes }))
 })

@@ -22,12 +22,14 @@ export interface Asked {
   readonly identity: Identity
   readonly request: ComposeRequest
   readonly distribution: DistributionInfo
+  /** Which of the images are booted once they are built. */
+  readonly tests: ReadonlyArray<number>
   readonly idempotencyKey: string | undefined
   readonly trace: string | undefined
 }
 
 export const requestCompose = Effect.fnUntraced(
-  function*({ identity: { tenantId, role, subject }, request, distribution, idempotencyKey, trace }: Asked) {
+  function*({ identity: { tenantId, role, subject }, request, distribution, tests, idempotencyKey, trace }: Asked) {
     const now = yield* Clock.currentTimeMillis
     const sealed = yield* sealSecrets(tenantId, request)
     const fresh = ComposeId.make(v7({ msecs: now }))
@@ -47,7 +49,8 @@ export const requestCompose = Effect.fnUntraced(
     const at = Millis.make(now - timeOf(composeId) > ageOfKeys ? now : timeOf(composeId))
     // Not by its constructor, which would check once more what has just been checked.
     const command: ComposeCommand = {
-      _tag: "RequestCompose", composeId, request: sealed, builder: distribution.builder, resolves: distribution.resolves
+      _tag: "RequestCompose", composeId, request: sealed, builder: distribution.builder, resolves: distribution.resolves,
+      ...(tests.length > 0 && { tests })
     }
     const intent = { tenantId, messageId: `request-${composeId}`, at, actor: { kind: role, id: subject }, trace }
     const reserved = (yield* Reservations).reserve(tenantId, { composeId, bytes: estimatedBytes(sealed) })

@@ -47,10 +47,10 @@ const messageOf = (outlook: JobOutlook): string => {
 
 const placeOf = ({ pool, position }: JobOutlook) => position === undefined ? `in pool ${pool}` : `position ${position} in pool ${pool}`
 
-/** Whoever uploads need not be able to make the image. */
+/** Whoever uploads or tests need not be able to make the image. */
 const workerWanted = ({ architecture, distribution, imageType, kind, pool, since }: JobOutlook): string =>
-  kind === "upload"
-    ? `waiting for a worker that uploads in pool ${pool} since ${iso(since)}`
+  kind === "upload" || kind === "test"
+    ? `waiting for a worker that ${kind}s in pool ${pool} since ${iso(since)}`
     : `waiting for a worker of ${architecture} in pool ${pool} since ${iso(since)}, to ${kind} ${distribution} ${imageType}`
 
 const iso = (millis: number) => new Date(millis).toISOString()

@@ -2,6 +2,8 @@
 import { Context, type Layer } from "effect"
 import type { EventLog } from "../../domain/ports/event-log.ts"
 import type { Parked } from "../../domain/ports/parked.ts"
+import type { WorkerCache } from "../../domain/ports/worker-cache.ts"
+import type { ImageContents } from "../../domain/ports/image-contents.ts"
 import type { LocalIssuer } from "../../domain/ports/tokens.ts"
 import type { ProjectionStore } from "../../projections/projection-store.ts"
 
@@ -17,4 +19,7 @@ export class Adapters extends Context.Service<Adapters, {
   localIssuer(keys: string): Layer.Layer<LocalIssuer>
   /** Log and read models, past the gateway. */
   backends(backends: Backends): Layer.Layer<EventLog | Parked | ProjectionStore, { readonly message: string }>
+  /** The cache of this machine's workers in this folder. */
+  workerCache(dir: string): Layer.Layer<WorkerCache>
+  readonly imageContents: Layer.Layer<ImageContents>
 }>()("operator/Adapters") {}

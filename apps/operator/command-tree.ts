@@ -76,9 +76,41 @@ const retry = Command.make("retry", {
 const download = Command.make("download", {
   id,
   output: Flag.String("output").pipe(Flag.withAlias("o"), Flag.withMetavar("dir"), described("Where to put the files (here)"), Flag.withDefault(".")),
-  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Only image n, counted from 0"), Flag.optional)
+  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Only image n, counted from 0"), Flag.optional),
+  evidence: Flag.Boolean("evidence").pipe(described("Their bills of materials too, beside the provenance"), off)
 }, (input) => talking(load(() => import("./commands/download.ts"), ({ download }) => download(input)))).pipe(
   Command.withDescription("Fetch the files of a compose and check them; a broken download goes on where it stopped")
+)
+
+const evidence = Command.make("evidence", {
+  id,
+  output: Flag.String("output").pipe(Flag.withAlias("o"), Flag.withMetavar("dir"), described("Where to put the documents (here)"), Flag.withDefault(".")),
+  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Only image n, counted from 0"), Flag.optional)
+}, (input) => talking(load(() => import("./commands/evidence.ts"), ({ evidence }) => evidence(input)))).pipe(
+  Command.withDescription("Fetch what is said of a compose's images: provenance, bills of materials, locks, checksums")
+)
+
+const verifyImage = Command.make("verify-image", {
+  file: Argument.String("file").pipe(Argument.withDescription("The image, as it was downloaded")),
+  provenance: optional("provenance", "Its provenance (else <file>.provenance.json)"),
+  key: optional("key", "Public key that it must be signed by, as PEM (else KILN_PROVENANCE_KEY, else that of the Kiln of KILN_HOME)"),
+  sbom: optional("sbom", "A bill of materials that must be the image's (else <file>.spdx.json and <file>.cdx.json, where they are)")
+}, (input) => alone(load(() => import("./commands/verify-image.ts"), ({ verifyImage }) => verifyImage(input)))).pipe(
+  Command.withDescription("Check a downloaded image against its signed provenance, without asking anybody")
+)
+
+const compare = Command.make("compare", {
+  first: Argument.String("first").pipe(Argument.withDescription("A disk of any usual format, a squashfs or a tar, also compressed")),
+  second: Argument.String("second").pipe(Argument.withDescription("Another"))
+}, (input) => alone(load(() => import("./commands/compare.ts"), ({ compare }) => compare(input)))).pipe(
+  Command.withDescription("Say how two images differ, by file; needs the tools of a worker")
+)
+
+const vulnerabilities = Command.make("vulnerabilities", {
+  id,
+  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Of image n, counted from 0 (0)"), Flag.withDefault(0))
+}, (input) => talking(load(() => import("./commands/vulnerabilities.ts"), ({ vulnerabilities }) => vulnerabilities(input)))).pipe(
+  Command.withDescription("List known flaws of an image's packages, the gravest first")
 )
 
 const distributions = Command.make("distributions", {}, () =>
@@ -93,6 +125,20 @@ const packages = Command.make("packages", {
   limit: Flag.Int("limit").pipe(Flag.withMetavar("n"), described("At most so many, 1 to 100"), Flag.optional)
 }, (input) => talking(load(() => import("./commands/packages.ts"), ({ packages }) => packages(input)))).pipe(
   Command.withDescription("Search the packages of a distribution")
+)
+
+const depsolve = Command.make("depsolve", {
+  file: Argument.String("file").pipe(Argument.withDescription("A request as for kiln build, of whose images the packages are listed; - reads standard input"), Argument.optional),
+  distribution: optional("distribution", "Without a file: of which distribution").pipe(Flag.withAlias("d")),
+  architecture: Flag.Literals("architecture", ["x86_64", "aarch64"]).pipe(described("Without a file: for which architecture (x86_64)"), Flag.withDefault("x86_64" as const)),
+  type: optional("type", "Without a file: for which image type (the first that is offered)"),
+  package: Flag.String("package").pipe(Flag.withAlias("p"), Flag.withMetavar("name[=version]"), described("Without a file: a package, any number of times"), Flag.atLeast(0))
+}, (input) => talking(load(() => import("./commands/depsolve.ts"), ({ depsolve }) => depsolve(input)))).pipe(
+  Command.withDescription("List the exact packages of an image, and how much there is to download"),
+  Command.withExamples([
+    { command: "kiln depsolve web.yaml", description: "Of a request that is not made yet" },
+    { command: "kiln depsolve --distribution debian-13 --package nginx-light", description: "Of what is said here" }
+  ])
 )
 
 const token = Command.make("token", {
@@ -148,6 +194,28 @@ const workers = Command.make("workers", {
   Command.withDescription("List workers and what they do, for operators")
 )
 
+const cacheFolder = optional("cache", "Folder of the cache (else KILN_CACHE, else that of KILN_HOME)")
+
+const worker = Command.make("worker").pipe(
+  Command.withDescription("The workers of this machine, for who runs them"),
+  Command.withSubcommands([
+    Command.make("cache", { cache: cacheFolder }, (input) =>
+      alone(load(() => import("./commands/worker-cache.ts"), ({ showCache }) => showCache(input)))).pipe(
+      Command.withDescription("Show what is in the cache of this machine's workers"),
+      Command.withSubcommands([
+        Command.make("prune", {
+          cache: cacheFolder,
+          keep: Flag.String("keep").pipe(Flag.withMetavar("size"), described("How much may stay, such as 2 GiB (0)"), Flag.withDefault("0")),
+          kind: optional("kind", "Only of this kind"),
+          yes: Flag.Boolean("yes").pipe(described("Remove it; otherwise it is only said what would go"), off)
+        }, (input) => alone(load(() => import("./commands/worker-cache.ts"), ({ pruneCache }) => pruneCache(input)))).pipe(
+          Command.withDescription("Remove what was used longest ago; what running builds use stays")
+        )
+      ])
+    )
+  ])
+)
+
 const discard = Command.make("discard", {
   worker: Argument.String("worker").pipe(Argument.withDescription("The name of the worker that holds it")),
   digest: Argument.String("digest").pipe(
@@ -190,7 +258,8 @@ const completions = Command.make("completions", {
 
 export const kiln = root.pipe(Command.withSubcommands([
   { group: "Composes", commands: [build, watch, logs, list, show, cancel, retry, download] },
-  { group: "Catalog", commands: [distributions, packages] },
+  { group: "Trust", commands: [evidence, verifyImage, compare, vulnerabilities] },
+  { group: "Catalog", commands: [distributions, packages, depsolve] },
   { group: "Tenants", commands: [quota, tenants] },
-  { group: "Operation", commands: [workers, discard, pools, parked, token, replay, completions] }
+  { group: "Operation", commands: [workers, worker, discard, pools, parked, token, replay, completions] }
 ]))

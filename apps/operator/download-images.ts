@@ -1,5 +1,6 @@
 /** The files of a compose, with a bar for people. */
 import { Effect } from "effect"
+import { namedFiles } from "../../domain/artifact-names.ts"
 import type { ArtifactView, ComposeDetails } from "../gateway/api/compose-views.ts"
 import { Kiln } from "./client.ts"
 import { commandFailed } from "./command-failed.ts"
@@ -18,9 +19,10 @@ export interface DownloadRequest {
 
 export const downloadImages = Effect.fn("downloadImages")(function*(id: string, { filename, folder, image }: DownloadRequest) {
   const list = Effect.flatMap(Kiln, (kiln) => kiln.json<ReadonlyArray<ArtifactView>>(`/composes/${id}/artifacts`))
-  const wanted = distinct((yield* list).filter((artifact) => image === undefined || artifact.image === image))
+  const wanted = namedFiles((yield* list).filter((artifact) => image === undefined || artifact.image === image)
+    .map((artifact) => ({ ...artifact, filename: filename ?? artifact.filename })))
   if (wanted.length === 0) return yield* nothingThere(id, image)
-  return yield* Effect.forEach(namesOf(wanted, filename), Effect.fnUntraced(function*({ artifact, name }) {
+  return yield* Effect.forEach(wanted, Effect.fnUntraced(function*({ file: artifact, name }) {
     const renew = Effect.flatMap(list, (again) => {
       const same = again.find(({ digest }) => digest === artifact.digest)
       return same === undefined ? commandFailed("notFound", `${name} is not there any more`) : Effect.succeed(same)
@@ -30,17 +32,6 @@ export const downloadImages = Effect.fn("downloadImages")(function*(id: string, 
     return { ...result, image, digest, size }
   }))
 })
-
-/** Two targets of one image may hold the same file. */
-const distinct = (artifacts: ReadonlyArray<ArtifactView>) =>
-  artifacts.filter((one, at) => artifacts.findIndex(({ digest, image }) => digest === one.digest && image === one.image) === at)
-
-const namesOf = (wanted: ReadonlyArray<ArtifactView>, filename: string | undefined) =>
-  wanted.map((artifact) => {
-    const name = filename ?? artifact.filename
-    const alone = wanted.filter((other) => (filename ?? other.filename) === name).length === 1
-    return { artifact, name: alone ? name : `${artifact.image}-${artifact.target}-${name}` }
-  })
 
 const nothingThere = Effect.fnUntraced(function*(id: string, image: number | undefined) {
   const { status } = yield* (yield* Kiln).json<ComposeDetails>(`/composes/${id}`)

@@ -6,6 +6,9 @@ import { runKiln } from "./run.ts"
 const adapters = Adapters.of({
   localIssuer: (keys) =>
     Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/jose/local-issuer.ts")), ({ LocalIssuerFiles }) => LocalIssuerFiles(keys))),
+  imageContents: Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/contents/image-contents.ts")), ({ ImageContentsTools }) => ImageContentsTools)),
+  workerCache: (dir) =>
+    Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/cache/worker-cache.ts")), ({ WorkerCacheFiles }) => WorkerCacheFiles(dir))),
   backends: ({ nats, postgres, partitions }) =>
     Layer.unwrap(Effect.promise(async () => {
       const [{ EventLogJetStream }, { ParkedJetStream }, { CoreNatsLive }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([

@@ -50,6 +50,7 @@ const itemOf = Effect.fnUntraced(function*(compose: Compose, job: OpenJob, speak
     return { ...item, ...next, lock: yield* decodeLock(new TextDecoder().decode(bytes)) }
   }
   if (kind === "build") return { ...item, ...next }
+  if (kind === "test" && before?._tag === "Built") return { ...item, artifact: before.artifact }
   if (kind === "upload") {
     return { ...item, target: targetsOf(item.image)[target ?? 0]!, ...(before?._tag === "Built" && { artifact: before.artifact }) }
   }
@@ -58,9 +59,9 @@ const itemOf = Effect.fnUntraced(function*(compose: Compose, job: OpenJob, speak
 
 /** A file is linked into the store beside it: that is no work for a slot of its own. */
 const momentary = (compose: Compose, build: JobId, image: ImageRequest): Pick<WorkItem, "after"> => {
-  const after = [...compose.jobs.values()].flatMap(({ after, attempt, jobId, state, target }) => {
+  const after = [...compose.jobs.values()].flatMap(({ after, attempt, jobId, kind, state, target }) => {
     const wanted = targetsOf(image)[target ?? 0]
-    return after === build && state === "waiting" && wanted?.type === "file" ? [{ jobId, attempt: attempt + 1, target: wanted }] : []
+    return after === build && kind === "upload" && state === "waiting" && wanted?.type === "file" ? [{ jobId, attempt: attempt + 1, target: wanted }] : []
   })
   return after.length === 0 ? {} : { after }
 }

@@ -6,7 +6,7 @@ import type { Lost } from "../../domain/scheduling/scheduler.ts"
 import type { Speaker, WorkReport } from "../../domain/work.ts"
 import type { Desk } from "./desk.ts"
 import { EarlyEnds } from "./early-ends.ts"
-import { keyedSerial } from "./keyed-serial.ts"
+import { keyedSerial } from "../keyed-serial.ts"
 import { lostJobs, reported } from "./metrics.ts"
 import { park } from "../park.ts"
 import { type AttemptReport, giveUpJob, loseJob, takeReports } from "./take-reports.ts"
@@ -46,7 +46,7 @@ interface Door {
 const takeIn = (desk: Desk, delivery: ReportDelivery, { early, serial }: Door) => {
   const { acknowledge, again, reports, scope, worker } = delivery
   const speaker = { scope, worker }
-  return Effect.forEach(groupsOf(reports), ([key, group]) => serial(key, takeGroup(desk, speaker, group, early)), { concurrency: "unbounded", discard: true }).pipe(
+  return Effect.forEach(groupsOf(reports), ([key, group]) => serial.take(key, takeGroup(desk, speaker, group, early)), { concurrency: "unbounded", discard: true }).pipe(
     Effect.andThen(acknowledge),
     Effect.tap(Metric.update(reported, reports.length)),
     Effect.catch((error) => Effect.andThen(Effect.logWarning("reports wait", { error: error.message }), again)),

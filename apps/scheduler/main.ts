@@ -27,7 +27,7 @@ const settings = Config.all({
 })
 
 /** A worker ends its attempts by itself a little earlier; this is for one that cannot. */
-const minutes: Record<JobKind, number> = { resolve: 12, build: 62, upload: 62 }
+const minutes: Record<JobKind, number> = { resolve: 12, build: 62, test: 47, upload: 62 }
 
 const Ports = Layer.unwrap(Effect.gen(function*() {
   const nats = yield* natsSettings

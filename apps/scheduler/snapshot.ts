@@ -12,7 +12,7 @@ import type { Need, OpenJob, OpenJobState } from "../../domain/scheduling/open-j
 
 /** `positions`: the last sequence taken in, by stream. `overrides`: the policies that operators have set. */
 const Head = Schema.fromJsonString(Schema.Struct({
-  version: Schema.Literal(2),
+  version: Schema.Literal(3),
   positions: Schema.Record(Schema.String, Schema.Int),
   overrides: Schema.Array(Schema.Tuple([TenantId, Policy]))
 }))
@@ -20,60 +20,108 @@ export type SnapshotHead = Omit<typeof Head.Type, "version">
 const encodeHead = Schema.encodeSync(Head)
 const decodeHead = Schema.decodeUnknownOption(Head)
 
-/** Fields as in `row`; strings that occur often are numbers of `words`. */
+/** One value a job, or the one that all jobs of the page have. */
+type Column = number | ReadonlyArray<number>
+
+/**
+ * Some hundred jobs, by columns: a million of them are read in seconds that way. Strings that occur often are numbers into
+ * the words of this page and all before it, needs likewise; `queuedAt` and `since` are relative to `at`.
+ */
 interface Page {
   readonly words: ReadonlyArray<string>
-  readonly rows: ReadonlyArray<ReadonlyArray<string | number>>
+  readonly needs: ReadonlyArray<readonly [kind: number, architecture: number, distribution: number, imageType: number]>
+  readonly at: number
+  readonly composeIds: ReadonlyArray<string>
+  readonly columns: Record<ColumnName, Column>
+  /** What few jobs have, by the job's place in the page. */
+  readonly taken: ReadonlyArray<readonly [at: number, scope: number, worker: number, token: string]>
+  readonly held: ReadonlyArray<readonly [at: number, worker: number, digest: string]>
 }
 
-const pageSize = 100
+const columnNames = ["tenantId", "jobId", "need", "priority", "state", "attempt", "queuedAt", "revision", "notBefore", "since"] as const
+type ColumnName = typeof columnNames[number]
+
+const pageSize = 250
 const states: ReadonlyArray<OpenJobState> = ["delayed", "ready", "assigned", "running"]
 
 export function* encodeSnapshot({ overrides, positions }: SnapshotHead, jobs: Iterable<OpenJob>): Generator<string, void> {
-  yield encodeHead({ version: 2, positions: { ...positions }, overrides })
-  let page = new PageWriter()
+  yield encodeHead({ version: 3, positions: { ...positions }, overrides })
+  const writer = new PageWriter()
   for (const job of jobs) {
-    page.add(job)
-    if (page.size < pageSize) continue
-    yield page.text()
-    page = new PageWriter()
+    writer.add(job)
+    if (writer.size === pageSize) yield writer.take()
   }
-  yield page.text()
+  yield writer.take()
   yield "end"
 }
 
 class PageWriter {
   readonly #words = new Map<string, number>()
-  readonly #rows: Array<Array<string | number>> = []
+  readonly #needs = new Map<string, number>()
+  #page = emptyPage(0)
 
   get size(): number {
-    return this.#rows.length
+    return this.#page.composeIds.length
   }
 
   add({ attempt, composeId, jobId, need, notBefore, priority, queuedAt, revision, since, speaker, state, tenantId, token }: OpenJob): void {
-    const word = (text: string) => {
-      const known = this.#words.get(text) ?? this.#words.size
-      this.#words.set(text, known)
-      return known
-    }
-    const { architecture, distribution, holder, imageType, kind } = need
-    const row: Array<string | number> = [
-      composeId, word(tenantId), word(jobId), word(kind), word(architecture), word(distribution), word(imageType), word(priority),
-      states.indexOf(state), attempt, queuedAt, revision, notBefore, since
-    ]
-    if (speaker !== undefined || holder !== undefined) {
-      row.push(word(speaker?.scope ?? ""), word(speaker?.worker ?? ""), token ?? "", word(holder?.worker ?? ""), holder?.digest ?? "")
-    }
-    this.#rows.push(row)
+    if (this.size === 0) this.#page = { ...this.#page, at: queuedAt }
+    const { at, columns, composeIds, held, taken } = this.#page
+    const place = composeIds.push(composeId) - 1
+    columns.tenantId.push(this.#word(tenantId))
+    columns.jobId.push(this.#word(jobId))
+    columns.need.push(this.#need(need))
+    columns.priority.push(this.#word(priority))
+    columns.state.push(states.indexOf(state))
+    columns.attempt.push(attempt)
+    columns.queuedAt.push(queuedAt - at)
+    columns.revision.push(revision)
+    columns.notBefore.push(notBefore)
+    columns.since.push(since - at)
+    if (speaker !== undefined) taken.push([place, this.#word(speaker.scope), this.#word(speaker.worker), token ?? ""])
+    if (need.holder !== undefined) held.push([place, this.#word(need.holder.worker), need.holder.digest])
   }
 
-  text(): string {
-    return JSON.stringify({ words: [...this.#words.keys()], rows: this.#rows } satisfies Page)
+  /** The page as text; the next one is begun. */
+  take(): string {
+    const { columns, ...rest } = this.#page
+    this.#page = emptyPage(0)
+    return JSON.stringify({ ...rest, columns: Object.fromEntries(columnNames.map((name) => [name, narrowed(columns[name])])) })
+  }
+
+  #word(text: string): number {
+    return numbered(this.#words, text, () => this.#page.words.push(text))
+  }
+
+  #need({ architecture, distribution, imageType, kind }: Need): number {
+    return numbered(this.#needs, `${kind}/${architecture}/${distribution}/${imageType}`, () =>
+      this.#page.needs.push([this.#word(kind), this.#word(architecture), this.#word(distribution), this.#word(imageType)]))
   }
 }
 
+const emptyPage = (at: number) => ({
+  words: [] as Array<string>,
+  needs: [] as Array<Page["needs"][number]>,
+  at,
+  composeIds: [] as Array<string>,
+  columns: Object.fromEntries(columnNames.map((name) => [name, []])) as unknown as Record<ColumnName, Array<number>>,
+  taken: [] as Array<Page["taken"][number]>,
+  held: [] as Array<Page["held"][number]>
+})
+
+const numbered = (known: Map<string, number>, key: string, isNew: () => void): number => {
+  const number = known.get(key)
+  if (number !== undefined) return number
+  isNew()
+  known.set(key, known.size)
+  return known.size - 1
+}
+
+const narrowed = (column: ReadonlyArray<number>): Column => column.every((value) => value === column[0]) ? column[0] ?? 0 : column
+
 /** Whether there was one, whole, that this program can read. What it has told till then does not count if not. */
 export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, begin: (head: SnapshotHead) => void, each: (job: OpenJob) => void) {
+  const reader = new PageReader()
   let begun = false
   let complete = false
   yield* (yield* Snapshots).load(name).pipe(
@@ -81,7 +129,7 @@ export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, be
       try: () => {
         if (!begun) begin(Option.getOrThrow(decodeHead(line)))
         else if (line === "end") complete = true
-        else readPage(JSON.parse(line) as Page, each)
+        else reader.read(JSON.parse(line) as Page, each)
         begun = true
       },
       catch: () => new SnapshotsUnavailable({ message: "it is of another version of Kiln, or damaged" })
@@ -90,39 +138,46 @@ export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, be
   return complete
 })
 
-const nobody: ReadonlyArray<string | number> = []
+/** They were written by `encodeSnapshot` and nobody else, so they are not checked field by field. */
+class PageReader {
+  readonly #words: Array<string> = []
+  readonly #needs: Array<Need> = []
 
-/** It was written by `encodeSnapshot` and nobody else, so it is not checked field by field. */
-const readPage = ({ rows, words }: Page, each: (job: OpenJob) => void) => {
-  const needs = new Map<string, Need>()
-  const needOf = (kind: number, architecture: number, distribution: number, imageType: number): Need => {
-    const key = `${kind}/${architecture}/${distribution}/${imageType}`
-    const known = needs.get(key) ??
-      { kind: words[kind] as JobKind, architecture: words[architecture]!, distribution: words[distribution]!, imageType: words[imageType]! }
-    needs.set(key, known)
-    return known
-  }
-  const word = (at: string | number | undefined) => words[at as number] ?? ""
-  for (const row of rows) {
-    const [composeId, tenantId, jobId, kind, architecture, distribution, imageType, priority, state, attempt, queuedAt, revision, notBefore, since] = row
-    const [scope, worker, token, holder, digest] = row.length > 14 ? row.slice(14) : nobody
-    const shared = needOf(kind as number, architecture as number, distribution as number, imageType as number)
-    each({
-      tenantId: word(tenantId) as TenantId,
-      composeId: composeId as ComposeId,
-      jobId: word(jobId) as JobId,
-      need: word(holder) === "" ? shared : { ...shared, holder: { worker: word(holder) as WorkerId, digest: digest as Digest } },
-      priority: word(priority) as Priority,
-      attempt: attempt as number,
-      queuedAt: queuedAt as number,
-      revision: revision as number,
-      notBefore: notBefore as number,
-      state: states[state as number]!,
-      speaker: word(worker) === "" ? undefined : { scope: word(scope) as PoolScope, worker: word(worker) as WorkerId },
-      since: since as number,
-      sequence: 0,
-      token: token === undefined || token === "" ? undefined : token as AttemptToken,
-      place: undefined
-    })
+  read({ at, columns, composeIds, held, needs, taken, words }: Page, each: (job: OpenJob) => void): void {
+    for (const word of words) this.#words.push(word)
+    for (const [kind, architecture, distribution, imageType] of needs) {
+      this.#needs.push({
+        kind: this.#words[kind] as JobKind, architecture: this.#words[architecture]!,
+        distribution: this.#words[distribution]!, imageType: this.#words[imageType]!
+      })
+    }
+    const holders = new Map(held.map(([place, worker, digest]) => [place, { worker: this.#words[worker] as WorkerId, digest: digest as Digest }]))
+    const speakers = new Map(taken.map(([place, scope, worker, token]) =>
+      [place, { speaker: { scope: this.#words[scope] as PoolScope, worker: this.#words[worker] as WorkerId }, token }]))
+    const { attempt, jobId, need, notBefore, priority, queuedAt, revision, since, state, tenantId } = columns
+    for (let place = 0; place < composeIds.length; place++) {
+      const shared = this.#needs[of(need, place)]!
+      const holder = holders.get(place)
+      const by = speakers.get(place)
+      each({
+        tenantId: this.#words[of(tenantId, place)] as TenantId,
+        composeId: composeIds[place] as ComposeId,
+        jobId: this.#words[of(jobId, place)] as JobId,
+        need: holder === undefined ? shared : { ...shared, holder },
+        priority: this.#words[of(priority, place)] as Priority,
+        attempt: of(attempt, place),
+        queuedAt: at + of(queuedAt, place),
+        revision: of(revision, place),
+        notBefore: of(notBefore, place),
+        state: states[of(state, place)]!,
+        speaker: by?.speaker,
+        since: at + of(since, place),
+        sequence: 0,
+        token: by === undefined || by.token === "" ? undefined : by.token as AttemptToken,
+        place: undefined
+      })
+    }
   }
 }
+
+const of = (column: Column, place: number): number => typeof column === "number" ? column : column[place]!

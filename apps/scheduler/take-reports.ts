@@ -1,6 +1,8 @@
 /** What a worker reports of one compose becomes commands, and those one decision; what is big in it goes to the blobs first. */
 import { randomBytes } from "node:crypto"
 import { Effect, Schema } from "effect"
+import type { Blob } from "../../domain/artifact.ts"
+import type { TestReport, WorkTestReport } from "../../domain/boot-test.ts"
 import { type ComposeCommand, ReturnJob } from "../../domain/compose-commands.ts"
 import type { ComposeEvent } from "../../domain/compose-events.ts"
 import { type Compose, ComposeDecider } from "../../domain/compose.ts"
@@ -14,6 +16,7 @@ import { type Actor, composeRef } from "../../domain/recorded.ts"
 import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
 import { type Claim, type Speaker, speakerKey, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
 import { type ComposeCache, seeCompose } from "./compose-cache.ts"
+import { putEvidence } from "./put-evidence.ts"
 
 export type AttemptReport = Exclude<WorkReport, { readonly _tag: "SessionBegan" }>
 
@@ -89,7 +92,8 @@ const commandOf = Effect.fnUntraced(function*(speaker: Speaker, report: AttemptR
     }
     case "AttemptFailed": {
       const { failure, imageGone, log } = report
-      return { _tag: "FailJob", ...claim, ...chance(), failure, ...(imageGone !== undefined && { imageGone }), ...(yield* archive(log)) }
+      const tested = yield* testedOf(report.report)
+      return { _tag: "FailJob", ...claim, ...chance(), failure, ...(imageGone !== undefined && { imageGone }), ...tested, ...(yield* archive(log)) }
     }
     case "AttemptReturned":
       return ReturnJob.make(claim)
@@ -106,14 +110,34 @@ const outcomeOf = Effect.fnUntraced(function*(speaker: Speaker, outcome: WorkOut
       return { _tag: "Resolved", lock, packages: packages.length, downloadBytes: packages.reduce((sum, { size }) => sum + size, 0) }
     }
     case "Built":
-      return { ...outcome, heldBy: speaker.worker }
+      return yield* builtBy(speaker, outcome)
+    case "Tested": {
+      const { reason, report, verdict } = outcome
+      return { _tag: "Tested", verdict, ...(reason !== undefined && { reason }), ...(yield* testedOf(report)) }
+    }
     case "Uploaded":
       return Uploaded.make(outcome)
   }
 })
 
+/** What a test has seen goes to the blobs. */
+const testedOf = Effect.fnUntraced(function*(report: WorkTestReport | undefined): Effect.fn.Return<{ readonly report?: TestReport }, BlobsError, Blobs> {
+  if (report === undefined) return {}
+  const boots = yield* Effect.forEach(report.boots, Effect.fnUntraced(function*({ console, screenshot, ...boot }) {
+    return { ...boot, console: yield* put(console), ...(screenshot !== undefined && { screenshot: yield* put(screenshot) }) }
+  }))
+  return { report: { accelerator: report.accelerator, boots } }
+})
+
+const put = (base64: string): Effect.Effect<Blob, BlobsError, Blobs> =>
+  Effect.flatMap(Blobs, (blobs) => blobs.put(Buffer.from(base64, "base64")))
+
+const builtBy = Effect.fnUntraced(function*({ worker }: Speaker, { evidence, ...built }: Extract<WorkOutcome, { readonly _tag: "Built" }>) {
+  return { ...built, heldBy: worker, ...(evidence && { evidence: yield* putEvidence(evidence) }) }
+})
+
 const archive = Effect.fnUntraced(function*(log: string | undefined) {
-  return log === undefined ? {} : { log: yield* (yield* Blobs).put(Buffer.from(log, "base64")) }
+  return log === undefined ? {} : { log: yield* put(log) }
 })
 
 const system: Actor = { kind: "system", id: "scheduler" }

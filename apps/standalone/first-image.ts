@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { Effect, Option, Schema } from "effect"
-import { SshKey } from "../../domain/compose-request.ts"
+import { SshKey } from "../../domain/customizations.ts"
 import { readOr, writePrivate } from "../../infra/process/server-folder.ts"
 import type { ComposeAccepted, ComposeDetails } from "../gateway/api/compose-views.ts"
 import { Kiln } from "../operator/client.ts"
@@ -62,10 +62,11 @@ const ask = Effect.fnUntraced(function*(home: string, keys: ReadonlyArray<string
   const password = newPassword()
   const { id } = yield* kiln.json<ComposeAccepted>("/composes", {
     method: "POST",
+    // Whoever waits for it boots it himself in a moment; a test would only come before that.
     body: JSON.stringify({
       distribution: "debian-13",
       name,
-      images: [{ architecture: process.arch === "arm64" ? "aarch64" : "x86_64", type: "guest-image" }],
+      images: [{ architecture: process.arch === "arm64" ? "aarch64" : "x86_64", type: "guest-image", test: false }],
       customizations: { hostname: name, users: [{ name: user, password, sudo: true, ...(keys.length > 0 ? { keys } : {}) }] }
     })
   })

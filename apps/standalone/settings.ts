@@ -16,7 +16,7 @@ Environment
   KILN_HOST      where to listen (127.0.0.1)
   KILN_PORT      on which port (${defaultPort}); 0 takes a free one
   KILN_IMAGES    where the first image goes (images in this folder)
-  KILN_SLOTS     how many jobs of each kind at once, such as {"resolve":2,"build":1,"upload":4}
+  KILN_SLOTS     how many jobs of each kind at once, such as {"resolve":2,"build":1,"test":1,"upload":4}
   KILN_TEST_DISTRIBUTION=1   also offer test-distro-1, whose builds are only pretended
 
 Exit code 0 after Ctrl-C or SIGTERM, 1 when Kiln cannot start, 2 for wrong usage.

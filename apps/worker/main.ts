@@ -1,24 +1,26 @@
 import { readFileSync } from "node:fs"
 import { Config, Effect, Layer, Option, Schema } from "effect"
 import { Architecture, PoolScope, scopeOf, WorkerId } from "../../domain/ids.ts"
-import { JobKind } from "../../domain/job.ts"
+import { Slots } from "../../domain/job.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
-import { debianBuilder } from "../../infra/debian/builder.ts"
-import { debianConfigOf } from "../../infra/debian/config.ts"
+import { buildersFromEnvironment } from "../../infra/builders/builders.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
-import { simulatedBuilder } from "../../infra/simulated/simulated-builder.ts"
+import { ImageTestsQemu } from "../../infra/qemu/image-tests-qemu.ts"
 import type { Abilities } from "../../domain/work.ts"
 import { readWorkerFile } from "../../infra/worker-file/worker-file.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
+import { distributionsHere } from "./distributions-here.ts"
 import { runWorker } from "./worker.ts"
 
 const minutes = (count: number) => count * 60_000
 const Architectures = Schema.fromJsonString(Schema.NonEmptyArray(Architecture))
 const native: ReadonlyArray<Architecture> = process.arch === "arm64" ? ["aarch64"] : ["x86_64"]
-const Slots = Schema.fromJsonString(Schema.Record(JobKind, Schema.Int))
+const SlotsAsJson = Schema.fromJsonString(Slots)
+/** Who builds can also boot what it has built. */
+const withTests = (slots: Slots): Slots => ({ ...slots, test: slots.test ?? Math.min(1, slots.build) })
 
 const settings = Config.all({
   servers: Config.String("KILN_NATS_URL"),
@@ -29,7 +31,7 @@ const settings = Config.all({
   pool: Config.schema(PoolScope, "KILN_POOL").pipe(Config.withDefault(PoolScope.make("default"))),
   architectures: Config.schema(Architectures, "KILN_ARCHITECTURES").pipe(Config.option),
   /** How many jobs of each kind at once, as JSON. */
-  slots: Config.schema(Slots, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 })),
+  slots: Config.schema(SlotsAsJson, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 })),
   cache: Config.String("KILN_CACHE"),
   workDir: Config.String("KILN_WORK"),
   artifacts: Config.String("KILN_ARTIFACTS"),
@@ -54,8 +56,8 @@ const abilities = Effect.gen(function*() {
   const offered = testDistribution ? Architecture.literals : native
   const found: Abilities = {
     architectures: file.architectures ?? Option.getOrElse(architectures, () => offered),
-    slots: file.slots === undefined ? slots : { resolve: 0, build: 0, upload: 0, ...file.slots },
-    ...(file.distributions && { distributions: file.distributions }),
+    slots: withTests(file.slots === undefined ? slots : { resolve: 0, build: 0, upload: 0, ...file.slots }),
+    distributions: yield* distributionsHere(yield* buildersFromEnvironment, file.distributions),
     ...(file.image_types && { imageTypes: file.image_types }),
     ...(file.labels && { labels: file.labels })
   }
@@ -64,10 +66,11 @@ const abilities = Effect.gen(function*() {
 
 const Ports = Layer.unwrap(Effect.gen(function*() {
   const { artifacts, cache, servers, tokenFile, worker } = yield* settings
-  const builders = new Map([simulatedBuilder, debianBuilder(debianConfigOf(cache, process.env))].map((builder) => [builder.name, builder]))
+  const builders = new Map((yield* buildersFromEnvironment).map((builder) => [builder.name, builder]))
   return Layer.mergeAll(
     WorkplaceJetStream({ servers, scope: yield* scope, worker, token: () => readFileSync(tokenFile, "utf8").trim() }),
     HeldImagesFiles(`${cache}/held`),
+    ImageTestsQemu,
     ArtifactsFiles(artifacts),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders }))
   )
@@ -79,6 +82,6 @@ runProcess("worker", Effect.gen(function*() {
   const { workDir } = yield* settings
   yield* runWorker({
     abilities: yield* abilities, workDir, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
-    deadlines: { resolve: minutes(10), build: minutes(60), upload: minutes(60) }
+    deadlines: { resolve: minutes(10), build: minutes(60), test: minutes(45), upload: minutes(60) }
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

@@ -3,21 +3,25 @@ import { Cause, Exit } from "effect"
 import type { Failure } from "../../domain/job.ts"
 import type { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { AttemptFailed, AttemptSucceeded, type Claim, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
-import { ImageMissing } from "./handle-job.ts"
+import { TestFailed } from "./handle-test.ts"
+import { ImageMissing } from "./image-missing.ts"
 
-export const reportOf = (claim: Claim, exit: Exit.Exit<WorkOutcome, BuildFailed | ImageMissing | Failure>, archive: string | undefined): WorkReport => {
+type Why = BuildFailed | ImageMissing | TestFailed | Failure
+
+export const reportOf = (claim: Claim, exit: Exit.Exit<WorkOutcome, Why>, archive: string | undefined): WorkReport => {
   const log = archive === undefined ? {} : { log: archive }
-  return Exit.isSuccess(exit)
-    ? AttemptSucceeded.make({ claim, outcome: exit.value, ...log })
-    : AttemptFailed.make({ claim, failure: failureOf(exit.cause), ...(isImageMissing(exit.cause) && { imageGone: true }), ...log })
+  if (Exit.isSuccess(exit)) return AttemptSucceeded.make({ claim, outcome: exit.value, ...log })
+  const known = exit.cause.reasons.find(Cause.isFailReason)?.error
+  return AttemptFailed.make({
+    claim, failure: failureOf(exit.cause), ...(known instanceof ImageMissing && { imageGone: true }), ...(known instanceof TestFailed && { report: known.report }), ...log
+  })
 }
 
 /** A defect is the platform's fault: somebody should look at it, and another attempt may pass. */
-const failureOf = (cause: Cause.Cause<BuildFailed | ImageMissing | Failure>): Failure => {
+const failureOf = (cause: Cause.Cause<Why>): Failure => {
   const known = cause.reasons.find(Cause.isFailReason)?.error
   if (known === undefined) return { class: "platform", message: "the worker failed unexpectedly", excerpt: Cause.pretty(cause).slice(0, 2000) }
   if (known instanceof ImageMissing) return { class: "platform", message: known.message }
+  if (known instanceof TestFailed) return known.failure
   return { class: known.class, message: known.message, ...(known.excerpt !== undefined && { excerpt: known.excerpt }) }
 }
-
-const isImageMissing = (cause: Cause.Cause<unknown>) => cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof ImageMissing)

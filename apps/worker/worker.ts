@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import { Cause, Deferred, Effect, Fiber, Metric, Schedule, Semaphore, Stream } from "effect"
 import type { Artifact } from "../../domain/artifact.ts"
 import { AttemptToken, type Digest, Millis } from "../../domain/ids.ts"
-import type { Failure, JobKind } from "../../domain/job.ts"
+import { type Failure, JobKind } from "../../domain/job.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
 import { type JobDelivery, Workplace } from "../../domain/ports/work.ts"
 import { type Abilities, AttemptReturned, AttemptStarted, type Claim, SessionBegan, type WorkItem, type WorkReport } from "../../domain/work.ts"
@@ -25,6 +25,7 @@ export interface WorkerOptions {
 }
 
 const heartbeatEvery = "3 seconds"
+const patiently = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
 /** An image is no secret for longer than this because something small is done with it. */
 const sayWithinMs = 100
 
@@ -60,7 +61,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
   const report = (...reports: ReadonlyArray<WorkReport>) =>
     workplace.report(reports).pipe(
       Effect.tapError((error) => Effect.logWarning("a report waits", { error: error.message })),
-      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])),
+      Effect.retry(patiently),
       Effect.orDie
     )
 
@@ -146,7 +147,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
     })
 
   const lanes = Object.fromEntries(
-    yield* Effect.forEach(Object.entries(abilities.slots), ([kind, slots]) => Effect.map(Semaphore.make(Math.max(1, slots)), (lane) => [kind, lane] as const))
+    yield* Effect.forEach(JobKind.literals, (kind) => Effect.map(Semaphore.make(Math.max(1, abilities.slots[kind] ?? 0)), (lane) => [kind, lane] as const))
   ) as Record<JobKind, Semaphore.Semaphore>
   const waiting = new Set<string>()
   /** What comes a second time while the first still waits for a slot is the same job. */

@@ -10,6 +10,9 @@ export class HeldImages extends Context.Service<HeldImages, {
   find(manifest: Digest): Effect.Effect<Artifact | undefined, HeldImagesUnavailable>
   /** Takes a built file over; it is gone from where it was. */
   keep(manifest: Digest, file: BuiltFile): Effect.Effect<Artifact, HeldImagesUnavailable>
+  /** Keeps what is said of a manifest's image beside it. */
+  annotate(manifest: Digest, text: string): Effect.Effect<void, HeldImagesUnavailable>
+  annotation(manifest: Digest): Effect.Effect<string | undefined, HeldImagesUnavailable>
   /** Where the bytes of an artifact lie, or `undefined` if they are not here. */
   path(digest: Digest): Effect.Effect<string | undefined, HeldImagesUnavailable>
   /** Removes the bytes of an artifact; nothing happens if they are not here. */

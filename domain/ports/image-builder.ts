@@ -1,7 +1,8 @@
 import { Context, type Effect, Schema } from "effect"
-import { FailureClass } from "../compose-request.ts"
+import { FailureClass } from "../failure-class.ts"
 import type { Architecture } from "../ids.ts"
 import type { ImageSpec, Lock, Manifest } from "../manifest.ts"
+import type { Parameter } from "../parameters.ts"
 
 /** How a builder says no or gives up. `class` decides whether another attempt makes sense. */
 export class BuildFailed extends Schema.TaggedError<BuildFailed>()("BuildFailed", {
@@ -34,6 +35,8 @@ export interface BuiltFile {
   readonly format: string
   readonly filename: string
   readonly mediaType: string
+  /** A file in the workspace with an `Inventory` as JSON, from a builder that can look into what it has made. */
+  readonly inventory?: string
 }
 
 export interface DistributionInfo {
@@ -42,17 +45,36 @@ export interface DistributionInfo {
   readonly builder: string
   /** Whether images of it need a lock, made by `resolve`, before they can be built. */
   readonly resolves: boolean
+  /** The customizations that its images can have, by their keys; absent: all. Others are refused when they are asked for. */
+  readonly customizations?: ReadonlyArray<string>
   readonly architectures: ReadonlyArray<{
     readonly architecture: Architecture
-    readonly imageTypes: ReadonlyArray<{ readonly type: string; readonly description: string; readonly options: ReadonlyArray<string> }>
+    readonly imageTypes: ReadonlyArray<ImageTypeInfo>
   }>
 }
 
-/** A way to make images. One file a builder; `ImageBuilders` picks by name. */
+export interface ImageTypeInfo {
+  readonly type: string
+  readonly description: string
+  /** Keys that `images[].options` may have. */
+  readonly options: ReadonlyArray<string>
+  /** Whether its file is a disk that an emulator boots, and so can be tested. */
+  readonly bootable: boolean
+  /** What `options.parameters` may hold, where `options` has that key. */
+  readonly parameters?: Readonly<Record<string, Parameter>>
+}
+
+/** A way to make images. One folder a builder; `ImageBuilders` picks by name. */
 export interface ImageBuilder {
   readonly name: string
+  /** All that it can make, wherever what it needs is there. Gateway and workers know it from here. */
+  readonly offers: ReadonlyArray<DistributionInfo>
+  /** What of that cannot be made on this machine, by distribution, and why, in a sentence. A short trial; asked when a worker starts. */
+  readonly obstacles: Effect.Effect<ReadonlyMap<string, string>>
   /** Builds even what was built before; otherwise an artifact of the same manifest stands in for a build. */
   readonly alwaysBuilds?: true
+  /** Something in its images answers a boot test; of others only a login prompt can be waited for. */
+  readonly answersTests?: true
   /** Exact packages for a spec. Network is used here, as little as may be, and in `build` for fetching what the lock names. */
   resolve(spec: ImageSpec, workspace: string, report: Report): Effect.Effect<Lock, BuildFailed>
   /** Makes the artifact in `workspace`, an empty folder that the caller removes. Interruption ends every process it began. */

@@ -1,7 +1,7 @@
 /** What a pool's queues ask of its workers. The scheduler says it once a second; scalers act on it, people look at it. */
 import { Schema } from "effect"
 import { Millis, PoolId, WorkerId } from "../ids.ts"
-import { JobKind } from "../job.ts"
+import { forEachKind, Slots } from "../job.ts"
 
 export const KindDemand = Schema.Struct({
   waiting: Schema.Int,
@@ -18,7 +18,7 @@ export type KindDemand = typeof KindDemand.Type
 
 export const WorkerDemand = Schema.Struct({
   worker: WorkerId,
-  slots: Schema.Record(JobKind, Schema.Int),
+  slots: Slots,
   /** Jobs of all kinds in its hands. */
   busy: Schema.Int,
   draining: Schema.Boolean,
@@ -30,7 +30,7 @@ export type WorkerDemand = typeof WorkerDemand.Type
 export const PoolDemand = Schema.Struct({
   pool: PoolId,
   at: Millis,
-  kinds: Schema.Record(JobKind, KindDemand),
+  kinds: forEachKind(KindDemand),
   workers: Schema.Array(WorkerDemand)
 })
 export type PoolDemand = typeof PoolDemand.Type

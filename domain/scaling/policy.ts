@@ -1,6 +1,6 @@
 /** How a pool may grow and shrink. */
 import { Effect, Schema } from "effect"
-import { JobKind } from "../job.ts"
+import { forEachKind } from "../job.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
@@ -11,7 +11,7 @@ export const ScalingPolicy = Schema.Struct({
   min: Count,
   max: Count,
   /** What one worker of this pool takes at once. */
-  slots: Schema.Record(JobKind, Count),
+  slots: forEachKind(Count),
   /** Instead of the scheduler's. */
   targetWaitSeconds: Schema.optionalKey(Seconds),
   /** Workers go when the pool has had no use for them for that long; and none that has not idled for a cooldown. */

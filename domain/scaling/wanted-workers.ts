@@ -7,8 +7,9 @@ import type { ScalingPolicy } from "./policy.ts"
 /** As many workers as the kind that is worst off needs; what workers of others offer is there already. */
 export const wantedWorkers = (demand: PoolDemand, policy: ScalingPolicy, instances: ReadonlyArray<Instance>): number =>
   Math.max(0, ...JobKind.literals.map((kind) => {
-    const each = policy.slots[kind]
-    return each === 0 ? 0 : Math.ceil(Math.max(0, slotsFor(demand.kinds[kind], policy) - slotsOfOthers(demand, kind, instances)) / each)
+    const each = policy.slots[kind] ?? 0
+    const wanted = demand.kinds[kind]
+    return each === 0 || wanted === undefined ? 0 : Math.ceil(Math.max(0, slotsFor(wanted, policy) - slotsOfOthers(demand, kind, instances)) / each)
   }))
 
 const slotsFor = (kind: KindDemand, { targetWaitSeconds }: ScalingPolicy): number =>
@@ -18,5 +19,5 @@ const slotsFor = (kind: KindDemand, { targetWaitSeconds }: ScalingPolicy): numbe
 
 const slotsOfOthers = ({ workers }: PoolDemand, kind: JobKind, instances: ReadonlyArray<Instance>): number => {
   const ours = new Set(instances.map(({ worker }) => worker))
-  return workers.reduce((sum, { draining, slots, worker }) => draining || ours.has(worker) ? sum : sum + slots[kind], 0)
+  return workers.reduce((sum, { draining, slots, worker }) => draining || ours.has(worker) ? sum : sum + (slots[kind] ?? 0), 0)
 }

@@ -6,10 +6,10 @@
 import type { Priority } from "../compose-request.ts"
 import type { PoolId, TenantId } from "../ids.ts"
 import type { JobKind } from "../job.ts"
-import { Fifo } from "./fifo.ts"
 import { canDo, type Worker } from "./fleet.ts"
 import { Heap } from "./heap.ts"
 import type { Need, OpenJob } from "./open-jobs.ts"
+import { Waiting } from "./waiting.ts"
 
 /** What a tenant may take; asked each time, so that a change counts at once. */
 export interface Share {
@@ -39,7 +39,7 @@ interface Line {
   readonly lane: Lane
   readonly turn: Turn
   readonly queue: NeedQueue
-  readonly jobs: Record<Priority, Fifo<OpenJob>>
+  readonly jobs: Record<Priority, Waiting<OpenJob>>
   waiting: number
   inHeap: boolean
   time: number
@@ -67,22 +67,25 @@ export interface Lane {
 }
 
 const priorities: ReadonlyArray<Priority> = ["high", "normal", "low"]
+/** Ids of composes begin with the time of their request: what is queued again stands where it stood, also after a restart. */
+const older = (one: OpenJob, other: OpenJob) => one.composeId < other.composeId
 const sooner = (one: Line, other: Line) => one.time < other.time || (one.time === other.time && one.order < other.order)
 
 export class FairQueue {
   readonly lanes = new Map<string, Lane>()
   readonly #tenants = new Map<TenantId, Tenant>()
   readonly #shareOf: (tenantId: TenantId) => Share
+  /** The same as the last one's, as a rule: a million jobs need not each make its key. */
+  #lastLane: Lane | undefined
   #order = 0
 
   constructor(shareOf: (tenantId: TenantId) => Share) {
     this.#shareOf = shareOf
   }
 
-  add(job: OpenJob, where: "back" | "front" = "back"): void {
+  add(job: OpenJob): void {
     const line = this.#lineOf(job)
-    if (where === "back") line.jobs[job.priority].push(job)
-    else line.jobs[job.priority].unshift(job)
+    line.jobs[job.priority].add(job)
     job.place = line
     if (line.turn.waiting === 0) line.turn.time = Math.max(line.turn.time, line.lane.time)
     this.#count(line, 1)
@@ -158,11 +161,12 @@ export class FairQueue {
 
   laneOf(job: OpenJob): Lane {
     const { pool } = this.#shareOf(job.tenantId)
-    const key = `${pool}/${job.need.kind}`
-    const known = this.lanes.get(key)
-    if (known !== undefined) return known
-    const lane: Lane = { pool, kind: job.need.kind, queues: new Map(), turns: new Map(), time: 0, waiting: 0, meanMs: undefined }
+    const { kind } = job.need
+    if (this.#lastLane?.pool === pool && this.#lastLane.kind === kind) return this.#lastLane
+    const key = `${pool}/${kind}`
+    const lane: Lane = this.lanes.get(key) ?? { pool, kind, queues: new Map(), turns: new Map(), time: 0, waiting: 0, meanMs: undefined }
     this.lanes.set(key, lane)
+    this.#lastLane = lane
     return lane
   }
 
@@ -260,7 +264,8 @@ export class FairQueue {
       lane.turns.set(job.tenantId, turn)
     }
     const line: Line = {
-      lane, turn, queue, jobs: { high: new Fifo(), normal: new Fifo(), low: new Fifo() }, waiting: 0, inHeap: false, time: 0, order: 0
+      lane, turn, queue, waiting: 0, inHeap: false, time: 0, order: 0,
+      jobs: { high: new Waiting(older), normal: new Waiting(older), low: new Waiting(older) }
     }
     queue.lines.set(job.tenantId, line)
     return line

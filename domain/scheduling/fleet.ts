@@ -150,7 +150,7 @@ export const slotsOf = (worker: Worker, kind: JobKind): number => worker.heartbe
 
 /** Whether a worker's abilities cover a need; where an image lies is looked at elsewhere. */
 export const canDo = ({ heartbeat }: Worker, { kind, architecture, distribution, imageType }: Need): boolean => {
-  if (heartbeat === undefined || heartbeat.slots[kind] === 0) return false
+  if (heartbeat === undefined || (heartbeat.slots[kind] ?? 0) === 0) return false
   const offers = (list: ReadonlyArray<string> | undefined, wanted: string) => list === undefined || list.includes(wanted)
   // Whoever moves a finished image need not be able to make it.
   if (!makesImages.has(kind)) return true

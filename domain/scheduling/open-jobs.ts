@@ -50,8 +50,11 @@ export type RunningJob = OpenJob & { speaker: Speaker; token: AttemptToken }
 export const isRunning = (job: OpenJob): job is RunningJob => job.state === "running"
 
 export class OpenJobs {
-  /** Lists are replaced, never changed: whoever goes through `values` with pauses must not miss a job for another's leaving. */
-  readonly #composes = new Map<ComposeId, ReadonlyArray<OpenJob>>()
+  /**
+   * Most composes have one open job, and there may be a million of them. Lists are replaced, never changed: whoever goes
+   * through `values` with pauses must not miss a job for another's leaving.
+   */
+  readonly #composes = new Map<ComposeId, OpenJob | ReadonlyArray<OpenJob>>()
   readonly #words = new Map<string, string>()
   readonly #needs = new Map<string, Need>()
   /** The same as the last one's, as a rule. */
@@ -64,48 +67,63 @@ export class OpenJobs {
   }
 
   *values(): Generator<OpenJob, void> {
-    for (const jobs of this.#composes.values()) yield* jobs
+    for (const entry of this.#composes.values()) {
+      if (isOne(entry)) yield entry
+      else yield* entry
+    }
   }
 
   /** Of one tenant's compose; none if it is another's. */
   of(tenantId: string, composeId: string): ReadonlyArray<OpenJob> {
-    const jobs = this.#composes.get(composeId as ComposeId) ?? none
+    const jobs = allOf(this.#composes.get(composeId as ComposeId))
     return jobs[0]?.tenantId === tenantId ? jobs : none
   }
 
   get(tenantId: string, composeId: string, jobId: string): OpenJob | undefined {
-    return this.of(tenantId, composeId).find((job) => job.jobId === jobId)
+    const entry = this.#composes.get(composeId as ComposeId)
+    if (entry === undefined) return undefined
+    const job = isOne(entry) ? (entry.jobId === jobId ? entry : undefined) : entry.find((job) => job.jobId === jobId)
+    return job?.tenantId === tenantId ? job : undefined
   }
 
   queue(tenantId: TenantId, event: typeof JobQueued.Type, at: number, revision: number): OpenJob {
     const { attempt, composeId, jobId, kind, request, distribution, held, notBefore = 0, priority = "normal" } = event
-    this.release(tenantId, composeId, jobId)
-    return this.add({
+    const job: OpenJob = {
       tenantId, composeId, jobId, priority, attempt, queuedAt: at, revision, notBefore,
       need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }) },
       state: "ready", speaker: undefined, since: at, sequence: 0, token: undefined, place: undefined
-    })
+    }
+    this.add(job)
+    return job
   }
 
-  /** Takes it over: whoever gave it lets go of it. */
-  add(job: OpenJob): OpenJob {
-    const known = this.#composes.get(job.composeId)
+  /** Takes it over: whoever gave it lets go of it. Answers with the one of this name whose place it has taken. */
+  add(job: OpenJob): OpenJob | undefined {
+    const entry = this.#composes.get(job.composeId)
     const own: { -readonly [Field in keyof OpenJob]: OpenJob[Field] } = job
     own.tenantId = this.#word(job.tenantId)
-    own.composeId = known?.[0]?.composeId ?? job.composeId
     own.jobId = this.#word(job.jobId)
     own.need = this.#need(job.need)
-    this.#composes.set(own.composeId, known === undefined ? [own] : [...known, own])
     this.#size += 1
-    return own
+    if (entry === undefined) {
+      this.#composes.set(own.composeId, own)
+      return undefined
+    }
+    const known = allOf(entry)
+    own.composeId = known[0]!.composeId
+    const earlier = known.find(({ jobId }) => jobId === own.jobId)
+    if (earlier !== undefined) this.#size -= 1
+    const others = known.filter((other) => other !== earlier)
+    this.#composes.set(own.composeId, others.length === 0 ? own : [...others, own])
+    return earlier
   }
 
   release(tenantId: string, composeId: ComposeId, jobId: JobId): OpenJob | undefined {
     const job = this.get(tenantId, composeId, jobId)
     if (job === undefined) return undefined
-    const jobs = this.#composes.get(composeId)!
-    if (jobs.length === 1) this.#composes.delete(composeId)
-    else this.#composes.set(composeId, jobs.filter((other) => other !== job))
+    const others = allOf(this.#composes.get(composeId)).filter((other) => other !== job)
+    if (others.length === 0) this.#composes.delete(composeId)
+    else this.#composes.set(composeId, others.length === 1 ? others[0]! : others)
     this.#size -= 1
     return job
   }
@@ -138,6 +156,9 @@ export class OpenJobs {
 }
 
 const none: ReadonlyArray<OpenJob> = []
+const isOne = (entry: OpenJob | ReadonlyArray<OpenJob>): entry is OpenJob => !Array.isArray(entry)
+const allOf = (entry: OpenJob | ReadonlyArray<OpenJob> | undefined): ReadonlyArray<OpenJob> =>
+  entry === undefined ? none : isOne(entry) ? [entry] : entry
 
 /** Which of a compose's jobs an event is about, if it is about one. */
 export const aboutJob = (event: ComposeEvent): Extract<ComposeEvent, { readonly jobId: JobId }> | undefined =>

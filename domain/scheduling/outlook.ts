@@ -33,13 +33,18 @@ const kindDemand = (workers: ReadonlyArray<Worker>, kind: JobKind, lane: Lane | 
   }
 }
 
-/** Each tenant's first is its oldest; priorities apart, so it may be a little too young. */
+/** Each tenant's first has waited longest, but for those queued again, which stand where they stood; it may be a little too young. */
 const oldestQueuedAt = (lane: Lane): number => {
   let oldest = Infinity
   for (const { lines } of lane.queues.values()) {
     for (const { jobs, waiting } of lines.values()) {
       if (waiting === 0) continue
-      for (const fifo of [jobs.high, jobs.normal, jobs.low]) oldest = Math.min(oldest, fifo.peek()?.queuedAt ?? Infinity)
+      for (const those of [jobs.high, jobs.normal, jobs.low]) {
+        for (const { attempt, queuedAt } of those) {
+          oldest = Math.min(oldest, queuedAt)
+          if (attempt === 1) break
+        }
+      }
     }
   }
   return oldest

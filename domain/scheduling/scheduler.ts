@@ -63,15 +63,14 @@ export class Scheduler {
   /** Takes one job of a snapshot up; `settle` says what of it is still true. */
   load(job: OpenJob, now: number): void {
     // A snapshot that was written while things went on may hold one twice; the later one is right.
-    const earlier = this.jobs.release(job.tenantId, job.composeId, job.jobId)
+    const earlier = this.jobs.add(job)
     if (earlier !== undefined) this.#letGo(earlier, now)
-    const own = this.jobs.add(job)
-    if (own.state === "assigned") {
-      own.state = "ready"
-      own.speaker = undefined
+    if (job.state === "assigned") {
+      job.state = "ready"
+      job.speaker = undefined
     }
-    if (isRunning(own)) this.#run(own, own.speaker, now)
-    else this.#admit(own, now)
+    if (isRunning(job)) this.#run(job, job.speaker, now)
+    else this.#admit(job, now)
   }
 
   /** What lies on workers' queues is not given out once more. */
@@ -186,7 +185,7 @@ export class Scheduler {
   putBack(job: OpenJob, now: number): void {
     if (job.state !== "assigned" || !this.#assigned.has(job)) return
     this.#letGo(job, now)
-    this.queue.add(job, "front")
+    this.queue.add(job)
   }
 
   /** The job lies on its worker's queue under this sequence. */
@@ -223,19 +222,18 @@ export class Scheduler {
         const worker = this.fleet.named(lane.pool, holder.worker)
         const isGone = this.fleet.isLost(worker?.speaker ?? { scope: PoolScope.make(lane.pool), worker: holder.worker }, now)
         for (const { jobs } of lines.values()) {
-          for (const fifo of [jobs.high, jobs.normal, jobs.low]) {
-            for (const job of fifo) if (isGone || (worker !== undefined && isForsaken(job, worker, now))) homeless.push(job)
+          for (const those of [jobs.high, jobs.normal, jobs.low]) {
+            for (const job of those) if (isGone || (worker !== undefined && isForsaken(job, worker, now))) homeless.push(job)
           }
         }
       }
     }
     const waiting = homeless.filter((job) => this.queue.has(job))
-    // The last one first, so that in front they stand as they stood.
-    for (const job of waiting.toReversed()) {
+    for (const job of waiting) {
       this.queue.remove(job)
       const { holder: _, ...need } = job.need
       job.need = need
-      this.queue.add(job, "front")
+      this.queue.add(job)
     }
     return waiting.length
   }

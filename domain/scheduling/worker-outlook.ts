@@ -1,7 +1,7 @@
 /** The workers as operators see them: what they may do, what they do, and how they fare. */
 import { Schema } from "effect"
 import { ComposeId, Digest, JobId, Millis, PoolId, poolsOf, TenantId, WorkerId } from "../ids.ts"
-import { JobKind } from "../job.ts"
+import { JobKind, Slots } from "../job.ts"
 import { Abilities, speakerKey } from "../work.ts"
 import { load, type Worker } from "./fleet.ts"
 import type { OpenJob } from "./open-jobs.ts"
@@ -33,7 +33,7 @@ export const WorkerOutlook = Schema.Struct({
   /** When this run of it was heard first, and when last. */
   sessionSince: Schema.optionalKey(Millis),
   heardAt: Schema.optionalKey(Millis),
-  busy: Schema.Record(JobKind, Schema.Int),
+  busy: Slots,
   jobs: Schema.Array(JobInHand),
   held: Schema.Int,
   /** Of all it holds; only where one worker was asked for by name, since there may be thousands. */

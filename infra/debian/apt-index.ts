@@ -1,17 +1,21 @@
 /** A private apt state for each distribution, architecture and set of mirrors; this machine's own is never touched. */
-import { mkdir, readFile, readlink, rename, writeFile } from "node:fs/promises"
+import { mkdir, readFile, readlink, rename, utimes, writeFile } from "node:fs/promises"
 import { createHash, randomUUID } from "node:crypto"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Semaphore } from "effect"
+import type { Repository } from "../../domain/customizations.ts"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
 import { acquireSettings } from "./apt-output.ts"
 import { withoutSlash, type DebianConfig } from "./config.ts"
 import type { Archive, Release } from "./distributions.ts"
 import { diskFailure, excerptOf } from "./failures.ts"
 import { machineMirrors } from "./machine-mirrors.ts"
-import { run } from "./run.ts"
+import { run } from "../process/run.ts"
+import { checkHosts } from "./public-hosts.ts"
+import { pinsOf, repositoryFailure, repositoryUri, sourceLine, withoutRedirects } from "./repositories.ts"
 import { scriptPath } from "./scripts.ts"
+import { tidyOwnStates } from "./own-states.ts"
 
 export interface IndexSource {
   readonly uri: string
@@ -32,6 +36,7 @@ export interface AptIndex {
 
 const defaultUpdateMs = 10 * 60_000
 const retryMs = 60_000
+const mostStates = 100
 
 export const digestOf = (text: string | Buffer) => createHash("sha256").update(text).digest("hex")
 
@@ -40,6 +45,11 @@ export const writeAtomically = async (path: string, text: string) => {
   const part = `${path}.${randomUUID()}.part`
   await writeFile(part, text)
   await rename(part, path)
+}
+
+/** apt takes its parsed index for stale when its files are new, be they the same. */
+const writeChanged = async (path: string, text: string) => {
+  if ((await readFile(path, "utf8").catch(() => undefined)) !== text) await writeAtomically(path, text)
 }
 
 const aptConf = (state: string, architecture: string, acquire: string) =>
@@ -63,7 +73,13 @@ APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "tr
 export const machineAcquire = Effect.map(run({ argv: ["apt-config", "dump"], collect: true }), ({ stdout }) => stdout)
 
 export interface AptIndexes {
-  get(release: Release, architecture: string, report?: Report): Effect.Effect<AptIndex, BuildFailed>
+  /** `repositories` are a tenant's own: an index with them is apart, and begins with what the others' has fetched. */
+  get(
+    release: Release,
+    architecture: string,
+    report?: Report,
+    repositories?: ReadonlyArray<Repository>
+  ): Effect.Effect<AptIndex, BuildFailed>
 }
 
 /** One a process. Processes that share a cache take turns by a lock in the file system. */
@@ -91,30 +107,44 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
     return sources
   })
 
-  const prepare = Effect.fnUntraced(function*(release: Release, architecture: string) {
-    const sources = yield* sourcesOf(release)
+  const prepare = Effect.fnUntraced(function*(
+    release: Release,
+    architecture: string,
+    repositories: ReadonlyArray<Repository>
+  ) {
+    const mirrors = yield* sourcesOf(release)
     if (!existsSync(release.keyring)) {
       return yield* new BuildFailed({
         class: "platform",
         message: `${release.name} needs ${release.keyring}, which is not on this machine`
       })
     }
-    const list = sources
+    const list = mirrors
       .map(({ suite, uri }) => `deb [signed-by=${release.keyring}] ${uri} ${suite} ${release.components}\n`)
       .join("")
-    const dir = join(config.cacheDir, "apt", `${release.id}-${architecture}-${digestOf(list).slice(0, 12)}`)
-    const conf = aptConf(dir, architecture, acquireSettings(yield* machineAcquire))
+    const own = repositories.length > 0
+    const dir = own
+      ? join(config.cacheDir, "apt", "own", digestOf(JSON.stringify([architecture, list, repositories])).slice(0, 32))
+      : join(config.cacheDir, "apt", `${release.id}-${architecture}-${digestOf(list).slice(0, 12)}`)
+    const keyOf = ({ id }: Repository) => join(dir, "keys", `${id}.asc`)
+    const conf = aptConf(dir, architecture, acquireSettings(yield* machineAcquire)) +
+      (own ? `Dir::Etc::preferences "${dir}/preferences";\n${withoutRedirects(repositories)}` : "")
     yield* Effect.tryPromise({
       try: async () => {
         await mkdir(join(dir, "none"), { recursive: true })
         await mkdir(join(dir, "empty", "partial"), { recursive: true })
-        await writeAtomically(join(dir, "status"), "")
-        await writeAtomically(join(dir, "sources.list"), list)
-        await writeAtomically(join(dir, "apt.conf"), conf)
+        await writeChanged(join(dir, "status"), "")
+        if (own) await mkdir(join(dir, "keys"), { recursive: true })
+        for (const repository of repositories) await writeChanged(keyOf(repository), `${repository.key.trim()}\n`)
+        if (own) await writeChanged(join(dir, "preferences"), pinsOf(repositories))
+        await writeChanged(join(dir, "sources.list"), list + repositories.map((each) => sourceLine(each, keyOf(each))).join(""))
+        await writeChanged(join(dir, "apt.conf"), conf)
+        // Those that nobody uses go, by their time.
+        if (own) await utimes(dir, new Date(), new Date())
       },
       catch: diskFailure("preparing the package index")
     })
-    return { dir, sources }
+    return { dir, sources: [...mirrors, ...repositories.map((each) => ({ uri: repositoryUri(each), suite: each.suite }))] }
   })
 
   const read = (dir: string, sources: ReadonlyArray<{ uri: string; suite: string }>) =>
@@ -124,7 +154,7 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
         if (link === undefined) return undefined
         const index = join(dir, link)
         const lists = sources.map(({ suite, uri }) =>
-          join(index, "lists", `${escapedUri(uri)}_dists_${escapedUri(suite)}_`)
+          join(index, "lists", `${escapedUri(uri)}_${suite.endsWith("/") ? escapedUri(suite) : `dists_${escapedUri(suite)}_`}`)
         )
         return {
           dir: index,
@@ -139,23 +169,30 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
       catch: diskFailure("reading the package index")
     })
 
-  const get = Effect.fn("debian.index")(function*(release: Release, architecture: string, report?: Report) {
-    const key = `${release.id}/${architecture}`
+  const get: AptIndexes["get"] = Effect.fn("debian.index")(function*(release, architecture, report, repositories = []) {
+    const own = repositories.length > 0
+    const seed = own ? (yield* get(release, architecture, report)).dir : undefined
+    if (own && !config.privateRepositories) yield* checkHosts(repositories)
+    const key = `${release.id}/${architecture}/${own ? digestOf(JSON.stringify(repositories)) : ""}`
     const state = states.get(key) ?? { turn: Semaphore.makeUnsafe(1), askAgainAt: 0 }
+    states.delete(key)
     states.set(key, state)
+    // The one that was not asked for the longest; whoever waits for it has it in hand.
+    if (states.size > mostStates) states.delete(states.keys().next().value!)
     // One update serves everybody who waits for it.
     return yield* state.turn.withPermit(
       Effect.gen(function*() {
         if (state.known !== undefined && Date.now() < state.askAgainAt) return state.known
-        const { dir, sources } = yield* prepare(release, architecture)
+        if (own) yield* tidyOwnStates(config.cacheDir)
+        const { dir, sources } = yield* prepare(release, architecture, repositories)
         const everyMs = config.updateEveryMs ?? defaultUpdateMs
         const updated = yield* run({
-          argv: ["bash", scriptPath("update-index.sh"), dir, String(everyMs / 60_000)],
+          argv: ["bash", scriptPath("update-index.sh"), dir, String(everyMs / 60_000), ...(seed ? [join(seed, "lists")] : [])],
           ...(report && { onLine: (line) => report.line(line) })
         })
         const index = yield* read(dir, sources)
         if (index === undefined) {
-          return yield* new BuildFailed({
+          return yield* repositoryFailure(repositories, updated.tail) ?? new BuildFailed({
             class: /No space left/i.test(updated.tail.join("\n")) ? "platform" : "repository",
             message: `no package index of ${release.name}: its mirror cannot be used`,
             excerpt: excerptOf(updated.tail)

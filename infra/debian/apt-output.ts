@@ -33,6 +33,12 @@ export const unknownPackages = (said: string): ReadonlyArray<string> => [
   )
 ]
 
+/** A version that there is not: what apt says, and of which package. */
+export const missingVersion = (said: string): { readonly name: string; readonly reason: string } | undefined => {
+  const [, reason, name] = /^E: (Version '[^']+' for '([^']+)' was not found)$/m.exec(said) ?? []
+  return reason === undefined || name === undefined ? undefined : { name, reason }
+}
+
 /** The block in which apt explains why wishes do not fit together. */
 export const unmetDependencies = (said: string): string | undefined => {
   const block = /The following packages have unmet dependencies:\n((?: .*\n?)+)/.exec(said)?.[0]

@@ -8,23 +8,39 @@ import { BuildFailed, type BuiltFile, type Report, type Secrets } from "../../do
 import { baseTree, type Scratch } from "./base-tree.ts"
 import { closedRepository, type ClosedRepository } from "./closed-repository.ts"
 import { imageSources, type DebianConfig } from "./config.ts"
-import { customizationFiles, hiding, missingSecrets, passwordHash, secretNameOf } from "./customization-files.ts"
+import { customizationFiles, missingSecrets, passwordHash, secretNameOf } from "./customization-files.ts"
 import { diskIdsOf } from "./disk-ids.ts"
-import { extrasOf, type Release } from "./distributions.ts"
+import { debianArchitectures, type Release } from "./distributions.ts"
 import { diskFailure, failureOf, onDiskAfterMemory } from "./failures.ts"
-import { isRoot, memoryScratch, namespacePrefix } from "./namespaces.ts"
-import { convertProgress, stageOf } from "./progress.ts"
-import { debianArchitectureOf, releaseOf } from "./resolve.ts"
-import { run, runOrFail, type Ran } from "./run.ts"
+import { isMachine, kernelArgumentsOf, typeFiles } from "./image-input.ts"
+import { imagePackagesOf } from "./image-packages.ts"
+import { fileOf, type ImageType } from "./image-types/image-type.ts"
+import { writeInventory } from "./inventory.ts"
+import { memoryScratch } from "./namespaces.ts"
+import { stageOf } from "./progress.ts"
+import { convertScript } from "../formats/convert.ts"
+import { convertProgress } from "../formats/progress.ts"
+import type { Guarded } from "./packages.ts"
+import { repositoryUri } from "./repositories.ts"
+import { imageTypeFor, releaseOf } from "./resolve.ts"
+import { hiding } from "../process/hiding.ts"
+import { run, type Ran } from "../process/run.ts"
+import { cacheAt } from "../cache/cache.ts"
+import { isRoot, mappedPrefix, type Prefix } from "../sandbox/ids.ts"
+import { limitsOf, type Limits } from "../sandbox/limits.ts"
+import { confinedOrFail, sandboxDir } from "../sandbox/sandbox.ts"
 import { guestDir, scriptPath } from "./scripts.ts"
 
 /** Where each stage begins, in percent of a build from nothing. */
 const begins = { download: 0, base: 12, "base-system": 70, packages: 72, customize: 78, disk: 81, convert: 87 }
 
-export const build = (config: DebianConfig) =>
-  Effect.fn("debian.build")(function*(manifest: Manifest, secrets: Secrets, workspace: string, report: Report) {
-    const release = yield* releaseOf(manifest.distribution)
-    const architecture = yield* debianArchitectureOf(manifest.image)
+export const build = (config: DebianConfig) => {
+  const cache = cacheAt(config.cacheDir, config.cacheBytes)
+  const limits = config.limits ?? limitsOf({})
+  return Effect.fn("debian.build")(function*(manifest: Manifest, secrets: Secrets, workspace: string, report: Report) {
+    const type = yield* imageTypeFor(manifest.image)
+    const architecture = debianArchitectures[manifest.image.architecture]
+    const { release, extras } = imagePackagesOf(yield* releaseOf(manifest.distribution), architecture, type, manifest)
     const { lock } = manifest
     if (lock === undefined)
       return yield* new BuildFailed({ class: "user", message: "lock: this builder needs the packages resolved first" })
@@ -32,35 +48,46 @@ export const build = (config: DebianConfig) =>
     const hide = hiding([...secrets.values(), ...hashes.values()])
     const quiet: Report = { progress: (progress) => report.progress(progress), line: (line) => report.line(hide(line)) }
 
-    const extras = extrasOf(manifest.customizations)
+    const shelf = yield* Effect.mapError(cache.shelf, diskFailure("using the cache"))
     const repository = yield* closedRepository(
       release,
       architecture,
       lock.packages,
       extras,
-      config.cacheDir,
+      shelf,
+      limits,
       quiet,
-      begins.base
+      begins.base,
+      guardOf(manifest, config)
     )
     const scratch = (name: string) => scratchOf(join(workspace, name), lock, manifest, config)
-    const base = yield* baseTree(release, repository, config.cacheDir, scratch("scratch-base"), quiet, [
+    const base = yield* baseTree(release, repository, cache, shelf, scratch("scratch-base"), limits, quiet, [
       begins.base,
       begins["base-system"]
     ]).pipe(Effect.ensuring(clear(join(workspace, "scratch-base"))))
     const input = join(workspace, "input")
-    yield* writeInput(input, manifest, lock, release, repository, extras, hashes, config)
-    const image = join(workspace, "image.qcow2")
-    yield* makeImage(manifest, release, repository, base, input, image, scratch("scratch-image"), quiet).pipe(
+    yield* writeInput(input, manifest, type, lock, release, repository, extras, hashes, config)
+    const { extension, mediaType } = fileOf(type)
+    const image = join(workspace, `image.${extension}`)
+    yield* makeImage(manifest, type, release, repository, base, input, image, scratch("scratch-image"), limits, quiet).pipe(
       Effect.ensuring(Effect.andThen(clear(join(workspace, "scratch-image")), clear(input)))
     )
+    const inventory = yield* writeInventory(join(workspace, "facts"), join(workspace, "inventory.json"), repository.facts.epoch)
     const name = manifest.customizations.hostname ?? manifest.distribution
     return {
       path: image,
-      format: "qcow2",
-      filename: `${name}.qcow2`,
-      mediaType: "application/x-qemu-disk"
+      format: type.format,
+      filename: `${name}.${extension}`,
+      mediaType,
+      inventory
     } satisfies BuiltFile
-  })
+  }, Effect.scoped)
+}
+
+const guardOf = ({ customizations: { repositories = [] } }: Manifest, { privateRepositories = false }: DebianConfig): Guarded => {
+  const uris = repositories.map((repository) => `${repositoryUri(repository)}/`)
+  return (url) => !privateRepositories && uris.some((uri) => url.startsWith(uri))
+}
 
 const passwordHashes = (
   { customizations }: Manifest,
@@ -102,7 +129,7 @@ const clear = (dir: string): Effect.Effect<void> =>
   existsSync(dir) && !isRoot()
     ? Effect.ignore(
         run({
-          argv: ["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", "--one-file-system", "--", dir]
+          argv: [...mappedPrefix(), "rm", "-rf", "--one-file-system", "--", dir] as unknown as Prefix
         })
       )
     : Effect.promise(() => rm(dir, { recursive: true, force: true }).catch(() => {}))
@@ -110,6 +137,7 @@ const clear = (dir: string): Effect.Effect<void> =>
 const writeInput = (
   input: string,
   manifest: Manifest,
+  type: ImageType,
   lock: Lock,
   release: Release,
   { facts }: ClosedRepository,
@@ -126,6 +154,7 @@ const writeInput = (
     { path: "auto", text: lines(onTop.filter((name) => !wanted.has(name))) },
     { path: "sources.extras", text: `deb [trusted=yes] copy:///run/kiln/repository ${release.suite} main\n` },
     { path: "sources.list", text: imageSources(release, lock.sources, config.imageMirrors) },
+    ...typeFiles(type, manifest, diskIdsOf(manifest)),
     ...customizationFiles(manifest.customizations, hashes).map(({ path, text }) => ({
       path: join("custom", path),
       text
@@ -146,12 +175,14 @@ const writeInput = (
 
 const makeImage = Effect.fnUntraced(function*(
   manifest: Manifest,
+  type: ImageType,
   release: Release,
   repository: ClosedRepository,
   base: string,
   input: string,
   image: string,
   scratch: Effect.Effect<Scratch>,
+  limits: Limits,
   report: Report
 ) {
   const ids = diskIdsOf(manifest)
@@ -178,29 +209,40 @@ const makeImage = Effect.fnUntraced(function*(
         })
       : failure
   }
+  const script = scriptPath("image.sh")
+  const workspace = dirname(image)
+  if (onTop) yield* repository.layOut("extras")
   yield* onDiskAfterMemory(memory, report, (memory) =>
-    runOrFail(
+    confinedOrFail(
       {
-        argv: [...namespacePrefix(), "bash", scriptPath("image.sh")],
+        argv: ["bash", script],
         env: {
           SOURCE_DATE_EPOCH: String(repository.facts.epoch),
           KILN_INPUT: input,
           KILN_REPOSITORY: onTop ? repository.dir : "",
           KILN_SCRATCH: dir,
           KILN_MEMORY: memory,
+          KILN_SANDBOX: sandboxDir,
           KILN_BASE: base,
-          KILN_GUEST: guestDir,
+          KILN_GUEST: isMachine(type) ? guestDir : "",
+          KILN_FORMATS: dirname(convertScript),
+          KILN_FORMAT: type.format,
           KILN_OUT: image,
+          KILN_FACTS: join(dirname(image), "facts"),
           KILN_HOSTNAME: release.id.split("-")[0]!,
+          KILN_ARCHITECTURE: debianArchitectures[manifest.image.architecture],
+          KILN_KERNEL: kernelArgumentsOf(type, manifest, ids),
           KILN_SIZE: manifest.image.options?.size_bytes?.toString() ?? "",
+          KILN_WHOLE: String(type.wholeBytes ?? 2 ** 20),
           KILN_DISK_ID: ids.disk,
           KILN_ESP_ID: ids.esp,
-          KILN_ROOT_ID: ids.root,
-          KILN_HASH_SEED: ids.hashSeed,
           KILN_FAT_ID: ids.fat
         },
         onLine
       },
+      { read: [dirname(script), dirname(convertScript), guestDir, base, ...(onTop ? [repository.dir] : [])], write: [workspace] },
+      workspace,
+      limits,
       failed
     )
   )

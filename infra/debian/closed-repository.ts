@@ -1,24 +1,28 @@
 /**
  * A repository of exactly a lock's packages, so that building needs no network and cannot choose anything else.
- * Kept by the packages' digests; it also knows when the packages are from and which of them are the base.
+ * Its index is kept by the packages' digests; it also says when the packages are from and which of them are the base.
  */
-import { randomUUID } from "node:crypto"
-import { copyFile, link, mkdir, open, readFile, rename, rm, utimes, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { mkdir, open, readFile, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { Effect } from "effect"
 import type { LockedPackage } from "../../domain/manifest.ts"
 import type { BuildFailed, Report } from "../../domain/ports/image-builder.ts"
+import type { Shelf } from "../cache/cache.ts"
+import type { Limits } from "../sandbox/limits.ts"
+import { confinedOrFail } from "../sandbox/sandbox.ts"
 import { digestOf, privateApt } from "./apt-index.ts"
 import { packagesOf } from "./apt-output.ts"
 import type { Release } from "./distributions.ts"
 import { diskFailure, failureOf } from "./failures.ts"
-import { checkPackage, fetchPackages, packagePath } from "./packages.ts"
-import { runOrFail } from "./run.ts"
+import { checkPackage, fetchPackages, type Guarded, poolOf } from "./packages.ts"
 import { scriptPath } from "./scripts.ts"
 
 export interface ClosedRepository {
+  /** Its index is there at once, its archives when they were laid out. */
   readonly dir: string
   readonly facts: Facts
+  /** Of the base, or of the rest. */
+  readonly layOut: (part: "base" | "extras") => Effect.Effect<void, BuildFailed>
 }
 
 interface Facts {
@@ -30,6 +34,12 @@ interface Facts {
   readonly baseEpoch: number
   /** SHA-256 of the packages that the base needs alone, sorted. The rest is put on top. */
   readonly base: ReadonlyArray<string>
+}
+
+interface Index {
+  readonly facts: Facts
+  /** Stanzas of all packages, with an empty line after each. */
+  readonly packages: string
 }
 
 const packagesKey = (packages: ReadonlyArray<LockedPackage>) =>
@@ -57,113 +67,105 @@ export const closedRepository = Effect.fn("debian.repository")(function*(
   architecture: string,
   packages: ReadonlyArray<LockedPackage>,
   extras: ReadonlyArray<string>,
-  cacheDir: string,
+  shelf: Shelf,
+  limits: Limits,
   report: Report,
-  share: number
+  share: number,
+  guarded: Guarded = () => false
 ) {
-  const dir = join(
-    cacheDir,
-    "locks",
-    `${packagesKey(packages)}-${digestOf([release.id, ...release.base, "/", ...extras].join(" ")).slice(0, 12)}`
-  )
-  const facts = yield* Effect.promise(() =>
-    readFile(join(dir, "facts.json"), "utf8").then(
-      (text) => JSON.parse(text) as Facts,
-      () => undefined
-    )
-  )
-  if (facts !== undefined) {
-    yield* Effect.promise(() => utimes(dir, new Date(), new Date()).catch(() => {}))
-    return { dir, facts } satisfies ClosedRepository
-  }
-  yield* fetchPackages(packages, cacheDir, report, share)
-  yield* Effect.forEach(packages, (item) => checkPackage(item, cacheDir), { concurrency: 4, discard: true })
-  const part = `${dir}.${randomUUID()}.part`
-  return yield* make(release, architecture, packages, extras, cacheDir, part, report).pipe(
-    Effect.tap(() =>
-      Effect.promise(() =>
-        // Somebody else may have been as quick; theirs is the same.
-        rename(part, dir).catch(() => {})
-      )
-    ),
-    Effect.map((facts): ClosedRepository => ({ dir, facts })),
-    Effect.ensuring(Effect.promise(() => rm(part, { recursive: true, force: true })))
-  )
+  const dir = join(shelf.dir, "repository")
+  const key = `${packagesKey(packages)}-${digestOf([release.id, ...release.base, "/", ...extras].join(" ")).slice(0, 12)}.json`
+  const known = yield* kept(shelf, key)
+  if (known !== undefined) yield* writeIndex(dir, release, architecture, known)
+  const index = known ?? (yield* make(release, architecture, packages, extras, shelf, limits, report, share, guarded))
+  if (known === undefined) yield* keep(shelf, key, index)
+  const base = new Set(index.facts.base)
+  const layOut = (part: "base" | "extras") =>
+    fetchPackages(packages.filter(({ sha256 }) => base.has(sha256) === (part === "base")), shelf, report, share, guarded)
+  return { dir, facts: index.facts, layOut } satisfies ClosedRepository as ClosedRepository
 })
+
+const kept = (shelf: Shelf, key: string): Effect.Effect<Index | undefined, BuildFailed> =>
+  shelf.take("repositories", key).pipe(
+    Effect.flatMap((path) =>
+      path === undefined ? Effect.undefined : Effect.tryPromise({ try: async () => JSON.parse(await readFile(path, "utf8")) as Index, catch: (error) => error as Error })
+    ),
+    Effect.mapError(diskFailure("reading the packages' index"))
+  )
+
+const keep = (shelf: Shelf, key: string, index: Index) => {
+  const path = join(shelf.dir, key)
+  return Effect.tryPromise({ try: () => writeFile(path, JSON.stringify(index)), catch: (error) => error as Error }).pipe(
+    Effect.andThen(shelf.put("repositories", key, path)),
+    Effect.mapError(diskFailure("keeping the packages' index"))
+  )
+}
 
 const make = Effect.fnUntraced(function*(
   release: Release,
   architecture: string,
   packages: ReadonlyArray<LockedPackage>,
   extras: ReadonlyArray<string>,
-  cacheDir: string,
-  dir: string,
-  report: Report
+  shelf: Shelf,
+  limits: Limits,
+  report: Report,
+  share: number,
+  guarded: Guarded
 ) {
-  const times = yield* Effect.tryPromise({
-    try: async () => {
-      await mkdir(join(dir, "pool"), { recursive: true })
-      return new Map(
-        await Promise.all(
-          packages.map(async ({ sha256 }) => {
-            const from = packagePath(cacheDir, sha256)
-            const to = join(dir, "pool", `${sha256}.deb`)
-            // The cache may lie on several file systems, or have run out of links.
-            await link(from, to).catch(() => copyFile(from, to))
-            return [sha256, await madeAt(to)] as const
-          })
-        )
-      )
-    },
-    catch: diskFailure("laying out the packages")
-  })
-  yield* runOrFail(
-    {
-      argv: ["bash", scriptPath("closed-repository.sh"), dir, release.suite, architecture],
-      onLine: (line) => report.line(line)
-    },
+  yield* fetchPackages(packages, shelf, report, share, guarded)
+  yield* Effect.forEach(packages, (item) => checkPackage(item, shelf), { concurrency: 4, discard: true })
+  const pool = poolOf(shelf)
+  const { stdout } = yield* confinedOrFail(
+    { argv: ["bash", scriptPath("closed-repository.sh"), pool], collect: true, onLine: (line) => report.line(line) },
+    { read: [dirname(scriptPath("closed-repository.sh")), pool], write: [] },
+    shelf.dir,
+    limits,
     ({ code, tail }) => failureOf("reading the packages", code, tail)
   )
-  const base = extras.length === 0 ? packages : yield* baseOf(release, architecture, packages, dir, report)
-  yield* Effect.tryPromise({
-    try: () => writeBaseSuite(dir, release, architecture, base),
-    catch: diskFailure("laying out the packages")
+  const dir = join(shelf.dir, "repository")
+  yield* writeIndex(dir, release, architecture, { packages: stdout, facts: { epoch: 0, baseEpoch: 0, base: [] } })
+  const base = extras.length === 0 ? packages : yield* baseOf(release, architecture, packages, dir, shelf, limits, report)
+  const times = yield* Effect.tryPromise({
+    try: async () =>
+      new Map(
+        await Promise.all(
+          packages.map(async ({ sha256 }) => [sha256, await madeAt(join(pool, `${sha256}.deb`))] as const)
+        )
+      ),
+    catch: diskFailure("reading the packages")
   })
   const newest = (some: ReadonlyArray<LockedPackage>) => Math.max(...some.map(({ sha256 }) => times.get(sha256) ?? 0))
-  const facts: Facts = {
-    epoch: newest(packages),
-    baseEpoch: newest(base),
-    base: base.map(({ sha256 }) => sha256).sort()
+  const index: Index = {
+    facts: { epoch: newest(packages), baseEpoch: newest(base), base: base.map(({ sha256 }) => sha256).sort() },
+    packages: stdout
   }
-  yield* Effect.tryPromise({
-    try: () => writeFile(join(dir, "facts.json"), JSON.stringify(facts)),
-    catch: diskFailure("laying out the packages")
-  })
-  return facts
+  yield* writeIndex(dir, release, architecture, index)
+  return index
 })
 
-/** The base as a suite of its own: a base tree must not depend on what else there happened to be to choose from. */
-const writeBaseSuite = async (
-  dir: string,
-  release: Release,
-  architecture: string,
-  base: ReadonlyArray<LockedPackage>
-) => {
-  const lists = (suite: string) => join(dir, "dists", suite, "main", `binary-${architecture}`)
-  const wanted = new Set(base.map(({ sha256 }) => sha256))
-  const stanzas = (await readFile(join(lists(release.suite), "Packages"), "utf8")).split("\n\n")
-  await mkdir(lists("base"), { recursive: true })
-  await writeFile(
-    join(lists("base"), "Packages"),
-    stanzas
-      .filter((text) => wanted.has(/^SHA256: (\w+)$/m.exec(text)?.[1] ?? ""))
-      .map((text) => `${text.trim()}\n\n`)
-      .join("")
-  )
-  await writeFile(
-    join(dir, "dists", "base", "Release"),
-    `Suite: base\nCodename: base\nComponents: main\nArchitectures: ${architecture}\n`
-  )
+const stanzasOf = (text: string) => text.split("\n\n").filter((stanza) => stanza.trim() !== "")
+
+/** The base is a suite of its own: a base tree must not depend on what else there happened to be to choose from. */
+const writeIndex = (dir: string, release: Release, architecture: string, { facts, packages }: Index) => {
+  const base = new Set(facts.base)
+  const stanzas = stanzasOf(packages)
+  const inBase = stanzas.filter((text) => base.has(/^SHA256: (\w+)$/m.exec(text)?.[1] ?? ""))
+  const suite = async (name: string, some: ReadonlyArray<string>) => {
+    const lists = join(dir, "dists", name, "main", `binary-${architecture}`)
+    await mkdir(lists, { recursive: true })
+    await writeFile(join(lists, "Packages"), some.map((text) => `${text.trim()}\n\n`).join(""))
+    await writeFile(
+      join(dir, "dists", name, "Release"),
+      `Suite: ${name}\nCodename: ${name}\nComponents: main\nArchitectures: ${architecture}\n`
+    )
+  }
+  return Effect.tryPromise({
+    try: async () => {
+      await suite(release.suite, stanzas)
+      await suite("base", inBase)
+    },
+    catch: diskFailure("laying out the packages")
+  })
 }
 
 /** What apt would install for the base alone, had it only these packages to choose from. */
@@ -172,9 +174,11 @@ const baseOf = Effect.fnUntraced(function*(
   architecture: string,
   packages: ReadonlyArray<LockedPackage>,
   dir: string,
+  shelf: Shelf,
+  limits: Limits,
   report: Report
 ): Effect.fn.Return<ReadonlyArray<LockedPackage>, BuildFailed> {
-  const apt = join(dir, "apt")
+  const apt = join(shelf.dir, "apt")
   const conf = privateApt(apt, architecture)
   yield* Effect.tryPromise({
     try: async () => {
@@ -187,24 +191,24 @@ const baseOf = Effect.fnUntraced(function*(
     },
     catch: diskFailure("laying out the packages")
   })
-  const env = { APT_CONFIG: join(apt, "apt.conf") }
-  const fail = ({ code, tail }: { readonly code: number; readonly tail: ReadonlyArray<string> }) =>
-    failureOf("finding the base packages", code, tail)
-  yield* runOrFail({ argv: ["apt-get", "-qq", "update"], env, onLine: quiet(report) }, fail)
-  const { stdout } = yield* runOrFail(
+  const script = scriptPath("base-packages.sh")
+  const { stdout } = yield* confinedOrFail(
     {
-      argv: ["apt-get", "-q", "-y", "install", "--print-uris", "--", "?essential", "apt", ...release.base],
-      env,
-      collect: true
+      argv: ["bash", script, "?essential", "apt", ...release.base],
+      env: { APT_CONFIG: join(apt, "apt.conf") },
+      collect: true,
+      onLine: quiet(report)
     },
-    fail
+    { read: [dirname(script), dir], write: [apt] },
+    apt,
+    limits,
+    ({ code, tail }) => failureOf("finding the base packages", code, tail)
   )
-  yield* Effect.promise(() => rm(apt, { recursive: true, force: true }))
   const needed = new Set(packagesOf(stdout).map(({ sha256 }) => sha256))
   return packages.filter(({ sha256 }) => needed.has(sha256))
 })
 
-export const closedSource = (dir: string, release: Release) => `deb [trusted=yes] copy://${dir} ${release.suite} main\n`
+const closedSource = (dir: string, release: Release) => `deb [trusted=yes] copy://${dir} ${release.suite} main\n`
 
 // apt complains that a repository made on the spot has no signature and no date; that is as it should be.
 const quiet = (report: Report) => (line: string) => {

@@ -1,4 +1,5 @@
 /** Where this builder keeps things, and where packages come from. */
+import { bytesOf, limitsOf, type Limits } from "../sandbox/limits.ts"
 import type { Archive, Release } from "./distributions.ts"
 
 export interface DebianConfig {
@@ -12,6 +13,12 @@ export interface DebianConfig {
   readonly updateEveryMs?: number
   /** `auto`: trees are made in memory where twice the need is free, else in the job's folder. */
   readonly scratch?: "auto" | "disk"
+  /** Whether tenants' own repositories may be on this machine, or on its link. */
+  readonly privateRepositories?: boolean
+  /** Bytes that the cache may have; a fifth of its disk where not given. */
+  readonly cacheBytes?: number
+  /** What one build may take of this machine. */
+  readonly limits?: Limits
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -22,16 +29,24 @@ const mirrorsOf = (debian?: string, security?: string, ubuntu?: string): Partial
   ...(ubuntu && { ubuntu: withoutSlash(ubuntu) })
 })
 
+const cacheBytesOf = (env: Env): Pick<DebianConfig, "cacheBytes"> => {
+  const text = env["KILN_CACHE_BYTES"]
+  return text === undefined || text === "" ? {} : { cacheBytes: bytesOf("KILN_CACHE_BYTES", text) }
+}
+
 export const withoutSlash = (uri: string) => uri.replace(/\/+$/, "")
 
 /**
  * Reads KILN_DEBIAN_MIRROR, KILN_DEBIAN_SECURITY_MIRROR, KILN_UBUNTU_MIRROR, their KILN_IMAGE_… twins,
- * KILN_APT_UPDATE_MINUTES and KILN_SCRATCH.
+ * KILN_APT_UPDATE_MINUTES, KILN_SCRATCH, KILN_CACHE_BYTES and the limits of a build.
  */
 export const debianConfigOf = (cacheDir: string, env: Env): DebianConfig => {
   const minutes = Number(env["KILN_APT_UPDATE_MINUTES"] ?? Number.NaN)
   return {
     cacheDir,
+    limits: limitsOf(env),
+    ...cacheBytesOf(env),
+    ...(env["KILN_ALLOW_PRIVATE_REPOSITORIES"] === "true" && { privateRepositories: true }),
     mirrors: mirrorsOf(env["KILN_DEBIAN_MIRROR"], env["KILN_DEBIAN_SECURITY_MIRROR"], env["KILN_UBUNTU_MIRROR"]),
     imageMirrors: mirrorsOf(
       env["KILN_IMAGE_DEBIAN_MIRROR"],
@@ -54,7 +69,9 @@ export const imageSources = (
   sources: ReadonlyArray<Source>,
   mirrors: DebianConfig["imageMirrors"]
 ): string =>
+  // Behind the release's own come the tenant's, which are in an image only where that was asked for.
   sources
+    .slice(0, release.sources.length)
     .map(({ suite, uri }) => {
       const archive = release.sources.find((source) => source.suite === suite)?.archive
       const mirror = (archive && mirrors?.[archive]) ?? uri

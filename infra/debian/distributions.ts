@@ -1,7 +1,9 @@
 /** The distributions this builder knows: where they come from and what every image of them holds. */
 import { existsSync } from "node:fs"
-import type { Architecture } from "../../domain/ids.ts"
+import { Architecture } from "../../domain/ids.ts"
 import type { DistributionInfo } from "../../domain/ports/image-builder.ts"
+import { imageTypes } from "./image-types/all.ts"
+import type { Base, Family, ImageType } from "./image-types/image-type.ts"
 
 export type Archive = "debian" | "security" | "ubuntu"
 
@@ -12,12 +14,14 @@ export interface Release {
   readonly components: string
   readonly sources: ReadonlyArray<{ readonly archive: Archive; readonly suite: string }>
   readonly keyring: string
-  /** Beside what is essential, and apt. */
+  readonly family: Family
+  /** As Debian calls it. */
+  readonly architecture: string
+  /** What an image holds beside what is essential, and apt. Of a release itself: a virtual machine of x86_64. */
   readonly base: ReadonlyArray<string>
 }
 
 export const builderName = "debian"
-export const imageType = "guest-image"
 
 const common = [
   // zstd makes the initramfs small and fast; without it gzip is used silently.
@@ -49,6 +53,8 @@ const debian = (version: number, suite: string): Release => ({
     { archive: "security", suite: `${suite}-security` }
   ],
   keyring: "/usr/share/keyrings/debian-archive-keyring.gpg",
+  family: "debian",
+  architecture: "amd64",
   base: ["linux-image-cloud-amd64", ...common]
 })
 
@@ -62,30 +68,63 @@ export const releases: ReadonlyArray<Release> = [
     components: "main universe",
     sources: ["noble", "noble-updates", "noble-security"].map((suite) => ({ archive: "ubuntu", suite })),
     keyring: "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+    family: "ubuntu",
+    architecture: "amd64",
     base: ["linux-image-virtual", "initramfs-tools", ...common]
   }
 ]
 
-/** Debian's names of the architectures a guest image boots on; aarch64 has neither syslinux nor a tested path. */
-export const debianArchitectures: Partial<Record<Architecture, string>> = { x86_64: "amd64" }
+/** Debian's names of the architectures. */
+export const debianArchitectures: Record<Architecture, string> = { x86_64: "amd64", aarch64: "arm64" }
 
-const infoOf = (release: Release): DistributionInfo => ({
+/** For any hardware, where the other kernel is for that of clouds and hypervisors. */
+const anyKernel = { debian: "linux-image-amd64", ubuntu: "linux-image-generic" }
+const live = ["live-boot", "live-boot-initramfs-tools"]
+
+const basesOf = ({ base, family }: Release): Record<Base, ReadonlyArray<string>> => ({
+  virtual: base,
+  cloud: [...base, "cloud-init"],
+  live: [...base.map((name) => (name.startsWith("linux-image-") ? anyKernel[family] : name)), ...live],
+  // What is essential; one name of it, since mmdebstrap asks for one.
+  minimal: ["base-files"]
+})
+
+/** A worker of another architecture has not the program that UEFI starts, so the image brings it. */
+const ofArchitecture = (names: ReadonlyArray<string>, architecture: string): ReadonlyArray<string> =>
+  architecture === "amd64" || !names.some((name) => name.startsWith("linux-image-"))
+    ? names
+    : [...names.map((name) => name.replace(/^(linux-image-.*)amd64$/, `$1${architecture}`)), "systemd-boot-efi"]
+
+/** The release with what every image of a type and an architecture holds. */
+export const releaseFor = (release: Release, { base }: ImageType, architecture: string): Release => ({
+  ...release,
+  architecture,
+  base: ofArchitecture(basesOf(release)[base], architecture)
+})
+
+const infoOf = (release: Release, architectures: ReadonlyArray<Architecture>): DistributionInfo => ({
   id: release.id,
   name: release.name,
   builder: builderName,
   resolves: true,
-  architectures: (Object.keys(debianArchitectures) as Array<Architecture>).map((architecture) => ({
+  architectures: architectures.map((architecture) => ({
     architecture,
-    imageTypes: [
-      {
-        type: imageType,
-        description:
-          "qcow2 disk for virtual machines; boots in BIOS and UEFI, grows to its disk, serial console and DHCP",
-        options: ["size_bytes"]
-      }
-    ]
+    imageTypes: imageTypes.map(({ name, description, options, bootable }) => ({ type: name, description, options, bootable }))
   }))
 })
+
+/** Where programs of this architecture run: on a machine of it, or where the kernel hands them to an emulator. */
+const runsHere = (architecture: Architecture): boolean =>
+  architecture === (process.arch === "arm64" ? "aarch64" : "x86_64") ||
+  existsSync(`/proc/sys/fs/binfmt_misc/qemu-${architecture}`)
+
+/** x86_64, and what runs here; or those that KILN_DEBIAN_ARCHITECTURES names, where workers are of another kind. */
+const architecturesOf = (named = ""): ReadonlyArray<Architecture> => {
+  const wanted = named.split(/[\s,]+/)
+  return Architecture.literals.filter((architecture) =>
+    named === "" ? architecture === "x86_64" || runsHere(architecture) : wanted.includes(architecture)
+  )
+}
 
 /** Ubuntu only where an archive is named and its keyring installed. */
 export const distributionsOf = (env: Readonly<Record<string, string | undefined>>): ReadonlyArray<DistributionInfo> =>
@@ -95,22 +134,6 @@ export const distributionsOf = (env: Readonly<Record<string, string | undefined>
         !release.sources.some(({ archive }) => archive === "ubuntu") ||
         (env["KILN_UBUNTU_MIRROR"] !== undefined && existsSync(release.keyring))
     )
-    .map(infoOf)
+    .map((release) => infoOf(release, architecturesOf(env["KILN_DEBIAN_ARCHITECTURES"])))
 
 export const debianDistributions: ReadonlyArray<DistributionInfo> = distributionsOf(process.env)
-
-/** What a request needs beyond the base: its packages, and those its other customizations cannot do without. */
-export const extrasOf = (customizations: {
-  readonly packages?: ReadonlyArray<string>
-  readonly locale?: string
-  readonly timezone?: string
-}): ReadonlyArray<string> =>
-  [
-    ...new Set([
-      ...(customizations.packages ?? []),
-      ...(customizations.locale === undefined || builtInLocales.has(customizations.locale) ? [] : ["locales"]),
-      ...(customizations.timezone === undefined ? [] : ["tzdata"])
-    ])
-  ].sort()
-
-const builtInLocales = new Set(["C", "POSIX", "C.UTF-8"])

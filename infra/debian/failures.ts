@@ -1,8 +1,7 @@
 /** What a tool's last words mean: who has to do something about it. */
 import { Effect } from "effect"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
-
-const noSpace = "no space left on this worker's disk"
+import { noSpace } from "../process/no-space.ts"
 
 const userError = /^kiln-user-error ([^:]+): (.*)$/
 

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { machineSources, type MachineSource } from "./apt-output.ts"
 import type { Archive } from "./distributions.ts"
-import { run } from "./run.ts"
+import { run } from "../process/run.ts"
 
 export type DebianMirrors = Record<Exclude<Archive, "ubuntu">, string>
 

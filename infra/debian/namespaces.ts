@@ -1,20 +1,7 @@
-/** How this machine lets a build be root: truly, or as a user of many ids in a namespace of its own. */
+/** What this machine has for trees to be made in. */
 import { constants } from "node:fs"
 import { access, readFile } from "node:fs/promises"
 import { Effect } from "effect"
-
-type Prefix = readonly [string, ...ReadonlyArray<string>]
-
-/**
- * Everything a build starts ends with the first process in here, and every mount with it: even a kill -9 leaves only
- * files. There is no network: what is needed has been fetched.
- */
-const own = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
-const asRoot: Prefix = ["unshare", ...own, "--"]
-const asUser: Prefix = ["unshare", "--user", "--map-root-user", "--map-auto", ...own, "--"]
-
-export const isRoot = () => process.geteuid?.() === 0
-export const namespacePrefix = (): Prefix => (isRoot() ? asRoot : asUser)
 
 const memoryLimit = async (): Promise<number> => {
   const meminfo = await readFile("/proc/meminfo", "utf8").catch(() => "")

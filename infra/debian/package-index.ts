@@ -1,15 +1,15 @@
 /** `PackageIndex` over the private apt indexes: a file of 6 MB a distribution, whose names are searched as one text. */
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Semaphore } from "effect"
 import type { Architecture } from "../../domain/ids.ts"
+import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
 import { PackageIndex, type PackageSummary } from "../../domain/ports/package-index.ts"
-import { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { aptIndexes } from "./apt-index.ts"
 import type { DebianConfig } from "./config.ts"
 import { debianArchitectures } from "./distributions.ts"
 import { diskFailure } from "./failures.ts"
-import { releaseOf } from "./resolve.ts"
+import { releaseOf, resolve } from "./resolve.ts"
 
 export interface Catalogue {
   readonly revision: string
@@ -90,16 +90,23 @@ export const searchIn = (catalogue: Catalogue, search: string, limit: number): R
     .map((entry) => summaryAt(catalogue, entry))
 }
 
+/** Nobody reads along here. */
+const silent: Report = { progress: () => {}, line: () => {} }
+
+/** Each is a process of apt with all of an index in memory; a repository that does not answer holds one up. */
+const atOnce = 4
+const patience = "45 seconds"
+
 export const packageIndexDebian = (config: DebianConfig): Layer.Layer<PackageIndex> =>
   Layer.sync(PackageIndex, () => {
     const indexes = aptIndexes(config)
+    const resolved = resolve(indexes)
+    const turns = Semaphore.makeUnsafe(atOnce)
     const catalogues = new Map<string, Catalogue>()
 
     const catalogue = Effect.fnUntraced(function*(distribution: string, architecture: Architecture) {
       const release = yield* releaseOf(distribution)
       const name = debianArchitectures[architecture]
-      if (name === undefined)
-        return yield* new BuildFailed({ class: "user", message: `architecture: "${architecture}" is not built here` })
       const index = yield* indexes.get(release, name)
       const key = `${distribution}/${architecture}`
       const known = catalogues.get(key)
@@ -116,6 +123,11 @@ export const packageIndexDebian = (config: DebianConfig): Layer.Layer<PackageInd
     return PackageIndex.of({
       search: Effect.fn("PackageIndex.search")(function*(distribution, architecture, search, limit) {
         return searchIn(yield* catalogue(distribution, architecture), search, limit)
-      })
+      }),
+      resolve: (spec) =>
+        Effect.timeoutOrElse(turns.withPermit(resolved(spec, silent)), {
+          duration: patience,
+          orElse: () => Effect.fail(new BuildFailed({ class: "repository", message: "the repositories did not answer in time" }))
+        })
     })
   })

@@ -1,8 +1,9 @@
-/** The archives a lock names, by their SHA-256: fetched once, checked always. */
-import { createHash, randomUUID } from "node:crypto"
-import { createReadStream, createWriteStream } from "node:fs"
-import { mkdir, open, rename, rm, stat, utimes } from "node:fs/promises"
+/** The archives a lock names, by their SHA-256: fetched once, and checked when they come. */
+import { createHash } from "node:crypto"
+import { createReadStream, createWriteStream, existsSync } from "node:fs"
+import { mkdir, open, rename, rm } from "node:fs/promises"
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from "node:http"
+import type { LookupFunction } from "node:net"
 import { Agent as HttpsAgent, get as httpsGet } from "node:https"
 import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
@@ -11,14 +12,20 @@ import type { Readable } from "node:stream"
 import { Effect } from "effect"
 import type { LockedPackage } from "../../domain/manifest.ts"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
+import type { Shelf } from "../cache/cache.ts"
 import { machineAcquire } from "./apt-index.ts"
 import { proxyOf } from "./apt-output.ts"
+import { assertPublic, publicLookup } from "./public-hosts.ts"
 import { diskFailure } from "./failures.ts"
+
+/** Which addresses a tenant named, so that they must not lead to this machine or its link. */
+export type Guarded = (url: string) => boolean
 
 const atOnce = 6
 const silenceMs = 30_000
 
-export const packagePath = (cacheDir: string, sha256: string) => join(cacheDir, "packages", sha256)
+/** A shelf's own archives, as a repository has them. */
+export const poolOf = (shelf: Shelf) => join(shelf.dir, "repository", "pool")
 
 /** By one small buffer: a stream's would pile up until they are collected. */
 export const sha256Of = async (path: string): Promise<string> => {
@@ -37,6 +44,7 @@ export const sha256Of = async (path: string): Promise<string> => {
 }
 
 interface Agents {
+  readonly proxied: boolean
   readonly http: HttpAgent
   readonly https: HttpsAgent
 }
@@ -47,18 +55,22 @@ const agents = Effect.map(machineAcquire, (dump): Agents => {
     return uri === undefined || uri === "DIRECT" ? {} : { proxyEnv: { HTTP_PROXY: uri, HTTPS_PROXY: uri } }
   }
   return {
+    proxied: Object.keys({ ...proxy("http"), ...proxy("https") }).length > 0,
     http: new HttpAgent({ keepAlive: true, maxSockets: atOnce, ...proxy("http") }),
     https: new HttpsAgent({ keepAlive: true, maxSockets: atOnce, ...proxy("https") })
   }
 })
 
-const opened = async (url: string, agent: Agents, signal: AbortSignal, redirects = 5): Promise<Readable> => {
+const opened = async (url: string, agent: Agents, signal: AbortSignal, guarded: boolean, redirects = 5): Promise<Readable> => {
+  if (guarded) assertPublic(url)
+  // A proxy is the operator's, and may be anywhere.
+  const options = { signal, timeout: silenceMs, ...(guarded && !agent.proxied && { lookup: publicLookup as LookupFunction }) }
   if (/^(file|copy):/.test(url))
     return createReadStream(fileURLToPath(url.replace(/^(file|copy):\/*/, "file:///")), { signal })
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = url.startsWith("https:")
-      ? httpsGet(url, { agent: agent.https, signal, timeout: silenceMs }, resolve)
-      : httpGet(url, { agent: agent.http, signal, timeout: silenceMs }, resolve)
+      ? httpsGet(url, { ...options, agent: agent.https }, resolve)
+      : httpGet(url, { ...options, agent: agent.http }, resolve)
     request
       .on("error", reject)
       .on("timeout", () => request.destroy(new Error(`nothing heard for ${silenceMs / 1000} s`)))
@@ -69,27 +81,28 @@ const opened = async (url: string, agent: Agents, signal: AbortSignal, redirects
   } = response
   if (statusCode >= 300 && statusCode < 400 && location !== undefined && redirects > 0) {
     response.resume()
-    return opened(new URL(location, url).href, agent, signal, redirects - 1)
+    return opened(new URL(location, url).href, agent, signal, guarded, redirects - 1)
   }
   if (statusCode === 200) return response
   response.resume()
   throw new Error(`the mirror answered ${statusCode}`)
 }
 
-/** Present in the cache afterwards, whole and right, or not at all. */
+/** There afterwards, whole and right, or not at all. */
 const download = async (
   item: LockedPackage,
   path: string,
   agent: Agents,
   signal: AbortSignal,
+  guarded: boolean,
   onBytes: (bytes: number) => void
 ) => {
-  const part = `${path}.${randomUUID()}.part`
+  const part = `${path}.part`
   const hash = createHash("sha256")
   let size = 0
   try {
     await pipeline(
-      await opened(item.url, agent, signal),
+      await opened(item.url, agent, signal, guarded),
       async function*(source: AsyncIterable<Buffer>) {
         for await (const chunk of source) {
           size += chunk.length
@@ -112,27 +125,27 @@ const download = async (
   }
 }
 
-const isHere = (item: LockedPackage, path: string) =>
-  stat(path).then(
-    ({ size }) => size === item.size,
-    () => false
-  )
-
-/** Fetches what is missing. `share` is how much of the whole job's percents this is. */
+/**
+ * Puts archives into the shelf's pool, from the cache or from where the lock says. `share` is how much of the whole job's
+ * percents this is. The size is looked at each time, the digest when an archive comes into the cache.
+ */
 export const fetchPackages = Effect.fn("debian.fetch")(function*(
   packages: ReadonlyArray<LockedPackage>,
-  cacheDir: string,
+  shelf: Shelf,
   report: Report,
-  share: number
+  share: number,
+  guarded: Guarded = () => false
 ) {
-  yield* Effect.tryPromise({
-    try: () => mkdir(join(cacheDir, "packages"), { recursive: true }),
-    catch: diskFailure("fetching packages")
-  })
-  const present = yield* Effect.promise(() =>
-    Promise.all(packages.map((item) => isHere(item, packagePath(cacheDir, item.sha256))))
-  )
-  const missing = packages.filter((_, at) => !present[at])
+  const pool = poolOf(shelf)
+  const place = ({ sha256 }: LockedPackage) => join(pool, `${sha256}.deb`)
+  yield* Effect.tryPromise({ try: () => mkdir(pool, { recursive: true }), catch: diskFailure("fetching packages") })
+  const wanted = packages.filter((item) => !existsSync(place(item)))
+  const found = yield* Effect.forEach(
+    wanted,
+    ({ sha256, size }) => shelf.take("packages", sha256, { as: join("repository", "pool", `${sha256}.deb`), size }),
+    { concurrency: 16 }
+  ).pipe(Effect.mapError(diskFailure("fetching packages")))
+  const missing = wanted.filter((_, at) => found[at] === undefined)
   if (missing.length === 0) return
   const bytesTotal = missing.reduce((sum, { size }) => sum + size, 0)
   let bytesDone = 0
@@ -141,27 +154,27 @@ export const fetchPackages = Effect.fn("debian.fetch")(function*(
   report.line(`fetching ${missing.length} packages, ${(bytesTotal / 1e6).toFixed(1)} MB`)
   tell()
   const agent = yield* agents
-  yield* Effect.forEach(
-    missing,
-    (item) =>
-      Effect.tryPromise({
-        try: (signal) =>
-          download(item, packagePath(cacheDir, item.sha256), agent, signal, (bytes) => {
-            bytesDone += bytes
-            tell()
-          }),
-        catch: (error) => {
-          const { code, message } = error as NodeJS.ErrnoException
-          return code === "ENOSPC" || code === "EDQUOT"
-            ? diskFailure("fetching packages")(error)
-            : new BuildFailed({
-                class: "repository",
-                message: `cannot fetch ${item.name} ${item.version} from ${item.url}: ${message}`
-              })
-        }
-      }).pipe(Effect.retry({ times: 2, while: (failure) => failure.class === "repository" })),
-    { concurrency: atOnce, discard: true }
-  ).pipe(
+  const fetched = (item: LockedPackage) =>
+    Effect.tryPromise({
+      try: (signal) =>
+        download(item, place(item), agent, signal, guarded(item.url), (bytes) => {
+          bytesDone += bytes
+          tell()
+        }),
+      catch: (error) => {
+        const { code, message } = error as NodeJS.ErrnoException
+        return code === "ENOSPC" || code === "EDQUOT"
+          ? diskFailure("fetching packages")(error)
+          : new BuildFailed({
+              class: "repository",
+              message: `cannot fetch ${item.name} ${item.version} from ${item.url}: ${message}`
+            })
+      }
+    }).pipe(
+      Effect.retry({ times: 2, while: (failure) => failure.class === "repository" }),
+      Effect.andThen(Effect.mapError(shelf.put("packages", item.sha256, place(item)), diskFailure("fetching packages")))
+    )
+  yield* Effect.forEach(missing, fetched, { concurrency: atOnce, discard: true }).pipe(
     Effect.ensuring(
       Effect.sync(() => {
         agent.http.destroy()
@@ -172,14 +185,16 @@ export const fetchPackages = Effect.fn("debian.fetch")(function*(
 })
 
 /** A file that rotted in the cache is thrown out, to be fetched again by the next attempt. */
-export const checkPackage = (item: LockedPackage, cacheDir: string): Effect.Effect<void, BuildFailed> => {
-  const path = packagePath(cacheDir, item.sha256)
-  return Effect.tryPromise({ try: () => sha256Of(path), catch: diskFailure(`reading ${item.name}`) }).pipe(
+export const checkPackage = (item: LockedPackage, shelf: Shelf): Effect.Effect<void, BuildFailed> =>
+  Effect.tryPromise({
+    try: () => sha256Of(join(poolOf(shelf), `${item.sha256}.deb`)),
+    catch: diskFailure(`reading ${item.name}`)
+  }).pipe(
     Effect.flatMap((found) =>
       found === item.sha256
-        ? Effect.promise(() => utimes(path, new Date(), new Date()).catch(() => {}))
+        ? Effect.void
         : Effect.andThen(
-            Effect.promise(() => rm(path, { force: true })),
+            shelf.drop("packages", item.sha256),
             Effect.fail(
               new BuildFailed({
                 class: "repository",
@@ -189,4 +204,3 @@ export const checkPackage = (item: LockedPackage, cacheDir: string): Effect.Effe
           )
     )
   )
-}

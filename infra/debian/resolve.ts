@@ -2,14 +2,20 @@
 import { mkdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
+import { packageNameOf } from "../../domain/customizations.ts"
 import type { ImageSpec, Lock } from "../../domain/manifest.ts"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
 import { digestOf, writeAtomically, type AptIndex, type AptIndexes } from "./apt-index.ts"
-import { packagesOf, unknownPackages, unmetDependencies } from "./apt-output.ts"
-import { debianArchitectures, extrasOf, imageType, releases, type Release } from "./distributions.ts"
+import { missingVersion, packagesOf, unknownPackages, unmetDependencies } from "./apt-output.ts"
+import { debianArchitectures, releases, type Release } from "./distributions.ts"
+import { wishesOf } from "./extras.ts"
 import { excerptOf, failureOf } from "./failures.ts"
+import { imagePackagesOf, type ImagePackages } from "./image-packages.ts"
+import { imageTypeOf } from "./image-types/all.ts"
+import type { ImageType } from "./image-types/image-type.ts"
 import { nearestNames } from "./nearest.ts"
-import { run, type Ran } from "./run.ts"
+import { tidyResolved } from "./own-states.ts"
+import { run, type Ran } from "../process/run.ts"
 
 export const releaseOf = (distribution: string): Effect.Effect<Release, BuildFailed> => {
   const release = releases.find(({ id }) => id === distribution)
@@ -18,33 +24,27 @@ export const releaseOf = (distribution: string): Effect.Effect<Release, BuildFai
     : Effect.fail(new BuildFailed({ class: "user", message: `distribution: "${distribution}" is not built here` }))
 }
 
-export const debianArchitectureOf = ({
-  architecture,
-  type
-}: ImageSpec["image"]): Effect.Effect<string, BuildFailed> => {
-  const name = debianArchitectures[architecture]
-  if (name === undefined)
-    return Effect.fail(
-      new BuildFailed({ class: "user", message: `image.architecture: "${architecture}" is not built here` })
-    )
-  return type === imageType
-    ? Effect.succeed(name)
+export const imageTypeFor = ({ type }: ImageSpec["image"]): Effect.Effect<ImageType, BuildFailed> => {
+  const found = imageTypeOf(type)
+  return found
+    ? Effect.succeed(found)
     : Effect.fail(new BuildFailed({ class: "user", message: `image.type: "${type}" is not built here` }))
 }
 
-const request = (release: Release, extras: ReadonlyArray<string>) => [
+const request = ({ extras, release }: ImagePackages, customizations: ImageSpec["customizations"]) => [
   "?essential",
   "apt",
-  ...new Set([...release.base, ...extras])
+  ...wishesOf([...release.base, ...extras], customizations)
 ]
 
 export const resolve = (indexes: AptIndexes) =>
   Effect.fn("debian.resolve")(function*(spec: ImageSpec, report: Report) {
-    const release = yield* releaseOf(spec.distribution)
-    const architecture = yield* debianArchitectureOf(spec.image)
+    const architecture = debianArchitectures[spec.image.architecture]
+    const packages = imagePackagesOf(yield* releaseOf(spec.distribution), architecture, yield* imageTypeFor(spec.image), spec)
+    const { release } = packages
     report.progress({ stage: "resolve", percent: 0 })
-    const index = yield* indexes.get(release, architecture, report)
-    const wishes = request(release, extrasOf(spec.customizations))
+    const index = yield* indexes.get(release, architecture, report, spec.customizations.repositories)
+    const wishes = request(packages, spec.customizations)
     const path = join(index.dir, "resolved", `${digestOf(JSON.stringify([...wishes].sort()))}.json`)
     const lock = (yield* remembered(path)) ?? (yield* ask(index, release, spec, wishes, path))
     report.progress({ stage: "resolve", percent: 100 })
@@ -66,7 +66,7 @@ const ask = Effect.fnUntraced(function*(
   wishes: ReadonlyArray<string>,
   path: string
 ) {
-  const odd = spec.customizations.packages?.filter((name) => ambiguous.test(name)) ?? []
+  const odd = (spec.customizations.packages ?? []).map(packageNameOf).filter((name) => ambiguous.test(name))
   if (odd.length > 0) {
     const names = new Set(yield* namesOf(index))
     const unknown = odd.filter((name) => !names.has(name))
@@ -88,6 +88,7 @@ const ask = Effect.fnUntraced(function*(
     // Only a shortcut for the next time: not being able to write it is no reason to fail.
     await mkdir(join(path, ".."), { recursive: true })
       .then(() => writeAtomically(path, JSON.stringify(lock)))
+      .then(() => tidyResolved(join(path, "..")))
       .catch(() => {})
   })
   return lock
@@ -96,13 +97,19 @@ const ask = Effect.fnUntraced(function*(
 /** apt takes these for patterns, or for wishes to remove, where no package has exactly that name. */
 const ambiguous = /[.+]|-$/
 
-const namesOf = (index: AptIndex): Effect.Effect<ReadonlyArray<string>> =>
+const linesOf = (index: AptIndex): Effect.Effect<ReadonlyArray<string>> =>
   Effect.promise(() =>
     readFile(join(index.dir, "packages.tsv"), "utf8").then(
-      (text) => text.split("\n").map((line) => line.slice(0, line.indexOf("\t"))),
+      (text) => text.split("\n"),
       () => []
     )
   )
+
+const namesOf = (index: AptIndex) => Effect.map(linesOf(index), (all) => all.map((line) => line.slice(0, line.indexOf("\t"))))
+
+/** The newest there is. */
+const versionOf = (index: AptIndex, name: string) =>
+  Effect.map(linesOf(index), (all) => all.find((line) => line.startsWith(`${name}\t`))?.split("\t")[1])
 
 const notFound = Effect.fnUntraced(function*(index: AptIndex, unknown: ReadonlyArray<string>, excerpt?: string) {
   const names = yield* namesOf(index)
@@ -121,6 +128,15 @@ const refusal = Effect.fnUntraced(function*(index: AptIndex, ran: Ran) {
   const said = `${ran.stdout}\n${ran.tail.join("\n")}`
   const unknown = unknownPackages(said)
   if (unknown.length > 0) return yield* notFound(index, unknown, excerptOf(ran.tail))
+  const missing = missingVersion(said)
+  if (missing !== undefined) {
+    const version = yield* versionOf(index, missing.name)
+    return new BuildFailed({
+      class: "user",
+      message: `packages: ${missing.reason}${version === undefined ? "" : ` (there is ${version})`}`,
+      excerpt: excerptOf(ran.tail)
+    })
+  }
   const unmet = unmetDependencies(said)
   if (unmet !== undefined)
     return new BuildFailed({

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { sandboxDir } from "../sandbox/sandbox.ts"
 
 export const scriptPath = (name: string) => join(import.meta.dirname, "scripts", name)
 export const guestDir = join(import.meta.dirname, "guest")
@@ -11,6 +12,7 @@ export const baseScriptsDigest = (): string => {
   const hash = createHash("sha256")
   for (const name of ["base-tree.sh", "essential.sh", "base-hook.sh", "slim.sh"])
     hash.update(readFileSync(scriptPath(name)))
+  hash.update(readFileSync(join(sandboxDir, "sandbox.pl")))
   return hash.digest("hex")
 }
 

@@ -2,8 +2,10 @@
 import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { Effect } from "effect"
-import { canWrite, isRoot, namespacePrefix } from "./namespaces.ts"
-import { path, run } from "./run.ts"
+import { isRoot } from "../sandbox/ids.ts"
+import { sandboxPrefix } from "../sandbox/sandbox.ts"
+import { canWrite } from "./namespaces.ts"
+import { path, run } from "../process/run.ts"
 
 /** Program or file, and the Debian package it comes with. */
 const needs: ReadonlyArray<readonly [needed: string, from: string]> = [
@@ -31,9 +33,18 @@ const needs: ReadonlyArray<readonly [needed: string, from: string]> = [
 /** Needed only where the worker is no root. */
 const unprivilegedNeeds: typeof needs = [["newuidmap", "uidmap"]]
 
+/** Without them other images are built; those that need them fail, and say what is missing. */
+const needsOfSome: typeof needs = [
+  ["pigz", "pigz"],
+  ["mksquashfs", "squashfs-tools"],
+  ["mkfs.btrfs", "btrfs-progs"],
+  ["xorriso", "xorriso"],
+  ["/usr/lib/ISOLINUX/isolinux.bin", "isolinux"]
+]
+
 /** The Debian packages for a worker of this builder, on Debian 12 or 13. */
 export const workerPackages: ReadonlyArray<string> = [
-  ...new Set([...needs, ...unprivilegedNeeds].map(([, from]) => from))
+  ...new Set([...needs, ...needsOfSome, ...unprivilegedNeeds].map(([, from]) => from))
 ]
   .filter((name) => !["apt", "dpkg", "mawk", "perl", "util-linux"].includes(name))
   .sort()
@@ -88,7 +99,7 @@ export const probe: Effect.Effect<Probe> = Effect.gen(function*() {
   const missing = wanted.filter(([needed]) => !has(needed))
   const install = [...new Set(missing.map(([, from]) => from))].sort()
   const userns = yield* works(["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "true"])
-  const namespaces = yield* works([...namespacePrefix(), "mount", "-t", "tmpfs", "kiln", "/tmp"])
+  const namespaces = yield* works([...sandboxPrefix({ read: [], write: [] }), "mount", "-t", "tmpfs", "kiln", "/tmp"])
   const memory = yield* Effect.promise(() =>
     readFile("/proc/meminfo", "utf8").then(
       (text) => Number(/^MemAvailable:\s+(\d+)/m.exec(text)?.[1]) > 2 * 2 ** 20,
@@ -104,7 +115,7 @@ export const probe: Effect.Effect<Probe> = Effect.gen(function*() {
       ? []
       : [
           root
-            ? "allow this container to mount and to make process namespaces"
+            ? "allow this container to mount and to make user and process namespaces"
             : "give this user a range in /etc/subuid and /etc/subgid and allow unprivileged user namespaces, " +
               "or run the worker as root"
         ])
@@ -117,6 +128,6 @@ export const probe: Effect.Effect<Probe> = Effect.gen(function*() {
     features: { root, userns, kvm, memory },
     missing: missing.map(([needed]) => needed),
     install,
-    versions: yield* versionsOf([...new Set(wanted.map(([, from]) => from))])
+    versions: yield* versionsOf([...new Set([...wanted, ...needsOfSome].map(([, from]) => from))])
   }
 })

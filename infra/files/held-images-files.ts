@@ -1,7 +1,7 @@
 /** A worker's own images on its disk: bytes by content, and a note a manifest that says which bytes it became. */
 import { createHash, randomUUID } from "node:crypto"
 import { createReadStream, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises"
+import { copyFile, mkdir, readdir, readFile, rename, rm, utimes } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { Effect, Exit, Layer, Schema } from "effect"
@@ -34,7 +34,7 @@ export const HeldImagesFiles = (dir: string) =>
       find: (manifest) =>
         attempt(async () => {
           const artifact = decode(await readFile(pathOf(manifests, manifest), "utf8").catch(() => ""))
-          return Exit.isSuccess(artifact) && await sound.has(artifact.value.digest) ? artifact.value : undefined
+          return Exit.isSuccess(artifact) && await sound.use(artifact.value.digest) ? artifact.value : undefined
         }),
       keep: (manifest, file) =>
         attempt(async () => {
@@ -46,7 +46,9 @@ export const HeldImagesFiles = (dir: string) =>
           keepNote(pathOf(manifests, manifest), JSON.stringify(artifact))
           return artifact
         }),
-      path: (digest) => attempt(async () => await sound.has(digest) ? pathOf(images, digest) : undefined),
+      annotate: (manifest, text) => attempt(async () => keepNote(`${pathOf(manifests, manifest)}.said`, text)),
+      annotation: (manifest) => attempt(() => readFile(`${pathOf(manifests, manifest)}.said`, "utf8").catch(() => undefined)),
+      path: (digest) => attempt(async () => await sound.use(digest) ? pathOf(images, digest) : undefined),
       // Notes may stay: one whose image is gone leads to nothing.
       drop: (digest) =>
         attempt(async () => {
@@ -76,8 +78,9 @@ class SoundImages {
     this.#pathOf = pathOf
   }
 
+  /** The cache may have removed what nobody had used for long. */
   get all(): ReadonlyArray<Digest> {
-    return [...this.#sound]
+    return [...this.#sound].filter((digest) => existsSync(this.#pathOf(digest)))
   }
 
   add(digest: Digest): void {
@@ -92,6 +95,14 @@ class SoundImages {
     if (isSound && existsSync(this.#pathOf(digest))) return true
     this.forget(digest)
     return false
+  }
+
+  /** Whether it is there; then it is as new to the cache, which removes first what was used longest ago. */
+  async use(digest: Digest): Promise<boolean> {
+    if (!await this.has(digest)) return false
+    const now = new Date()
+    await utimes(this.#pathOf(digest), now, now).catch(() => {})
+    return true
   }
 
   forget(digest: Digest): void {

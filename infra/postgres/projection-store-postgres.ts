@@ -69,12 +69,15 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
       }
       yield* attempt(() =>
         sql.begin(async (tx) => {
-          const moved = after === 0
-            ? await tx`insert into kiln.checkpoints values (${name}, ${stream}, ${upTo}) on conflict do nothing`
-            : await tx`update kiln.checkpoints set position = ${upTo} where projection = ${name} and stream = ${stream} and position = ${after}`
+          // Both are asked in one go: a checkpoint that has moved is rare, and the rows were read for nothing then.
+          const [moved, stored] = await Promise.all([
+            after === 0
+              ? tx`insert into kiln.checkpoints values (${name}, ${stream}, ${upTo}) on conflict do nothing`
+              : tx`update kiln.checkpoints set position = ${upTo} where projection = ${name} and stream = ${stream} and position = ${after}`,
+            keys.size === 0 ? [] : tx.unsafe<Array<Row>>(selectByKeys(projection, generation), [toJson([...keys.values()].map(toColumns))], { prepare: true })
+          ])
           if (moved.count !== 1) throw new Moved(name)
           if (keys.size === 0) return
-          const stored = await tx.unsafe<Array<Row>>(selectByKeys(projection, generation), [toJson([...keys.values()].map(toColumns))], { prepare: true })
           const rows = new Map(stored.map((columns) => {
             const row = fromColumns<Row>(projection, columns)
             return [keyOf(projection, String(row["tenantId"]), row), row]

@@ -1,13 +1,14 @@
 /** A builder that builds nothing: it waits, talks and writes as it is asked, so that load and fault runs need no real build. */
 import { once } from "node:events"
-import { createWriteStream, writeFileSync } from "node:fs"
+import { createWriteStream, writeFile } from "node:fs"
 import { finished } from "node:stream/promises"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { Effect } from "effect"
 import { BuildFailed, type DistributionInfo, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
 
 const options = ["duration_ms", "fail_with", "lines", "bytes"]
-const imageTypes = [{ type: "simulated", description: "Nothing that boots; takes the time and makes the bytes it is asked for", options }]
+const imageTypes = [{ type: "simulated", description: "Nothing that boots; takes the time and makes the bytes it is asked for", options, bootable: false }]
 
 export const simulatedDistribution: DistributionInfo = {
   id: "test-distro-1",
@@ -21,6 +22,8 @@ const stepMs = 250
 
 export const simulatedBuilder: ImageBuilder = {
   name: "simulated",
+  offers: [simulatedDistribution],
+  obstacles: Effect.succeed(new Map()),
   alwaysBuilds: true,
   resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" })),
   build: Effect.fnUntraced(function*({ image: { options = {}, architecture } }, _secrets, workspace, report) {
@@ -51,9 +54,12 @@ const spend = Effect.fnUntraced(function*(duration: number, lines: number, repor
   }
 })
 
+/** A new file waits for the disk when others have just written, which must not stop the whole worker; the promises of node:fs take longer. */
+const writeSmall = promisify(writeFile)
+
 /** Bytes that differ from block to block and are the same for the same size. */
 const write = async (path: string, bytes: number) => {
-  if (bytes <= 65_536) return writeFileSync(path, Buffer.alloc(bytes, "0"))
+  if (bytes <= 65_536) return writeSmall(path, Buffer.alloc(bytes, "0"))
   const file = createWriteStream(path)
   const block = Buffer.alloc(65_536)
   for (let at = 0; at < bytes; at += block.length) {

@@ -12,6 +12,8 @@ export interface Metric {
 export interface BenchOptions {
   /** Jobs that wait, for the benches that have some wait. */
   readonly pending: number
+  /** Whether diskimage-builder is timed beside Kiln's own builds. */
+  readonly dib: boolean
 }
 
 export interface Bench {

@@ -1,10 +1,12 @@
 #!/bin/bash
 # What a person would type to make the builder's guest image from packages that are there already: the measure for the
 # builder's own time. No cache of trees, no progress, one straight run; as root.
-#   by-hand-build.sh CACHE LOCK WORKDIR
-# CACHE holds packages/SHA256, LOCK is a lock as JSON, WORKDIR (best on tmpfs) gets image.qcow2.
+#   by-hand-build.sh cold CACHE LOCK WORKDIR         from packages to WORKDIR/image.qcow2
+#   by-hand-build.sh base CACHE LOCK WORKDIR         from packages to WORKDIR/base.tar.zst, a tree without customizations
+#   by-hand-build.sh warm CACHE LOCK WORKDIR BASE    from such a tree to WORKDIR/image.qcow2
+# CACHE holds packages/SHA256, LOCK is a lock as JSON; WORKDIR is best on tmpfs.
 set -euo pipefail
-cache=$1 lock=$2 work=$3
+mode=$1 cache=$2 lock=$3 work=$4
 mkdir -p "$work"
 cd "$work"
 export SOURCE_DATE_EPOCH=1790000000 LC_ALL=C TZ=UTC
@@ -14,6 +16,7 @@ case $(grep -o '"distribution": *"[^"]*"' "$lock" | head -n 1 | cut -d'"' -f4) i
   *) suite=trixie ;;
 esac
 
+if [ "$mode" != warm ]; then
 # A closed repository of the lock.
 lists=repo/dists/$suite/main/binary-amd64
 mkdir -p repo/pool "$lists"
@@ -27,6 +30,7 @@ done
   printf 'Filename: %s\nSize: %s\nSHA256: %s\n\n' "$file" "$(stat -c %s "$file")" "${digest%.deb}"
 done) >"$lists/Packages"
 printf 'Suite: %s\nCodename: %s\nComponents: main\nArchitectures: amd64\n' $suite $suite >"repo/dists/$suite/Release"
+fi
 
 # The tree, with its customizations.
 cat >essential.sh <<'S'
@@ -54,15 +58,29 @@ ln -s ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
 echo "PARTUUID=33333333-3333-4333-8333-333333333333 / ext4 rw 0 1" >"$1/etc/fstab"
 rm -rf "$1"/var/log/*.log "$1"/var/log/apt/* "$1/var/cache/ldconfig/aux-cache"
 S
-TMPDIR=$work unshare --mount --pid --fork --kill-child --mount-proc \
-  mmdebstrap --quiet --mode=root --variant=apt \
-  --include=linux-image-cloud-amd64,zstd,udev,dbus,iproute2,netbase,openssh-server,sudo,systemd-sysv,systemd-resolved,systemd-timesyncd,login,e2fsprogs,fdisk \
-  --essential-hook='sh ./essential.sh "$1"' --customize-hook='sh ./customize.sh "$1"' \
-  $suite tree.tar "deb [trusted=yes] copy://$work/repo $suite main"
+make_tree() {
+  TMPDIR=$work unshare --mount --pid --fork --kill-child --mount-proc \
+    mmdebstrap --quiet --mode=root --variant=apt \
+    --include=linux-image-cloud-amd64,zstd,udev,dbus,iproute2,netbase,openssh-server,sudo,systemd-sysv,systemd-resolved,systemd-timesyncd,login,e2fsprogs,fdisk \
+    --essential-hook='sh ./essential.sh "$1"' "$@" $suite tree.tar "deb [trusted=yes] copy://$work/repo $suite main"
+}
+extract() { tar -x -f "$1" -C tree --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*'; }
+mkdir tree
+case $mode in
+  base)
+    make_tree
+    zstd -q -3 -T0 tree.tar -o base.tar.zst
+    exit 0 ;;
+  cold)
+    make_tree --customize-hook='sh ./customize.sh "$1"'
+    extract tree.tar ;;
+  warm)
+    extract "$5"
+    sh ./customize.sh tree
+    find tree -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH" ;;
+esac
 
 # The disk.
-mkdir tree
-tar -xf tree.tar -C tree --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*'
 offset=68157440
 truncate -s 2048M disk.raw
 sfdisk -q --no-reread --no-tell-kernel disk.raw <<S

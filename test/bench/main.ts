@@ -11,13 +11,13 @@ import { queue } from "./queue.ts"
 
 const benches: ReadonlyArray<Bench> = [build, dispatch, accept, append, lifecycle, memory, queue]
 
-const help = `npm run bench -- <name …|all> [--json] [--pending N]
+const help = `npm run bench -- <name …|all> [--json] [--pending N] [--dib]
 
 ${benches.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join("\n")}
 
 Exit code 1 when a figure falls short of its goal, 2 for wrong usage.`
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" }, pending: { type: "string", default: "1000000" }, help: { type: "boolean" } } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" }, pending: { type: "string", default: "1000000" }, dib: { type: "boolean", default: false }, help: { type: "boolean" } } })
 const wanted = positionals.flatMap((name) => name === "all" ? benches : benches.filter((bench) => bench.name === name))
 const pending = Number(values.pending)
 const known = (name: string) => name === "all" || benches.some((bench) => bench.name === name)
@@ -29,7 +29,7 @@ if (values.help === true || wanted.length === 0 || !positionals.every(known) || 
 
 let short = false
 for (const bench of wanted) {
-  const metrics = await bench.run((line) => process.stderr.write(`${bench.name}: ${line}\n`), { pending })
+  const metrics = await bench.run((line) => process.stderr.write(`${bench.name}: ${line}\n`), { pending, dib: values.dib })
   short ||= metrics.some(({ holds }) => holds === false)
   process.stdout.write(values.json ? metrics.map((metric) => `${asLine(bench.name, metric)}\n`).join("") : `${asTable(bench.name, metrics)}\n`)
 }

@@ -26,7 +26,12 @@ export interface Clients {
 interface Target {
   readonly url: string
   readonly token: (tenant: string) => Promise<string>
+  /** Whether so much is open that tenants wait for ends before they ask for more. */
+  readonly isCrowded: () => boolean
 }
+
+/** Even then each asks for one in so many milliseconds: there is always something to kill. */
+const leastFlowMs = 5000
 
 interface Answer {
   readonly status: number
@@ -98,6 +103,11 @@ export const startClients = async (target: Target, seed: number, tenants: Readon
     promised.push({ ask, askedAt, ids, cancel: ask.cancelAfter === undefined || id === undefined ? "none" : await cancel(token, id) })
   }
 
+  const room = async () => {
+    const since = performance.now()
+    while (target.isCrowded() && performance.now() - since < leastFlowMs && !stopping.signal.aborted) await sleep(100)
+  }
+
   /** Asks go side by side, as those of many people would; few enough not to pile up while nobody answers. */
   const tenantAtWork = async (tenant: string) => {
     const token = await target.token(tenant)
@@ -108,6 +118,7 @@ export const startClients = async (target: Target, seed: number, tenants: Readon
       open.add(carried)
       if (open.size >= 8) await Promise.race(open)
       await sleep(ask.pause)
+      await room()
     }
     await Promise.all(open)
   }

@@ -15,10 +15,10 @@ import { Sql, SqlLive } from "../../infra/postgres/sql.ts"
 import { projections } from "../../projections/all.ts"
 import type { Evidence } from "./verdict.ts"
 
-const layers = ({ natsCoreUrl, natsUrl, postgresUrl }: Stack) => {
+export const logOf = ({ natsCoreUrl, natsUrl }: Stack) => {
   const { password, username } = new URL(Redacted.value(natsCoreUrl))
   const core = CoreNatsLive({ servers: natsUrl, user: username, password: decodeURIComponent(password) }, "chaos")
-  return Layer.mergeAll(EventLogJetStream({ partitions: 1, replicas: 1 }).pipe(Layer.provide(core)), SqlLive(postgresUrl, 2))
+  return EventLogJetStream({ partitions: 1, replicas: 1 }).pipe(Layer.provide(core))
 }
 
 /** From the beginning to what is its end now. */
@@ -75,14 +75,16 @@ const leftOver = (stack: Stack) =>
     ]
   })
 
-/** Reads until everything has come to an end and the read models have caught up, or the time is over. */
-export const gather = (stack: Stack, promised: Evidence["promised"], isQuiet: (evidence: Evidence) => boolean, withinMs: number): Promise<Evidence> => {
+/** All of it, the read models as far as the log; read again until it is as wished and every server answers, or the time is over. */
+export const gather = (
+  stack: Stack, promised: Evidence["promised"], isQuiet: (evidence: Evidence) => boolean = () => true, withinMs = 120_000
+): Promise<Evidence> => {
   const once = Effect.gen(function*() {
     const left = yield* leftOver(stack)
     const log = yield* wholeLog
     while ((yield* projected) < (log.at(-1)?.position.sequence ?? 0)) yield* Effect.sleep("50 millis")
     return { promised, log, rows: yield* allRows, left } satisfies Evidence
-  }).pipe(Effect.timeout("20 seconds"))
+  }).pipe(Effect.timeout("60 seconds"))
   const until = Date.now() + withinMs
   const reading = Effect.gen(function*() {
     for (;;) {
@@ -92,5 +94,5 @@ export const gather = (stack: Stack, promised: Evidence["promised"], isQuiet: (e
       yield* Effect.sleep("500 millis")
     }
   })
-  return Effect.runPromise(Effect.scoped(Effect.provide(reading, layers(stack))))
+  return Effect.runPromise(Effect.scoped(Effect.provide(reading, Layer.mergeAll(logOf(stack), SqlLive(stack.postgresUrl, 2)))))
 }

@@ -7,6 +7,7 @@ import type { LogEntry, Recorded } from "../../domain/recorded.ts"
 import { projections } from "../../projections/all.ts"
 import { keyOf, project } from "../../projections/projection.ts"
 import type { Promised } from "./clients.ts"
+import { storyOf } from "./story.ts"
 
 type Row = Record<string, unknown>
 
@@ -37,6 +38,10 @@ export interface Verdict {
 /** Composes that failed by rule, since one job's worker vanished once more often than is allowed. */
 export const givenUp = (log: ReadonlyArray<LogEntry>): ReadonlyArray<string> =>
   [...composesOf(log.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose"))].filter(([, { gaveUp, status }]) => gaveUp && status === "failed").map(([name]) => name)
+
+/** Names of composes that have not ended, as `tenant/id`. */
+export const unfinished = (log: ReadonlyArray<LogEntry>): ReadonlyArray<string> =>
+  [...composesOf(log.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose"))].filter(([, { status }]) => status === "open").map(([name]) => name)
 
 export const verdictOf = ({ left, log, promised, rows }: Evidence): Verdict => {
   const recorded = log.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose")
@@ -121,7 +126,7 @@ const historyOf = (name: string, recorded: ReadonlyArray<Recorded<"compose">>): 
     if (compose.status === "succeeded" && times === 0) faults.lost.push(`${name}/${jobId} never succeeded, its compose did`)
     if (isEnded(compose) && compose.status !== "canceled" && !isTerminal(state)) faults.stuck.push(`${name}/${jobId} is ${state}, its compose has ended`)
   }
-  if (!isEnded(compose)) faults.stuck.push(`${name} is ${compose.status}: ${[...compose.jobs.values()].map(({ jobId, state }) => `${jobId} ${state}`).join(", ")}`)
+  if (!isEnded(compose)) faults.stuck.push(`${name} is ${storyOf(compose, recorded)}`)
   return { ...faults, status: compose.status, why, gaveUp }
 }
 

@@ -11,7 +11,7 @@ import { fold } from "../../domain/decider.ts"
 import { AttemptToken, JobId, Millis } from "../../domain/ids.ts"
 import { type Failure, rebuildsAllowed } from "../../domain/job.ts"
 import {
-  claim, composeId, digest, failed, failure, finished, image, jobs, lost, outcomes, queued, request, requestCompose, requested, started, startJob,
+  claim, composeId, digest, failed, failure, finished, image, jobs, lost, outcomes, queued, report, request, requestCompose, requested, started, startJob,
   succeeded, tokenOf, wholeLife, worker
 } from "../support/composes.ts"
 import { specify } from "../support/specify.ts"
@@ -223,15 +223,16 @@ describe("an image that is gone", () => {
 
 describe("laws", () => {
   const [first, second] = [upload, JobId.make("0-upload-1")]
-  const twoTargets = { ...requestCompose, request: { ...request, images: [{ ...image, targets: [{ type: "file" as const }, { type: "file" as const }] }] as const } }
-  const all: ReadonlyArray<JobId> = [resolve, build, first, second]
-  const outcomeFor = (jobId: JobId) => jobId === resolve ? outcomes.resolve : jobId === build ? outcomes.build : outcomes.upload
+  const twoTargets = { ...requestCompose, tests: [0], request: { ...request, images: [{ ...image, targets: [{ type: "file" as const }, { type: "file" as const }] }] as const } }
+  const all: ReadonlyArray<JobId> = [resolve, build, jobs.test, first, second]
+  const outcomeFor = (jobId: JobId) => jobId === resolve ? outcomes.resolve : jobId === build ? outcomes.build : jobId === jobs.test ? outcomes.test : outcomes.upload
   const aboutAttempt = (jobId: JobId, attempt: number): ReadonlyArray<ComposeCommand> => [
     StartJob.make({ ...claim(jobId, attempt), worker }), StartJob.make({ ...claim(jobId, attempt), worker }),
     SucceedJob.make({ ...claim(jobId, attempt), outcome: outcomeFor(jobId) }), SucceedJob.make({ ...claim(jobId, attempt), outcome: outcomeFor(jobId) }),
     FailJob.make({ ...claim(jobId, attempt), ...chance, failure }),
     FailJob.make({ ...claim(jobId, attempt), ...chance, failure: { class: "user", message: "no" } }),
     FailJob.make({ ...claim(jobId, attempt), ...chance, failure, imageGone: true }),
+    ...(jobId === jobs.test ? [FailJob.make({ ...claim(jobId, attempt), ...chance, failure, report })] : []),
     ReturnJob.make(claim(jobId, attempt)), LoseJob.make({ ...claim(jobId, attempt), ...chance, reason: "silence" }),
     GiveUpJob.make({ composeId, jobId, attempt, reason: "poison" })
   ]

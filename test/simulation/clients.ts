@@ -31,7 +31,7 @@ export class Clients extends Process {
     const { random } = this.world
     const composeId = this.world.composeId()
     const request = this.#request()
-    if (random.chance(0.08)) this.world.plans.set(composeId, random.pick(["resolve", "build", "upload"]))
+    if (random.chance(0.08)) this.world.plans.set(composeId, random.pick(["resolve", "build", "test", "upload"]))
     const [cancels, retries] = [random.chance(0.12), random.chance(0.2)]
     let answer: Answer = "unavailable"
     // Some lose their patience: whether it was accepted they never learn.
@@ -58,7 +58,8 @@ export class Clients extends Process {
     const { random } = this.world
     const image = (): ImageRequest => ({
       architecture: random.chance(0.2) ? "aarch64" : "x86_64", type: "simulated",
-      ...(random.chance(0.5) && { targets: [{ type: "file" }, { type: "file" }] })
+      ...(random.chance(0.5) && { targets: [{ type: "file" }, { type: "file" }] }),
+      ...(random.chance(0.3) && { test: true })
     })
     const priority = random.pick<Priority | undefined>([undefined, undefined, "high", "low"])
     return { distribution: "test-1", images: random.chance(0.2) ? [image(), image()] : [image()], ...(priority !== undefined && { priority }) }

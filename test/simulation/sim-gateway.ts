@@ -34,7 +34,10 @@ export class SimGateway extends Process {
       if (reserved !== "accepted") return reserved
     }
     const intent = { tenantId, messageId: `request-${composeId}`, actor: requester }
-    const done = yield* execute(this, intent, { _tag: "RequestCompose", composeId, request, builder: "simulated", resolves: this.world.resolves(composeId) })
+    const tests = request.images.flatMap(({ test }, image) => test === true ? [image] : [])
+    const done = yield* execute(this, intent, {
+      _tag: "RequestCompose", composeId, request, builder: "simulated", resolves: this.world.resolves(composeId), ...(tests.length > 0 && { tests })
+    })
     if (done === "unavailable" || done instanceof ComposeRejected) return "unavailable"
     if (done.length > 0) return "accepted"
     const found = yield* this.#found(tenantId, composeId)

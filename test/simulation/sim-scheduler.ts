@@ -119,6 +119,7 @@ export class SimScheduler extends Process {
       const item: WorkItem = {
         speaker: speakerKey(speaker), tenantId, composeId, jobId, attempt, kind: current!.kind, builder: compose.builder, distribution: compose.request!.distribution, image,
         customizations: {},
+        ...(current!.kind === "test" && built?._tag === "Built" && { artifact: built.artifact }),
         ...(current!.kind === "upload" && { target: targetsOf(image)[0]!, ...(built?._tag === "Built" && { artifact: built.artifact }) })
       }
       const sequence = this.world.jobs.put(speaker, item, `${composeId}/${jobId}/${revision}/${since}`)

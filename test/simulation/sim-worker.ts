@@ -1,7 +1,7 @@
 /** A worker: takes what lies on its queue as far as it has slots, says so first, works, and says how it ended until that is stored. */
 import type { Artifact } from "../../domain/artifact.ts"
 import type { AttemptToken, Digest } from "../../domain/ids.ts"
-import type { FailureClass } from "../../domain/compose-request.ts"
+import type { FailureClass } from "../../domain/failure-class.ts"
 import { type Abilities, type Claim, type Heartbeat, type Speaker, speakerKey, type WorkItem, type WorkReport } from "../../domain/work.ts"
 import { Process, type Task, until } from "./process.ts"
 import { nameOf } from "./sim-scheduler.ts"
@@ -76,7 +76,7 @@ export class SimWorker extends Process {
   }
 
   *#pull(): Task {
-    const hasRoom = ({ kind }: WorkItem) => [...this.attempts.values()].filter(({ item }) => item.kind === kind).length < this.abilities.slots[kind]
+    const hasRoom = ({ kind }: WorkItem) => [...this.attempts.values()].filter(({ item }) => item.kind === kind).length < (this.abilities.slots[kind] ?? 0)
     while (!this.isCut && !this.isDraining) {
       const taken = this.world.jobs.take(this.speaker, hasRoom)
       if (taken === undefined) return
@@ -113,6 +113,7 @@ export class SimWorker extends Process {
     const { network, plans, random, store } = this.world
     const failed = (failure: FailureClass, imageGone = false): WorkReport =>
       ({ _tag: "AttemptFailed", claim, failure: { class: failure, message: "simulated" }, ...(imageGone && { imageGone }) })
+    if (kind === "test" && plans.get(composeId) === kind) return { ...failed("platform"), report: { accelerator: "tcg", boots: [] } } as WorkReport
     if (plans.get(composeId) === kind || (kind === "build" && attempt > 1 && random.chance(0.1))) return failed("user")
     if (network.faulty && random.chance(0.1)) return failed(random.pick(passing))
     switch (kind) {
@@ -123,6 +124,11 @@ export class SimWorker extends Process {
         this.disk.add(built.digest)
         if (random.chance(0.25)) store.add(built.digest)
         return { _tag: "AttemptSucceeded", claim, outcome: { _tag: "Built", manifest: built.digest, artifact: built, reused: false } }
+      }
+      case "test": {
+        if (artifact === undefined) this.world.violated(`${nameOf(claim)} is to be tested, and there is no image`)
+        if (!this.disk.has(artifact!.digest) && !store.has(artifact!.digest)) return failed("platform", true)
+        return { _tag: "AttemptSucceeded", claim, outcome: { _tag: "Tested", verdict: random.pick(["passed", "skipped"]) } }
       }
       case "upload": {
         if (artifact === undefined) this.world.violated(`${nameOf(claim)} is to be uploaded, and there is no image`)

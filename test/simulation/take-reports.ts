@@ -43,7 +43,8 @@ const commandOf = (process: Process, speaker: Speaker, report: AttemptReport): C
     case "AttemptFailed": {
       const { clock, random } = process.world
       const { failure, imageGone } = report
-      return { _tag: "FailJob", ...claim, now: clock.now as never, jitter: random.next(), failure, ...(imageGone !== undefined && { imageGone }) }
+      const verdict = report.report && { report: { accelerator: report.report.accelerator, boots: [] } }
+      return { _tag: "FailJob", ...claim, now: clock.now as never, jitter: random.next(), failure, ...(imageGone !== undefined && { imageGone }), ...verdict }
     }
     case "AttemptReturned":
       return { _tag: "ReturnJob", ...claim }
@@ -54,8 +55,12 @@ const outcomeOf = (speaker: Speaker, outcome: WorkOutcome): JobOutcome => {
   switch (outcome._tag) {
     case "Resolved":
       return { _tag: "Resolved", lock: { digest: `sha256:${"0".repeat(64)}` as never, size: 1 }, packages: 0, downloadBytes: 0 }
-    case "Built":
-      return { ...outcome, heldBy: speaker.worker }
+    case "Built": {
+      const { evidence: _, ...built } = outcome
+      return { ...built, heldBy: speaker.worker }
+    }
+    case "Tested":
+      return { _tag: "Tested", verdict: outcome.verdict }
     case "Uploaded":
       return outcome
   }

@@ -156,7 +156,7 @@ const policiesOf = (random: Random): PolicyFile => ({
 
 const workersOf = (world: World): ReadonlyArray<SimWorker> => {
   const { random } = world
-  const slots = () => ({ resolve: 1, build: random.between(1, 3), upload: random.between(1, 3) })
+  const slots = () => ({ resolve: 1, build: random.between(1, 3), test: 1, upload: random.between(1, 3) })
   const both = ["x86_64", "aarch64"] as const
   return [
     new SimWorker(world, { scope: scopeOf([sharedPool]), worker: WorkerId.make("w1") }, { architectures: both, slots: slots() }),

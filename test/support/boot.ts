@@ -1,23 +1,27 @@
-/** Boots a disk image in an emulator and says what came out of its serial line. The image itself is not written to. */
-import { execFile, spawn, type ChildProcess } from "node:child_process"
+/** Boots a disk image in the worker's own emulator, lets tests log in, and says what came out of its serial line. */
+import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
-import { copyFile, mkdtemp, rm } from "node:fs/promises"
-import { createServer } from "node:net"
+import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
+import { Effect } from "effect"
+import type { Firmware } from "../../domain/boot-test.ts"
+import type { Facts } from "../../domain/ports/image-tests.ts"
+import { freePort } from "../../infra/process/free-port.ts"
+import { bootMachine } from "../../infra/qemu/boot.ts"
+import { saysReady } from "../../infra/qemu/console.ts"
+import { answered, factsOf, lookProgram } from "../../infra/qemu/facts.ts"
+import { missingFor } from "../../infra/qemu/firmware.ts"
+import type { Machine as Emulated } from "../../infra/qemu/machine.ts"
 
 const runFile = promisify(execFile)
-
-export type Firmware = "bios" | "uefi"
 
 export interface Boot {
   readonly image: string
   readonly firmware: Firmware
   /** Bytes of the disk that the machine sees, when more than the image's. */
   readonly diskBytes?: number
-  /** Booted is when this appears on the serial line. */
-  readonly marker?: RegExp
   readonly timeoutMs?: number
 }
 
@@ -26,158 +30,47 @@ export interface Machine {
   readonly console: () => string
   /** Runs one command line as a user, by key; its stdout. */
   readonly ssh: (user: string, keyFile: string, command: string) => Promise<string>
+  /** What its agent says of it. */
+  readonly facts: (looks: Parameters<typeof lookProgram>[0]) => Promise<Facts>
 }
-
-const firmwareCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-const firmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd"
-const onPath = (name: string) =>
-  ["/usr/bin", "/bin", "/usr/sbin", "/usr/local/bin"].some((folder) => existsSync(join(folder, name)))
 
 /** What is missing for booting here, as one sentence; `undefined` when nothing is. */
-export const bootImpossible = (firmware: Firmware): string | undefined => {
-  const missing = [
-    ...(onPath("qemu-system-x86_64") ? [] : ["qemu-system-x86"]),
-    ...(onPath("qemu-img") ? [] : ["qemu-utils"]),
-    ...(onPath("ssh") ? [] : ["openssh-client"]),
-    ...(firmware === "bios" || existsSync(firmwareCode) ? [] : ["ovmf"])
-  ]
-  return missing.length === 0 ? undefined : `no ${firmware} boot here: install ${missing.join(" ")}`
-}
+export const bootImpossible = (firmware: Firmware): string | undefined =>
+  missingFor("x86_64", firmware) ?? (existsSync("/usr/bin/ssh") ? undefined : "install openssh-client to log in to what is booted")
 
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject).listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
-
-/** Software emulation: whether KVM works cannot be told from its device, and a test should not depend on it. */
-const argumentsOf = (dir: string, port: number, firmware: Firmware) => [
-  "-machine",
-  "q35",
-  "-accel",
-  "tcg,thread=multi",
-  "-cpu",
-  "qemu64",
-  "-m",
-  "512",
-  "-smp",
-  "2",
-  "-display",
-  "none",
-  "-monitor",
-  "none",
-  "-serial",
-  "stdio",
-  "-no-reboot",
-  "-drive",
-  `file=${join(dir, "disk.qcow2")},format=qcow2,if=virtio,cache=unsafe`,
-  "-netdev",
-  `user,id=n0,hostfwd=tcp:127.0.0.1:${port}-:22`,
-  "-device",
-  "virtio-net-pci,netdev=n0",
-  "-device",
-  "virtio-rng-pci",
-  ...(firmware === "bios"
-    ? []
-    : [
-        "-drive",
-        `if=pflash,format=raw,readonly=on,file=${firmwareCode}`,
-        "-drive",
-        `if=pflash,format=raw,file=${join(dir, "variables.fd")}`
-      ])
-]
-
-const ended = (child: ChildProcess) =>
-  child.exitCode !== null || child.signalCode !== null
-    ? Promise.resolve()
-    : new Promise<void>((resolve) => void child.once("exit", () => resolve()))
-
-/** Gives `use` a machine that has said its marker; the machine is gone afterwards, however that ends. */
+/** Gives `use` a machine that is up; the machine is gone afterwards, however that ends. By emulation: no test should depend on KVM. */
 export const booted = async <A>(boot: Boot, use: (machine: Machine) => Promise<A>): Promise<A> => {
-  const { diskBytes, firmware, image, marker = /KILN-READY [^\r\n]*[\r\n]/, timeoutMs = 180_000 } = boot
+  const { diskBytes, firmware, image, timeoutMs = 240_000 } = boot
   const dir = await mkdtemp(join(tmpdir(), "kiln-boot-"))
-  let child: ChildProcess | undefined
+  const once = Effect.gen(function*() {
+    const port = yield* freePort
+    const machine = yield* bootMachine({
+      path: image, format: "qcow2", architecture: "x86_64", firmware, accelerator: "tcg", forward: [{ from: port, to: 22 }], ...(diskBytes !== undefined && { diskBytes })
+    }, join(dir, "machine"))
+    const end = yield* machine.until(() => saysReady(machine.console) ? "up" : machine.ended).pipe(
+      Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.succeed(`not up within ${timeoutMs / 1000} s`) }))
+    if (end !== "up") return yield* Effect.die(new Error(`${firmware} boot: ${end}; the console ends with:\n${machine.console.slice(-2000)}`))
+    return yield* Effect.promise(() => use({ console: () => machine.console, ssh: sshTo(port, timeoutMs), facts: factsFrom(machine) }))
+  })
   try {
-    await runFile("qemu-img", [
-      "create",
-      "-q",
-      "-f",
-      "qcow2",
-      "-b",
-      image,
-      "-F",
-      "qcow2",
-      join(dir, "disk.qcow2"),
-      ...(diskBytes ? [String(diskBytes)] : [])
-    ])
-    if (firmware === "uefi") await copyFile(firmwareVariables, join(dir, "variables.fd"))
-    const port = await freePort()
-    child = spawn("qemu-system-x86_64", argumentsOf(dir, port, firmware), { stdio: ["ignore", "pipe", "pipe"] })
-    await said(child, marker, timeoutMs, firmware)
-    const { text } = consoles.get(child)!
-    return await use({
-      console: text,
-      ssh: async (user, keyFile, command) =>
-        (
-          await runFile(
-            "ssh",
-            [
-              "-i",
-              keyFile,
-              "-p",
-              String(port),
-              "-o",
-              "StrictHostKeyChecking=no",
-              "-o",
-              "UserKnownHostsFile=/dev/null",
-              "-o",
-              "LogLevel=ERROR",
-              "-o",
-              "BatchMode=yes",
-              "-o",
-              "IdentitiesOnly=yes",
-              "-o",
-              "ConnectTimeout=60",
-              "-o",
-              "ConnectionAttempts=3",
-              `${user}@127.0.0.1`,
-              command
-            ],
-            { timeout: timeoutMs }
-          )
-        ).stdout
-    })
+    return await Effect.runPromise(Effect.scoped(once))
   } finally {
-    child?.kill("SIGKILL")
-    if (child) await ended(child)
     await rm(dir, { recursive: true, force: true })
   }
 }
 
-const consoles = new WeakMap<ChildProcess, { readonly text: () => string }>()
+const factsFrom = (machine: Emulated): Machine["facts"] => (looks) => Effect.runPromise(Effect.gen(function*() {
+  yield* machine.until(() => /kiln-test 1\n/.test(machine.answer) || undefined)
+  const program = lookProgram(looks, 120)
+  machine.tell(`${Buffer.byteLength(program)}\n${program}`)
+  return yield* machine.until(() => answered.test(machine.answer) ? factsOf(machine.answer) : undefined)
+}).pipe(Effect.timeout("2 minutes")))
 
-const said = (child: ChildProcess, marker: RegExp, timeoutMs: number, firmware: Firmware) =>
-  new Promise<void>((resolve, reject) => {
-    let text = ""
-    consoles.set(child, { text: () => text })
-    const give = (why: string) =>
-      reject(new Error(`${firmware} boot: ${why}; the console ends with:\n${text.slice(-2000)}`))
-    const timer = setTimeout(() => give(`no ${marker} within ${timeoutMs / 1000} s`), timeoutMs)
-    const hear = (chunk: string) => {
-      text += chunk
-      if (marker.test(text)) {
-        clearTimeout(timer)
-        resolve()
-      }
-    }
-    child.stdout?.setEncoding("utf8").on("data", hear)
-    child.stderr?.setEncoding("utf8").on("data", hear)
-    child.once("error", ({ message }) => give(message))
-    child.once("exit", (code) => {
-      clearTimeout(timer)
-      give(`the emulator ended (${code})`)
-    })
-  })
+const sshOptions = [
+  "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes", "IdentitiesOnly=yes", "ConnectTimeout=60", "ConnectionAttempts=3"
+]
+
+const sshTo = (port: number, timeout: number): Machine["ssh"] => async (user, keyFile, command) => {
+  const options = sshOptions.flatMap((option) => ["-o", option])
+  return (await runFile("ssh", ["-i", keyFile, "-p", String(port), ...options, `${user}@127.0.0.1`, command], { timeout })).stdout
+}

@@ -3,9 +3,10 @@ import { RequestCompose, StartJob } from "../../domain/compose-commands.ts"
 import {
   type ComposeEvent, ComposeFinished, ComposeRequested, JobFailed, JobLost, JobQueued, JobStarted, JobSucceeded
 } from "../../domain/compose-events.ts"
+import type { TestReport } from "../../domain/boot-test.ts"
 import type { ImageRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, TenantId, WorkerId } from "../../domain/ids.ts"
-import { Built, type Failure, type JobKind, Resolved, Uploaded } from "../../domain/job.ts"
+import { Built, type Failure, type JobKind, Resolved, Tested, Uploaded } from "../../domain/job.ts"
 import { composeRef, type Decision, type Recorded } from "../../domain/recorded.ts"
 
 export const tenantId = TenantId.make("acme")
@@ -16,7 +17,7 @@ export const request: SealedComposeRequest = { distribution: "debian-13", name: 
 export const requestCompose = RequestCompose.make({ composeId, request, builder: "debian", resolves: true })
 export const requested = ComposeRequested.make({ composeId, request, builder: "debian", resolves: true })
 
-export const jobs = { resolve: JobId.make("0-resolve"), build: JobId.make("0-build"), upload: JobId.make("0-upload-0") }
+export const jobs = { resolve: JobId.make("0-resolve"), build: JobId.make("0-build"), test: JobId.make("0-test"), upload: JobId.make("0-upload-0") }
 export const tokenOf = (jobId: JobId, attempt: number) => AttemptToken.make(`token-of-${jobId}-${attempt}`.padEnd(24, "-"))
 
 const kindOf = (jobId: JobId) => jobId.split("-")[1] as JobKind
@@ -32,9 +33,14 @@ export const started = (jobId: JobId, attempt = 1) => JobStarted.make({ ...claim
 
 export const digest = Digest.make(`sha256:${"a".repeat(64)}`)
 export const artifact = { digest, size: 7, format: "qcow2", filename: "image.qcow2", mediaType: "application/octet-stream" }
+export const boot: TestReport["boots"][number] = {
+  firmware: "uefi", passed: true, readyMs: 21_000, tookMs: 24_000, checks: [{ name: "ready", passed: true }], console: { digest, size: 5 }, screenshot: { digest, size: 6 }
+}
+export const report: TestReport = { accelerator: "tcg", boots: [boot] }
 export const outcomes = {
   resolve: Resolved.make({ lock: { digest, size: 3 }, packages: 153, downloadBytes: 83_000_000 }),
   build: Built.make({ manifest: digest, artifact, heldBy: worker, reused: false }),
+  test: Tested.make({ verdict: "passed", report }),
   upload: Uploaded.make({ target: { type: "file" }, artifact })
 }
 export const succeeded = (jobId: JobId, attempt = 1) =>

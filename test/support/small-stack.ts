@@ -7,9 +7,10 @@ import { execute } from "../../apps/execute.ts"
 import { runProjector } from "../../apps/projector/projector.ts"
 import { runScheduler } from "../../apps/scheduler/scheduler.ts"
 import { runWorker } from "../../apps/worker/worker.ts"
+import type { TestRequest } from "../../domain/boot-test.ts"
 import { RequestCompose } from "../../domain/compose-commands.ts"
 import { ComposeDecider } from "../../domain/compose.ts"
-import type { ImageOptions } from "../../domain/compose-request.ts"
+import type { ImageOptions } from "../../domain/image-options.ts"
 import { fold } from "../../domain/decider.ts"
 import { ComposeId, Millis, PoolId, PoolScope, poolsOf, TenantId, WorkerId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
@@ -18,6 +19,7 @@ import type { Abilities } from "../../domain/work.ts"
 import { DemandJetStream } from "../../infra/jetstream/demand.ts"
 import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
+import type { Booted, BootOrder } from "../../domain/ports/image-tests.ts"
 import { composeRef } from "../../domain/recorded.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
@@ -35,6 +37,7 @@ import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
 import { ProjectionStorePostgres } from "../../infra/postgres/projection-store-postgres.ts"
 import { Sql, SqlLive } from "../../infra/postgres/sql.ts"
+import { ImageTestsInMemory } from "../../infra/memory/image-tests.ts"
 import { simulatedBuilder } from "../../infra/simulated/simulated-builder.ts"
 import { projections } from "../../projections/all.ts"
 import { TestAccounts } from "./nats-layers.ts"
@@ -98,29 +101,35 @@ export const startProjector = run(runProjector([...projections.values()]))
 interface OwnWorker {
   readonly abilities?: Partial<Abilities>
   readonly scope?: PoolScope
+  /** What comes of a boot test; nothing never ends. */
+  readonly boots?: (order: BootOrder) => Booted | undefined
+  /** Why this worker cannot test anything. */
+  readonly testsNothing?: string
 }
 
-export const startWorker = (name = "w1", { abilities, scope = PoolScope.make(pool) }: OwnWorker = {}) =>
+export const startWorker = (name = "w1", { abilities, boots = () => undefined, testsNothing, scope = PoolScope.make(pool) }: OwnWorker = {}) =>
   Effect.gen(function*() {
     const { url } = yield* TestNats
     const { dir } = yield* Folder
     return yield* run(runWorker({
       abilities: { architectures: ["x86_64"], slots: { resolve: 1, build: 2, upload: 2 }, ...abilities }, workDir: join(dir, "work", name),
-      deadlines: { resolve: minute, build: minute, upload: minute }, version: "test"
+      deadlines: { resolve: minute, build: minute, test: minute, upload: minute }, version: "test"
     }).pipe(Effect.provide([
-      WorkplaceJetStream({ servers: url, scope, worker: WorkerId.make(name), token: () => `pool:${scope}` }), HeldImagesFiles(join(dir, "held", name))
+      WorkplaceJetStream({ servers: url, scope, worker: WorkerId.make(name), token: () => `pool:${scope}` }), HeldImagesFiles(join(dir, "held", name)),
+      ImageTestsInMemory(boots, testsNothing)
     ])))
   })
 
 export const newTenant = () => TenantId.make(`t-${createHmac("sha256", randomBytes(8)).digest("hex").slice(0, 12)}`)
 
-export const requestSimulated = Effect.fnUntraced(function*(tenantId: TenantId, options: ImageOptions = {}) {
+export const requestSimulated = Effect.fnUntraced(function*(tenantId: TenantId, options: ImageOptions = {}, test?: TestRequest) {
   const composeId = ComposeId.make(v7())
   yield* execute(
     { tenantId, messageId: `request-${composeId}`, at: Millis.make(Date.now()), actor: { kind: "requester", id: "test" } },
     RequestCompose.make({
       composeId, builder: "simulated", resolves: false,
-      request: { distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", options }] }
+      request: { distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", options, ...(test !== undefined && { test }) }] },
+      ...(test !== undefined && { tests: [0] })
     })
   )
   return composeId

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Result } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { judge, looksOf } from "../../domain/boot-checks.ts"
 import { buildImpossible, built, specOf } from "../infra/debian/real.ts"
 import { booted, bootImpossible } from "../support/boot.ts"
 import { skipWhere } from "../support/needs.ts"
@@ -18,6 +19,15 @@ ExecStart=/bin/true
 [Install]
 WantedBy=multi-user.target
 `
+
+const asked = {
+  hostname: "box",
+  timezone: "Europe/Berlin",
+  packages: ["tree"],
+  files: [{ path: "/etc/systemd/system/hello.service", data: hello }],
+  services: { enabled: ["hello"], masked: ["systemd-timesyncd"] }
+}
+const ann = { name: "ann", groups: ["adm"], sudo: true }
 
 let dir = ""
 let image = ""
@@ -33,14 +43,7 @@ describe("a built image", () => {
     const key = (await readFile(`${keyFile()}.pub`, "utf8")).trim()
     image = Result.getOrThrow(
       await built(
-        specOf({
-          hostname: "box",
-          timezone: "Europe/Berlin",
-          packages: ["tree"],
-          users: [{ name: "ann", keys: [key], groups: ["adm"], sudo: true }],
-          files: [{ path: "/etc/systemd/system/hello.service", data: hello }],
-          services: { enabled: ["hello"], masked: ["systemd-timesyncd"] }
-        }),
+        specOf({ ...asked, users: [{ ...ann, keys: [key] }] }),
         dir
       )
     ).path
@@ -52,7 +55,7 @@ describe("a built image", () => {
   it(
     "boots in BIOS, lets its user in, and is what was asked for",
     () =>
-      booted({ image, firmware: "bios", diskBytes: 3 * 2 ** 30 }, async ({ console, ssh }) => {
+      booted({ image, firmware: "bios", diskBytes: 3 * 2 ** 30 }, async ({ console, facts, ssh }) => {
         expect(console()).toContain("KILN-READY box ")
         const said = await ssh(
           "ann",
@@ -90,6 +93,18 @@ describe("a built image", () => {
         expect(Number.parseInt(lines[9]!, 10)).toBeGreaterThan(2800)
         expect(lines[10]).toMatch(/^[0-9a-f]{32}$/)
         expect(lines[11]).toBe("vfat")
+
+        // The same by the agent that boot tests ask, and what it would say of something else.
+        const wanted = { ...asked, users: [ann] }
+        const found = await facts({ ...looksOf(wanted), script: "#!/bin/bash\necho \"in ${BASH##*/}\"\nexit 7\n" })
+        const wrong = (customizations: typeof wanted, ports = ["22:tcp"]) =>
+          judge(customizations, { ports }, found).flatMap(({ name, passed }) => passed ? [] : [name])
+        expect(wrong(wanted)).toEqual([])
+        const other = { ...wanted, hostname: "other", packages: ["nginx"], users: [{ ...ann, groups: ["video"] }], services: { enabled: ["systemd-timesyncd", "nothing"], masked: ["hello"] } }
+        expect(wrong(other, ["81:tcp"])).toEqual([
+          "hostname", "package nginx", "user ann", "service systemd-timesyncd", "service nothing", "service hello", "port 81:tcp"
+        ])
+        expect(found.script).toEqual({ exit: 7, output: "in bash" })
       }),
     400_000
   )

@@ -1,12 +1,14 @@
 import { execFileSync, spawn } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, Result } from "effect"
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { debianBuilder } from "../../infra/debian/builder.ts"
 import { sha256Of } from "../../infra/debian/packages.ts"
+import { mappedPrefix } from "../../infra/sandbox/ids.ts"
 import {
   buildImpossible,
   built,
@@ -19,6 +21,8 @@ import {
   sharedCache,
   specOf
 } from "../infra/debian/real.ts"
+import { certificate } from "../support/certificate.ts"
+import { hostilePackage, packageName, reportPath } from "../infra/debian/hostile-package.ts"
 import { skipWhere } from "../support/needs.ts"
 
 const impossible = await buildImpossible()
@@ -44,11 +48,28 @@ const everything = specOf(
         shell: "/bin/sh",
         home: "/srv/ann",
         uid: 2000,
+        gid: 2001,
+        description: "Ann, $(reboot)",
+        expiredate: "2031-01-31",
         sudo: true
       },
       { name: "root", keys: [key] }
     ],
+    groups: [{ name: "devs" }, { name: "ops", gid: 3000 }],
+    ntp_servers: ["ntp.example.org"],
+    kernel: { append: "mitigations=off isolcpus=1" },
+    directories: [
+      { path: "/srv/$(reboot)/data", mode: "2770", user: "ann", group: "ops" },
+      { path: "/opt", group: 4242 },
+      { path: "/bin", mode: "0711" }
+    ],
+    firewall: { ports: ["8080:tcp", "6000-6010:udp", "imap2:tcp"], services: { enabled: ["https"] } },
+    cacerts: { pem_certs: [certificate().cert] },
+    first_boot: { script: "#!/bin/sh\necho $HOME\n" },
+    sysctl: { "net.ipv4.ip_forward": 1 },
+    proxy: { http: "http://proxy.example.org:3128", no_proxy: ["localhost"] },
     files: [
+      { path: "/opt/bytes", data: "AP8K", data_encoding: "base64", user: 4242 },
       { path: "/opt/a b/$(reboot)'`", data: "one\n$HOME\n", mode: "0640", user: "ann", group: "adm" },
       { path: "/bin/kiln-hello", data: "#!/bin/sh\necho hello\n", mode: "755" },
       { path: "/etc/mtab", data: "replaced\n" }
@@ -138,11 +159,11 @@ describe("on a disk that is full", () => {
       await mkdir(join(dir, "small"))
       await writeFile(join(dir, "small.lock"), JSON.stringify(lock))
       // A small disk of its own for the workspace, which ends with the process.
+      const [first, ...prefix] = [...mappedPrefix(), "unshare", "--mount"]
       const said = execFileSync(
-        "unshare",
+        first!,
         [
-          "--mount",
-          "--map-root-user",
+          ...prefix,
           "sh",
           "-c",
           'mount -t tmpfs -o size=64M kiln "$2" && mkdir "$2/job" && exec "$0" "$1" "$3" "$2/job" disk <"$2.lock"',
@@ -153,7 +174,7 @@ describe("on a disk that is full", () => {
         ],
         { encoding: "utf8" }
       )
-      expect(said).toMatch(/^failed platform .* failed: no space left on this worker's disk$/m)
+      expect(said).toMatch(/^failed platform .*: no space left on this worker's disk$/m)
     })
   }, 60_000)
 })
@@ -264,6 +285,8 @@ describe("building", () => {
         ]
       })
       expect(await disk.esp("/loader/entries/linux.conf")).toMatch(/^linux \/linux\/vmlinuz\r?$/m)
+      for (const entry of ["/loader/entries/linux.conf", "/syslinux.cfg"])
+        expect(await disk.esp(entry)).toMatch(/ quiet mitigations=off isolcpus=1\r?$/m)
 
       expect(await disk.text("/etc/hostname")).toBe("box.example.org\n")
       expect(await disk.text("/etc/hosts")).toContain("127.0.1.1\tbox.example.org box\n")
@@ -272,16 +295,23 @@ describe("building", () => {
       expect(await disk.names("/usr/lib/locale")).toContain("locale-archive")
       expect(await disk.stat("/usr/bin/tree")).toContain("Type: regular")
 
-      expect(await disk.text("/etc/passwd")).toContain("\nann:x:2000:2000::/srv/ann:/bin/sh\n")
-      expect(await disk.text("/etc/shadow")).toMatch(/\nann:\$6\$[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}:/)
+      expect(await disk.text("/etc/passwd")).toContain("\nann:x:2000:2001:Ann, $(reboot):/srv/ann:/bin/sh\n")
+      expect(await disk.text("/etc/shadow")).toMatch(/\nann:\$6\$[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}:.*:22310:\n/)
       expect(await disk.text("/etc/group")).toMatch(/\nsudo:x:27:ann\n/)
+      expect(await disk.text("/etc/group")).toMatch(/\nops:x:3000:\ndevs:x:[0-9]{4}:\nann:x:2001:\n$/)
       expect(await disk.text("/srv/ann/.ssh/authorized_keys")).toBe(`${key}\n`)
-      expect(await disk.stat("/srv/ann/.ssh/authorized_keys")).toMatch(/Mode: 0600 .*User: 2000 Group: 2000 /)
+      expect(await disk.stat("/srv/ann/.ssh/authorized_keys")).toMatch(/Mode: 0600 .*User: 2000 Group: 2001 /)
       expect(await disk.stat("/root/.ssh")).toMatch(/Type: directory Mode: 0700 .*User: 0 /)
       expect(await disk.stat("/etc/sudoers.d/90-kiln-ann")).toContain("Mode: 0440")
 
       expect(await disk.text("/opt/a b/$(reboot)'`")).toBe("one\n$HOME\n")
       expect(await disk.stat("/opt/a b/$(reboot)'`")).toMatch(/Mode: 0640 .*User: 2000 Group: 4 /)
+      expect(await disk.text("/opt/bytes")).toBe(Buffer.from([0, 0xff, 10]).toString())
+      expect(await disk.stat("/opt/bytes")).toMatch(/Mode: 0644 .*User: 4242 Group: 0 .*Size: 3 /)
+      expect(await disk.stat("/srv/$(reboot)/data")).toMatch(/Type: directory Mode: 02770 .*User: 2000 Group: 3000 /)
+      expect(await disk.stat("/opt")).toMatch(/Mode: 0755 .*User: 0 Group: 4242 /)
+      // Through the link in its place, which leads to no other tree.
+      expect(await disk.stat("/usr/bin")).toMatch(/Type: directory Mode: 0711 .*User: 0 Group: 0 /)
       // Through the tree's own links, but never along one in the file's place.
       expect(await disk.stat("/usr/bin/kiln-hello")).toContain("Mode: 0755")
       expect(await disk.text("/etc/mtab")).toBe("replaced\n")
@@ -290,6 +320,23 @@ describe("building", () => {
       expect(wanted).toEqual(expect.arrayContaining(["ssh.service", "systemd-networkd.service"]))
       expect(await disk.names("/etc/systemd/system/sysinit.target.wants")).not.toContain("systemd-timesyncd.service")
       expect(await disk.stat("/etc/systemd/system/e2scrub_all.timer")).toContain('Fast link dest: "/dev/null"')
+
+      expect(await disk.text("/etc/systemd/timesyncd.conf.d/90-kiln.conf")).toBe("[Time]\nNTP=ntp.example.org\n")
+      expect(await disk.text("/etc/sysctl.d/90-kiln.conf")).toBe("net.ipv4.ip_forward = 1\n")
+      expect(await disk.text("/etc/environment")).toContain("http_proxy=http://proxy.example.org:3128\n")
+      expect(await disk.text("/etc/apt/apt.conf.d/90-kiln-proxy")).toContain('Acquire::http::Proxy::localhost "DIRECT";\n')
+      expect((await disk.text("/etc/nftables.conf")).match(/\w+ dport .* accept$/gm)).toEqual([
+        "udp dport 546 accept",
+        ...["22", "143", "443", "8080"].map((port) => `tcp dport ${port} accept`),
+        ...["443", "6000-6010"].map((port) => `udp dport ${port} accept`)
+      ])
+      expect(await disk.names("/etc/systemd/system/sysinit.target.wants")).toContain("nftables.service")
+      expect(await disk.text("/usr/lib/kiln/first-boot")).toBe("#!/bin/sh\necho $HOME\n")
+      expect(await disk.stat("/usr/lib/kiln/first-boot")).toContain("Mode: 0700")
+      expect(wanted).toContain("kiln-first-boot.service")
+      const trusted = await disk.text("/etc/ssl/certs/ca-certificates.crt")
+      const own = (await disk.text("/usr/local/share/ca-certificates/kiln-0000.crt")).trim()
+      expect([own.startsWith("-----BEGIN CERTIFICATE-----"), trusted.includes(own)]).toEqual([true, true])
 
       // Nothing that only one machine should have.
       expect((await disk.names("/etc/ssh")).filter((name) => name.startsWith("ssh_host"))).toEqual([])
@@ -313,6 +360,8 @@ describe("building", () => {
     ]
     const spec = specOf({
       users: [{ name: "ann" }],
+      keyboard: { layout: "de", variant: "nodeadkeys" },
+      cloud_init: { user_data: "#cloud-config\nruncmd: [reboot]\n" },
       files: [
         ...programs.map((path) => ({ path, data: evil, mode: "0755" })),
         { path: "/etc/ld.so.preload", data: "/pwned.so\n" },
@@ -335,6 +384,16 @@ describe("building", () => {
       )
       expect(await disk.names("/etc/systemd/system/multi-user.target.wants")).toContain("ssh.service")
       expect(await disk.stat("/home/ann/deep/er/file")).toMatch(/Mode: 04755 .*User: 1000 /)
+
+      expect(await disk.text("/etc/default/keyboard")).toContain('XKBLAYOUT="de"\nXKBVARIANT="nodeadkeys"\n')
+      expect(await disk.names("/etc/console-setup")).not.toContain("cached_setup_keyboard.sh")
+
+      expect(await disk.text("/var/lib/cloud/seed/nocloud/user-data")).toBe("#cloud-config\nruncmd: [reboot]\n")
+      expect(await disk.stat("/var/lib/cloud/seed/nocloud/user-data")).toContain("Mode: 0600")
+      expect(await disk.text("/var/lib/cloud/seed/nocloud/meta-data")).toMatch(/^instance-id: kiln-[0-9a-f]{16}\n$/)
+      expect(await disk.text("/etc/cloud/cloud.cfg.d/95-kiln-seed.cfg")).toContain("datasource_list: [ NoCloud, None ]\n")
+      expect(await disk.names("/usr/bin")).toContain("cloud-init")
+      expect(await disk.names("/usr/lib/python3/dist-packages/cloudinit")).not.toContain("__pycache__")
     })
   }, 60_000)
 
@@ -385,6 +444,26 @@ describe("building", () => {
       specOf({ files: [{ path: "/bin", data: "" }] }),
       'files[0].path: "/bin" is a directory in the image'
     ],
+    [
+      "a group's number that is taken",
+      specOf({ groups: [{ name: "sudo", gid: 5000 }] }),
+      'groups.sudo.gid: the image has a group "sudo" already, with another gid'
+    ],
+    [
+      "an unknown service in the firewall",
+      specOf({ firewall: { services: { enabled: ["gopherd"] } } }),
+      'firewall.services.enabled: no service "gopherd" in /etc/services of the image'
+    ],
+    [
+      "a file that is not to make its folders",
+      specOf({ files: [{ path: "/a/b/c", data: "", ensure_parents: false }] }),
+      'files[0].path: there is no directory "/a" in the image, and ensure_parents is false'
+    ],
+    [
+      "a directory in a file's place",
+      specOf({ directories: [{ path: "/etc/passwd" }] }),
+      'directories[0].path: "/etc/passwd" in the image cannot be a directory: File exists'
+    ],
     ["a file below a file", specOf({ files: [{ path: "/etc/passwd/x", data: "" }] }), "files[0].path: "],
     ["a disk that is too small", specOf({}, 64 * 2 ** 20), "image.options.size_bytes: this image needs at least"]
   ])(
@@ -400,6 +479,42 @@ describe("building", () => {
     },
     90_000
   )
+
+  it("lets a package's script reach nothing but its own tree", async () => {
+    const secret = "kiln-secret-7d1c"
+    vi.stubEnv("KILN_SOME_TOKEN", secret)
+    const victim = spawn("sleep", ["600"], { stdio: "ignore" })
+    const listener = createServer().listen(0, "127.0.0.1")
+    try {
+      await inTemporary(async (dir) => {
+        for (const name of ["job", "other", "package"]) await mkdir(join(dir, name))
+        await writeFile(join(dir, "token"), secret)
+        await writeFile(join(dir, "other", "input"), secret)
+        const item = hostilePackage(join(dir, "package"), {
+          secret, token: join(dir, "token"), otherWorkspace: join(dir, "other"), cache: cacheDir,
+          port: (listener.address() as { port: number }).port, pid: victim.pid!
+        })
+        const lock = Result.getOrThrow(await resolved(specOf({})))
+        const spec = specOf({ packages: [packageName] })
+        const { path } = await Effect.runPromise(
+          buildOf(spec, { ...lock, packages: [...lock.packages, item] }, new Map(), join(dir, "job"), hearing(), cacheDir)
+        )
+        const report = (await (await openedDisk(path, dir)).text(reportPath)).trim().split("\n")
+        expect(report.length).toBeGreaterThan(18)
+        expect(report.filter((line) => line.endsWith(": got"))).toEqual([])
+        expect(report.filter((line) => line.startsWith("fd ") && !/^fd (pipe:|socket:|\/dev\/null|\/var\/lib\/(dpkg\/|kiln-hostile))/.test(line))).toEqual([])
+        expect(report).toContain("host localhost")
+        expect(victim.exitCode ?? victim.signalCode).toBe(null)
+        // Its daemon has not outlived the build, and what lies in the cache is what it was.
+        expect(tracesOf("7777")).toEqual([])
+        for (const { name, sha256 } of lock.packages.slice(0, 20))
+          expect([name, await sha256Of(join(cacheDir, "packages", sha256))]).toEqual([name, sha256])
+      })
+    } finally {
+      victim.kill()
+      listener.close()
+    }
+  }, 120_000)
 
   it("takes nothing from a mirror that is not what the lock says", async () => {
     const lock = Result.getOrThrow(await resolved(specOf({})))

@@ -1,15 +1,19 @@
 /** The whole stack as processes of its own, killed without a word while it works: nothing is lost, doubled or stuck. */
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { startStack } from "../../apps/standalone/stack.ts"
-import { ComposeId } from "../../domain/ids.ts"
+import { ComposeId, Millis } from "../../domain/ids.ts"
 import { projections } from "../../projections/all.ts"
 import { project } from "../../projections/projection.ts"
 import { chaos, lostAfter } from "../chaos/chaos.ts"
-import type { Promised } from "../chaos/clients.ts"
+import { Book } from "../chaos/book.ts"
+import { type Promised, sleep, startClients } from "../chaos/clients.ts"
 import { asksOf, killsOf } from "../chaos/plan.ts"
+import { isOver } from "../chaos/rest.ts"
 import { type Evidence, isWell, type Verdict, verdictOf } from "../chaos/verdict.ts"
-import { composeId, failed, finished, jobs, recordedOf, started, succeeded, tenantId, wholeLife } from "../support/composes.ts"
+import { composeId, failed, finished, jobs, queued, recordedOf, started, succeeded, tenantId, wholeLife } from "../support/composes.ts"
 import { temporaryFolder } from "../support/servers.ts"
 
 describe("a stack under fire", () => {
@@ -73,6 +77,11 @@ describe("what a run is judged by", () => {
     it(`finds ${name}`, () => assert.deepStrictEqual(faultsOf(evidence), [...kinds]))
   }
 
+  it("tells of a compose without an end how each of its jobs stands, and what was last heard of it", () => {
+    const [stuck] = verdictOf(evidenceOf(recordedOf(wholeLife.slice(0, 9)))).stuck
+    assert.match(stuck!, /^acme\/[0-9a-f-]{36} is open: 0-upload-0 running attempt 1 since \d\d:\d\d:\d\d\.\d{3} by w1; last: .*; \d\d:\d\d:\d\d\.\d{3} JobStarted 0-upload-0 1 by w1$/u)
+  })
+
   it("plans the same for the same seed", () => {
     const plan = (seed: number) => {
       const asks = asksOf(seed, tenantId)
@@ -81,4 +90,53 @@ describe("what a run is judged by", () => {
     assert.deepStrictEqual(plan(5), plan(5))
     assert.notDeepEqual(plan(5), plan(6))
   })
+})
+
+describe("waiting for rest", () => {
+  const options = { quietMs: 60_000, atMostMs: 600_000 }
+  const over = (moving: Partial<Parameters<typeof isOver>[0]>, now: number) => isOver({ movedAt: 0, notBefore: 0, ...moving }, 0, now, options)
+  it("goes on while the log grows, and ends when nothing has moved for long", () => {
+    assert.strictEqual(over({}, 60_000), undefined)
+    assert.strictEqual(over({}, 60_001), "nothing has moved for 60 s")
+    assert.strictEqual(over({ movedAt: 300_000 }, 360_000), undefined)
+    assert.strictEqual(over({ movedAt: 300_000 }, 360_001), "nothing has moved for 60 s")
+  })
+  it("waits for a job whose time has not come", () => assert.strictEqual(over({ notBefore: 400_000 }, 460_000), undefined))
+  it("ends at last, whatever moves", () => assert.strictEqual(over({ movedAt: 600_001 }, 600_001), "not at rest after 600 s"))
+})
+
+describe("the book of what is open", () => {
+  it("counts composes from their request to their end, retries too, and knows when the log last moved and how long a job waits", () => {
+    const book = new Book()
+    const life = recordedOf(wholeLife)
+    for (const entry of life.slice(0, -1)) book.record(entry, 7)
+    assert.deepStrictEqual([book.open, book.ended, book.peak, book.movedAt, book.notBefore], [1, 0, 1, 7, 0])
+    book.record(life.at(-1)!, 8)
+    assert.deepStrictEqual([book.open, book.ended, book.movedAt, book.positionOf("EVENTS")], [0, 1, 8, life.length])
+    book.record({ ...life[0]!, events: [{ _tag: "ComposeReopened", composeId }, queued(jobs.upload, 2, Millis.make(99))] }, 9)
+    book.record({ _tag: "Unreadable", position: { stream: "EVENTS", sequence: 99 }, subject: "events.x", reason: "odd" }, 10)
+    assert.deepStrictEqual([book.open, book.peak, book.notBefore, book.movedAt, book.positionOf("EVENTS")], [1, 1, 99, 9, 99])
+  })
+})
+
+describe("tenants who find too much open", () => {
+  it("wait for ends, and ask all the same once in a while", async () => {
+    const asked = new Set<unknown>()
+    let looked = 0
+    const server = createServer((request, response) => {
+      if (request.url!.endsWith("/composes")) asked.add(request.headers["idempotency-key"])
+      request.resume()
+      response.writeHead(request.method === "POST" ? 202 : 200, { "content-type": "application/json" }).end(JSON.stringify({ id: composeId, items: [] }))
+    }).listen(0, "127.0.0.1")
+    await new Promise((resolve) => server.once("listening", resolve))
+    const target = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: async () => "", isCrowded: () => ++looked > 3 }
+    const clients = await startClients(target, 5, ["acme"])
+    while (looked < 10 || asked.size < 4) await sleep(10)
+    const crowded = asked.size
+    while (asked.size === crowded) await sleep(10)
+    await clients.stop()
+    server.closeAllConnections()
+    server.close()
+    assert.deepStrictEqual([crowded, asked.size], [4, 5])
+  }, 60_000)
 })

@@ -3,19 +3,25 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { DistributionId } from "../../../domain/compose-request.ts"
 import { Architecture } from "../../../domain/ids.ts"
+import { Parameter } from "../../../domain/parameters.ts"
 import { Authorization } from "./authorization.ts"
 import { BadRequest, NotFound, Unavailable } from "./problems.ts"
 
 export const DistributionView = Schema.Struct({
   id: Schema.String,
   name: Schema.String,
+  /** Keys that `customizations` may have; absent: all. */
+  customizations: Schema.optionalKey(Schema.Array(Schema.String)),
   architectures: Schema.Array(Schema.Struct({
     architecture: Architecture,
     image_types: Schema.Array(Schema.Struct({
       type: Schema.String,
       description: Schema.String,
       /** Keys that `images[].options` may have. */
-      options: Schema.Array(Schema.String)
+      options: Schema.Array(Schema.String),
+      bootable: Schema.Boolean,
+      /** What `images[].options.parameters` may have, where that is one of the options. */
+      parameters: Schema.optionalKey(Schema.Record(Schema.String, Parameter))
     }))
   }))
 }).annotate({ identifier: "Distribution" })

@@ -1,5 +1,6 @@
 /** Composes as the API shows them. Times are RFC 3339 in UTC, names are snake_case. */
 import { Schema } from "effect"
+import { Check, Firmware, TestReport } from "../../../domain/boot-test.ts"
 import { ComposeRequest, Target } from "../../../domain/compose-request.ts"
 import { Architecture, ComposeId, Digest, JobId, PoolId, WorkerId } from "../../../domain/ids.ts"
 import { Failure, JobKind } from "../../../domain/job.ts"
@@ -9,6 +10,9 @@ import { AttemptStatus } from "../../../projections/job-attempts.ts"
 
 const optional = Schema.optionalKey
 const Time = Schema.String.annotate({ description: "RFC 3339, UTC", examples: ["2026-01-31T12:00:00.000Z"] })
+
+export const JobStatus = Schema.Literals(["waiting", "queued", "running", "succeeded", "failed", "skipped", "canceled"])
+export type JobStatus = typeof JobStatus.Type
 
 export const ArtifactSummary = Schema.Struct({
   digest: Digest,
@@ -24,11 +28,44 @@ export const TargetView = Schema.Struct({
   artifact: optional(ArtifactSummary)
 })
 
+/** Paths of what is said of a built image; `sbom_…` and `lock` only where there is one. */
+export const EvidenceView = Schema.Struct({
+  provenance: Schema.String,
+  sbom_spdx: optional(Schema.String),
+  sbom_cyclonedx: optional(Schema.String),
+  lock: optional(Schema.String)
+})
+
+/** One boot; `console` and `screenshot` are paths. */
+export const BootView = Schema.Struct({
+  firmware: Firmware,
+  passed: Schema.Boolean,
+  /** Absent if it was never ready. */
+  ready_seconds: optional(Schema.Finite),
+  took_seconds: Schema.Finite,
+  checks: Schema.Array(Check),
+  console: Schema.String,
+  screenshot: optional(Schema.String)
+})
+export type BootView = typeof BootView.Type
+
+/** `status` of the test job; `reason`: why it was skipped, or what was left out. */
+export const TestView = Schema.Struct({
+  status: JobStatus,
+  verdict: optional(Schema.Literals(["passed", "failed", "skipped"])),
+  reason: optional(Schema.String),
+  accelerator: optional(TestReport.fields.accelerator),
+  boots: optional(Schema.Array(BootView))
+})
+
 export const ImageView = Schema.Struct({
   architecture: Architecture,
   type: Schema.String,
   status: ComposeStatus,
-  targets: Schema.Array(TargetView)
+  targets: Schema.Array(TargetView),
+  evidence: optional(EvidenceView),
+  /** Of an image that is booted once it is built. */
+  test: optional(TestView)
 })
 export type ImageView = typeof ImageView.Type
 
@@ -45,9 +82,6 @@ export const AttemptView = Schema.Struct({
   log: Schema.Boolean
 })
 export type AttemptView = typeof AttemptView.Type
-
-export const JobStatus = Schema.Literals(["waiting", "queued", "running", "succeeded", "failed", "skipped", "canceled"])
-export type JobStatus = typeof JobStatus.Type
 
 /**
  * `job`: another must end first; `retry`: the next attempt is not due before `until`; the rest as the scheduler has it.

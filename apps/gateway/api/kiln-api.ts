@@ -1,8 +1,11 @@
 /** Kiln's own API as a value: routes, client and OpenAPI document come from it. */
 import { HttpApi, OpenApi } from "effect/http-api"
+import { BootsApi } from "./boots-api.ts"
 import { CatalogApi } from "./catalog-api.ts"
 import { ComposesApi } from "./composes-api.ts"
+import { DepsolveApi } from "./depsolve-api.ts"
 import { DownloadsApi } from "./downloads-api.ts"
+import { EvidenceApi, KeysApi } from "./evidence-api.ts"
 import { OperationApi } from "./operation-api.ts"
 import { TenantsApi } from "./tenants-api.ts"
 
@@ -12,7 +15,7 @@ export const prefix = "/api/kiln/v1"
 const strict = { onExcessProperty: "error", errors: "all" } as const
 
 export class KilnApi extends HttpApi.make("kiln")
-  .add(ComposesApi, CatalogApi, DownloadsApi, TenantsApi, OperationApi)
+  .add(ComposesApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, KeysApi, TenantsApi, OperationApi)
   .prefix(prefix)
   .annotate(HttpApi.PayloadParseOptions, strict)
   .annotate(HttpApi.ParamsParseOptions, strict)

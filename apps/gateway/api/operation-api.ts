@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Architecture, ComposeId, Digest, JobId, PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
-import { JobKind } from "../../../domain/job.ts"
+import { forEachKind, JobKind, Slots } from "../../../domain/job.ts"
 import { ParkedItem } from "../../../domain/ports/parked.ts"
 import { JobInHand, WorkerState } from "../../../domain/scheduling/worker-outlook.ts"
 import { Authorization } from "./authorization.ts"
@@ -10,7 +10,6 @@ import { BadRequest, Forbidden, NotFound, Unavailable } from "./problems.ts"
 
 const optional = Schema.optionalKey
 const Time = Schema.String.annotate({ description: "RFC 3339, UTC", examples: ["2026-01-31T12:00:00.000Z"] })
-const Slots = Schema.Record(JobKind, Schema.Int)
 
 /** A list of abilities that is absent means all. What a worker has never said itself is absent, too. */
 export const WorkerView = Schema.Struct({
@@ -55,7 +54,7 @@ export const PoolView = Schema.Struct({
   at: Time,
   /** That are heard. */
   workers: Schema.Int,
-  kinds: Schema.Record(JobKind, KindView)
+  kinds: forEachKind(KindView)
 }).annotate({ identifier: "Pool" })
 export type PoolView = typeof PoolView.Type
 

@@ -63,6 +63,11 @@ export class WrongRange extends HttpApiError.Problem<WrongRange>()("WrongRange",
   type: type("wrong-range"), status: 416, title: "The file has no such range"
 }) {}
 
+/** Well formed, but no set of packages can be what it asks for; `excerpt` has apt's words. */
+export class Unresolvable extends HttpApiError.Problem<Unresolvable>()("Unresolvable", {
+  type: type("unresolvable"), status: 422, title: "The packages cannot be had"
+}, { errors: Schema.Array(Fault), excerpt: Schema.optionalKey(Schema.String) }) {}
+
 /** There is room again at `resets_at`; `window` as in the policy. */
 export class QuotaExceeded extends HttpApiError.Problem<QuotaExceeded>()("QuotaExceeded", {
   type: type("quota-exceeded"), status: 429, title: "The quota is used up for now"

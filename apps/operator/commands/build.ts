@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
 import type { ComposeAccepted, ComposeDetails } from "../../gateway/api/compose-views.ts"
 import { Kiln } from "../client.ts"
+import { downloadEvidence } from "../download-evidence.ts"
 import { downloadImages } from "../download-images.ts"
 import { fromHere } from "../endpoint.ts"
 import { answer, Output, print } from "../output.ts"
@@ -28,6 +29,7 @@ export const build = Effect.fn("build")(function*({ detach, download, file, idem
   const files = live.status === "succeeded" && Option.isSome(download)
     ? yield* downloadImages(accepted.id, { folder: fromHere(download.value) })
     : []
+  for (const file of files) yield* downloadEvidence({ id: accepted.id, ...file }, ["provenance"])
   if (json) {
     const compose = yield* kiln.json<ComposeDetails>(`/composes/${accepted.id}`)
     yield* answer(Option.isSome(download) ? { ...compose, files } : compose, () => [])

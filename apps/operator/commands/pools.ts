@@ -22,4 +22,7 @@ const people = (output: OutputShape, found: ReadonlyArray<PoolView>) => table(ou
   { title: "FREE", of: ({ of }) => String(of.free_slots), right: true },
   { title: "WANTED", of: ({ of }) => String(of.wanted_slots), right: true },
   { title: "MEAN", of: ({ of }) => of.mean_duration_seconds === undefined ? "" : span(of.mean_duration_seconds * 1000), right: true }
-], found.flatMap((pool) => (["resolve", "build", "upload"] as const).map((kind) => ({ pool, kind, of: pool.kinds[kind] }))))
+], found.flatMap((pool) => (["resolve", "build", "test", "upload"] as const).flatMap((kind) => {
+  const of = pool.kinds[kind]
+  return of === undefined ? [] : [{ pool, kind, of }]
+})))

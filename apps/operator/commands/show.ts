@@ -42,7 +42,7 @@ export const people = (output: OutputShape, compose: ComposeDetails): ReadonlyAr
     { title: "WORKER", of: ({ attempt }) => attempt?.worker ?? "" },
     { title: "STARTED", of: ({ attempt }) => moment(attempt?.started_at, output.utc) },
     { title: "TOOK", of: ({ attempt }) => between(attempt?.started_at, attempt?.ended_at), right: true },
-    { title: "NOTE", of: ({ attempt, job }) => note(output, job, attempt), shrinks: true }
+    { title: "NOTE", of: ({ attempt, job }) => note(output, compose, job, attempt), shrinks: true }
   ], compose.jobs.flatMap((job): ReadonlyArray<{ job: JobView; attempt: AttemptView | undefined }> =>
     job.attempts.length === 0 ? [{ job, attempt: undefined }] : job.attempts.map((attempt) => ({ job, attempt }))
   ))
@@ -57,8 +57,18 @@ const failureLines = (output: OutputShape, { failure }: ComposeDetails) => {
   ]
 }
 
-const note = ({ utc }: OutputShape, job: JobView, attempt: AttemptView | undefined) => {
+/** `uefi ready after 21.5 s, bios ready after 18.0 s`. */
+const verdictOf = ({ images }: ComposeDetails, { image, kind, status }: JobView): string | undefined => {
+  const test = kind === "test" && status === "succeeded" ? images[image]?.test : undefined
+  if (test === undefined) return undefined
+  const boots = (test.boots ?? []).map(({ firmware, ready_seconds }) => `${firmware} ready after ${ready_seconds?.toFixed(1)} s`)
+  return [...boots, ...(test.reason === undefined ? [] : [`${test.verdict === "skipped" ? "skipped" : "in part"}: ${test.reason}`])].join(", ")
+}
+
+const note = ({ utc }: OutputShape, compose: ComposeDetails, job: JobView, attempt: AttemptView | undefined) => {
   if (attempt?.failure !== undefined) return `${attempt.failure.class}: ${attempt.failure.message}`
+  const verdict = verdictOf(compose, job)
+  if (verdict !== undefined && attempt?.status === "succeeded") return harmless(verdict)
   const { job: other, message, reason, until } = job.waiting_for ?? {}
   if (message !== undefined) return message
   if (reason === "job") return `waits for ${other ?? "another job"}`

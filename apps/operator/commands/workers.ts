@@ -11,7 +11,7 @@ export interface WorkersInput {
   readonly pool: Option.Option<string>
 }
 
-const kinds = ["resolve", "build", "upload"] as const
+const kinds = ["resolve", "build", "test", "upload"] as const
 
 export const workers = Effect.fn("workers")(function*({ name, pool }: WorkersInput) {
   const query = { name: Option.getOrUndefined(name), pool: Option.getOrUndefined(pool) }
@@ -38,7 +38,7 @@ const workerTable = (output: OutputShape, found: ReadonlyArray<WorkerView>) => t
   { title: "POOLS", of: ({ pools }) => pools.join(" ") },
   { title: "STATE", of: ({ state }) => state, paint: (text) => paintedStatus(output, text) },
   ...kinds.map((kind) => ({
-    title: kind.toUpperCase(), right: true, of: ({ busy, slots }: WorkerView) => `${busy[kind]}/${slots === undefined ? "?" : slots[kind]}`
+    title: kind.toUpperCase(), right: true, of: ({ busy, slots }: WorkerView) => `${busy[kind] ?? 0}/${slots === undefined ? "?" : slots[kind] ?? 0}`
   })),
   { title: "HELD", of: ({ held_images }) => String(held_images), right: true },
   { title: "SINCE", of: ({ session_since }) => moment(session_since, output.utc) },

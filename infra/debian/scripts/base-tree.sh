@@ -1,19 +1,13 @@
 #!/bin/bash
-# Makes a base tree of exactly what a closed repository holds, as a compressed tar.
-# Runs as root of its own mount and process namespaces; takes everything from the environment.
+# Makes a base tree of exactly what a closed repository holds, as a compressed tar. Runs in the sandbox; takes everything
+# from the environment.
 #   KILN_SCRATCH   empty folder to work in        KILN_MEMORY      tmpfs size for it, or empty for none
-#   KILN_REPOSITORY, KILN_SUITE, KILN_INCLUDE     what to install: all of suite "base" of the repository
-#   KILN_OUT       the .tar.zst to make, unless somebody else does first
+#   KILN_REPOSITORY, KILN_SUITE, KILN_ARCHITECTURE, KILN_INCLUDE   what to install: all of suite "base" of the repository
+#   KILN_OUT       the .tar.zst to make
 set -euo pipefail
 trap 'exit 143' TERM
 scripts=$(dirname "$(readlink -f "$0")")
 export KILN_HOOKS=$scripts
-
-# One at a time for each base; whoever waited finds it made. What is left of one that was killed is thrown out.
-exec 9>"$KILN_OUT.lock"
-flock 9
-[ ! -e "$KILN_OUT" ] || exit 0
-rm -f "$KILN_OUT.part"
 
 [ -z "$KILN_MEMORY" ] || mount -t tmpfs -o "size=$KILN_MEMORY,mode=755" kiln "$KILN_SCRATCH"
 export TMPDIR=$KILN_SCRATCH
@@ -21,9 +15,8 @@ export TMPDIR=$KILN_SCRATCH
 export INITRD=No
 
 # shellcheck disable=SC2016 # mmdebstrap expands "$1", its shell the rest
-mmdebstrap --verbose --mode=root --variant=apt --format=tar --include="$KILN_INCLUDE" \
+mmdebstrap --verbose --mode=root --variant=apt --format=tar --architectures="$KILN_ARCHITECTURE" --include="$KILN_INCLUDE" \
   --essential-hook='sh "$KILN_HOOKS/essential.sh" "$1"' \
   --customize-hook='sh "$KILN_HOOKS/base-hook.sh" "$1"' --customize-hook='sh "$KILN_HOOKS/slim.sh" "$1"' \
   "$KILN_SUITE" - "deb [trusted=yes] copy://$KILN_REPOSITORY base main" </dev/null |
-  zstd -q -1 -T0 -o "$KILN_OUT.part"
-mv "$KILN_OUT.part" "$KILN_OUT"
+  zstd -q -1 -T0 -o "$KILN_OUT"

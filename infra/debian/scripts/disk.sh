@@ -1,63 +1,139 @@
 #!/bin/bash
-# disk.sh TREE DISK: GPT, an ESP that boots in UEFI (systemd-boot) and BIOS (syslinux), ext4 filled from TREE.
-# Takes KILN_SIZE (bytes, or empty) and the KILN_…_ID of image.sh from the environment.
+# disk.sh TREE DISK: GPT, an ESP that boots in UEFI (systemd-boot) and on a PC in BIOS (syslinux), then partitions filled
+# from TREE. No mounts. Takes from the environment
+#   KILN_INPUT     with "partitions": place, MiB or "rest", type, id, seed, file system, mount point, name and field of each
+#   KILN_SIZE      bytes of the disk, or empty    KILN_WHOLE       the size is a multiple of so many bytes
+#   KILN_KERNEL    the kernel's arguments         KILN_ARCHITECTURE   as Debian calls it
+#   KILN_DISK_ID KILN_ESP_ID KILN_FAT_ID
 set -euo pipefail
 tree=$1 disk=$2
-offset=$((65 * 1048576))
+plan=$KILN_INPUT/partitions
+refuse() { echo "kiln-user-error $1: $2" >&2; exit 3; }
 
+# The tree of each mount point goes to a folder of its own; an empty one stays in its place.
+take_out() { # mount point, field, where to
+  local folder=$tree part
+  for part in ${1//\// }; do
+    folder=$folder/$part
+    [ ! -L "$folder" ] || refuse "$2.mountpoint" "\"$1\" leads through a link in the image"
+    [ -d "$folder" ] || mkdir "$folder" 2>/dev/null || refuse "$2.mountpoint" "\"$1\" cannot be a directory in the image"
+  done
+  mv "$folder" "$3"
+  mkdir "$folder"
+  chown --reference="$3" "$folder"
+  chmod --reference="$3" "$folder"
+}
+# Blocks are 4 KiB, inodes 256 bytes; a third more and the journal is what a file system itself and first steps need.
+bytes_for() { # folder, bytes of its file system itself
+  local used entries
+  used=$(du -sx --apparent-size --block-size=1 "$1" | cut -f1)
+  entries=$(find "$1" -xdev | wc -l)
+  echo $(((used + entries * 2300) * 115 / 100 + $2))
+}
+fixed=0
+while read -r place mib _ _ _ filesystem mountpoint _ field; do
+  [ "$mib" != rest ] || continue
+  fixed=$((fixed + mib))
+  [ "$filesystem" != swap ] || continue
+  take_out "$mountpoint" "$field" "$disk.part$place"
+  least=$(bytes_for "$disk.part$place" $((8 * 1048576)))
+  [ "$mib" -ge $(((least + 1048575) / 1048576)) ] ||
+    refuse "$field.size_bytes" "what lies below $mountpoint needs at least $least bytes, asked for were $((mib * 1048576))"
+done <"$plan"
+[ $fixed = 0 ] || find "$tree" "$disk".part* -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 2>/dev/null | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
+
+offset=$(((65 + fixed) * 1048576))
 used=$(du -sx --apparent-size --block-size=1 "$tree" | cut -f1)
-entries=$(find "$tree" -xdev | wc -l)
-# Blocks are 4 KiB, inodes 256 bytes; a third more and the journal is what ext4 itself and first steps need.
-least=$((offset + (used + entries * 2300) * 115 / 100 + 48 * 1048576))
-size=${KILN_SIZE:-$((2048 * 1048576))}
+least=$((offset + $(bytes_for "$tree" $((48 * 1048576)))))
+size=${KILN_SIZE:-$((2048 * 1048576 + fixed * 1048576))}
 if [ -n "$KILN_SIZE" ] && [ "$size" -lt "$least" ]; then
-  echo "kiln-user-error image.options.size_bytes: this image needs at least $least bytes, asked for were $size" >&2
-  exit 3
+  refuse image.options.size_bytes "this image needs at least $least bytes, asked for were $size"
 fi
 [ -n "$KILN_SIZE" ] || [ "$size" -ge $((used * 3 / 2 + offset)) ] || size=$((used * 3 / 2 + offset))
-mib=$(((size + 1048575) / 1048576))
-root=$((mib - 66))
+mib=$(((size + KILN_WHOLE - 1) / KILN_WHOLE * KILN_WHOLE / 1048576))
+rest=$((mib - 66 - fixed))
 
 truncate -s "${mib}M" "$disk"
-sfdisk -q --no-reread --no-tell-kernel "$disk" <<S
-label: gpt
-label-id: $KILN_DISK_ID
-start=1MiB, size=64MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=$KILN_ESP_ID, name="esp", attrs="LegacyBIOSBootable"
-start=65MiB, size=${root}MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, uuid=$KILN_ROOT_ID, name="root"
-S
+{
+  printf '%s\n' "label: gpt" "label-id: $KILN_DISK_ID"
+  printf 'start=1MiB, size=64MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=%s, name="esp", attrs="LegacyBIOSBootable"\n' "$KILN_ESP_ID"
+  start=65
+  while read -r _ mib type id _ _ _ name _; do
+    [ "$mib" != rest ] || mib=$rest
+    printf 'start=%sMiB, size=%sMiB, type=%s, uuid=%s, name="%s"\n' $start "$mib" "$type" "$id" "$name"
+    start=$((start + mib))
+  done < <(sort -n "$plan")
+} | sfdisk -q --no-reread --no-tell-kernel "$disk"
 mkfs.vfat -F 32 -s 1 -n ESP -i "$KILN_FAT_ID" --invariant --offset 2048 "$disk" 65536 >/dev/null
 
 kernel=$(find "$tree/boot" -maxdepth 1 -name 'vmlinuz-*' -type f | sort -V | tail -n 1)
 [ -n "$kernel" ] || { echo "no kernel in the tree" >&2; exit 1; }
 initrd=$tree/boot/initrd.img-${kernel##*/vmlinuz-}
-options="root=PARTUUID=$KILN_ROOT_ID ro console=tty0 console=ttyS0,115200 quiet"
 esp=$disk.esp
 mkdir -p "$esp/EFI/BOOT" "$esp/loader/entries" "$esp/linux"
-cp /usr/lib/systemd/boot/efi/systemd-bootx64.efi "$esp/EFI/BOOT/BOOTX64.EFI"
+case $KILN_ARCHITECTURE in amd64) efi=x64 ;; arm64) efi=aa64 ;; esac
+program=/usr/lib/systemd/boot/efi/systemd-boot$efi.efi
+# A PC has the programs of PCs only; then the tree has brought its own.
+[ -e "$program" ] || program=$tree$program
+cp "$program" "$esp/EFI/BOOT/BOOT${efi^^}.EFI"
 cp "$kernel" "$esp/linux/vmlinuz"
 cp "$initrd" "$esp/linux/initrd.img"
 printf 'timeout 0\n' >"$esp/loader/loader.conf"
-printf '%s\n' "title Linux" "linux /linux/vmlinuz" "initrd /linux/initrd.img" "options $options" >"$esp/loader/entries/linux.conf"
-printf '%s\n' "SERIAL 0 115200" "DEFAULT linux" "PROMPT 0" "TIMEOUT 1" "LABEL linux" "LINUX /linux/vmlinuz" \
-  "INITRD /linux/initrd.img" "APPEND $options" >"$esp/syslinux.cfg"
+printf '%s\n' "title Linux" "linux /linux/vmlinuz" "initrd /linux/initrd.img" "options $KILN_KERNEL" >"$esp/loader/entries/linux.conf"
+if [ "$efi" = x64 ]; then
+  printf '%s\n' "SERIAL 0 115200" "DEFAULT linux" "PROMPT 0" "TIMEOUT 1" "LABEL linux" "LINUX /linux/vmlinuz" \
+    "INITRD /linux/initrd.img" "APPEND $KILN_KERNEL" >"$esp/syslinux.cfg"
+fi
 find "$esp" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
-MTOOLS_SKIP_CHECK=1 mcopy -s -m -i "$disk@@1048576" "$esp/EFI" "$esp/loader" "$esp/linux" "$esp/syslinux.cfg" ::/
-syslinux --install --offset 1048576 "$disk"
-dd if=/usr/lib/SYSLINUX/gptmbr.bin of="$disk" conv=notrunc bs=440 count=1 status=none
+MTOOLS_SKIP_CHECK=1 mcopy -s -m -i "$disk@@1048576" "$esp"/* ::/
+if [ "$efi" = x64 ]; then
+  syslinux --install --offset 1048576 "$disk"
+  dd if=/usr/lib/SYSLINUX/gptmbr.bin of="$disk" conv=notrunc bs=440 count=1 status=none
+fi
 rm -rf "$esp"
 
 export E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH
-mke2fs -q -F -t ext4 -L root -U "$KILN_ROOT_ID" -m 1 \
-  -E "offset=$offset,hash_seed=$KILN_HASH_SEED,root_owner=0:0" -d "$tree" "$disk" "${root}M"
-# Before 1.47.1, -d copies access and change times, which are today's.
-last=$(dumpe2fs -h "$disk?offset=$offset" 2>/dev/null | awk -F: '/^Inode count/ { all = $2 } /^Free inodes/ { free = $2 } END { print all - free }')
-awk -v last="$last" -v time="@$SOURCE_DATE_EPOCH" 'BEGIN {
-  for (n = 2; n <= last; n = n == 2 ? 11 : n + 1) {
-    for (f = split("atime ctime crtime", field, " "); f > 0; f--) {
-      printf "sif <%d> %s %s\nsif <%d> %s_extra 0\n", n, field[f], time, n, field[f]
-    }
-    if (n == 11) printf "sif <%d> mtime %s\n", n, time
-  }
-}' >"$disk.times"
-debugfs -w -f "$disk.times" "$disk?offset=$offset" >/dev/null 2>"$disk.said" || { cat "$disk.said" >&2; exit 1; }
-rm -f "$disk.times" "$disk.said"
+make_ext4() { # folder, first MiB, MiB, id, seed, label
+  local offset=$(($2 * 1048576)) last
+  mke2fs -q -F -t ext4 -L "$6" -U "$4" -m 1 -E "offset=$offset,hash_seed=$5,root_owner=0:0" -d "$1" "$disk" "${3}M"
+  last=$(dumpe2fs -h "$disk?offset=$offset" 2>/dev/null | awk -F: '/^Inode count/ { all = $2 } /^Free inodes/ { free = $2 } END { print all - free }')
+  {
+    # Before 1.47.1, -d copies access and change times, which are today's.
+    awk -v last="$last" -v time="@$SOURCE_DATE_EPOCH" 'BEGIN {
+      for (n = 2; n <= last; n = n == 2 ? 11 : n + 1) {
+        for (f = split("atime ctime crtime", field, " "); f > 0; f--) {
+          printf "sif <%d> %s %s\nsif <%d> %s_extra 0\n", n, field[f], time, n, field[f]
+        }
+        if (n == 11) printf "sif <%d> mtime %s\n", n, time
+      }
+    }'
+    # Nor does it take over whose the root of the file system is.
+    [ "$6" = root ] || stat -c '0%a %u %g' "$1" | while read -r mode user group; do
+      printf 'sif <2> mode 0%o\nsif <2> uid %s\nsif <2> gid %s\n' $((040000 | mode)) "$user" "$group"
+    done
+  } >"$disk.times"
+  debugfs -w -f "$disk.times" "$disk?offset=$offset" >/dev/null 2>"$disk.said" || { cat "$disk.said" >&2; exit 1; }
+  rm -f "$disk.times" "$disk.said"
+}
+into_disk() { dd if="$1" of="$disk" bs=1M seek="$2" conv=notrunc,sparse status=none; rm -f "$1"; } # file, first MiB
+make_btrfs() { # folder, first MiB, MiB, id, seed, label
+  truncate -s "${3}M" "$disk.btrfs"
+  mkfs.btrfs -q -U "$4" -L "$6" --rootdir "$1" "$disk.btrfs"
+  into_disk "$disk.btrfs" "$2"
+}
+start=65
+while read -r place mib _ id seed filesystem _ name _; do
+  folder=$disk.part$place
+  if [ "$mib" = rest ]; then mib=$rest folder=$tree; fi
+  case $filesystem in
+    ext4) make_ext4 "$folder" $start "$mib" "$id" "$seed" "${name:0:16}" ;;
+    btrfs) make_btrfs "$folder" $start "$mib" "$id" "$seed" "$name" ;;
+    swap)
+      truncate -s "${mib}M" "$disk.swap"
+      mkswap -q -U "$id" -L swap "$disk.swap" >/dev/null
+      into_disk "$disk.swap" $start
+      ;;
+  esac
+  [ "$folder" = "$tree" ] || rm -rf "$folder"
+  start=$((start + mib))
+done < <(sort -n "$plan")

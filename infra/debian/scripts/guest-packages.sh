@@ -4,6 +4,8 @@ mkdir -p /run/kiln/none /run/kiln/lists/partial /run/kiln/cache/archives/partial
 # No daemon starts while an image is made.
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
+# The initramfs is made again by what is installed; it has only the modules that it is told of.
+[ ! -e /run/kiln/input/initramfs ] || cat /run/kiln/input/initramfs >>/etc/initramfs-tools/modules
 apt-get -q update
 xargs -a /run/kiln/input/extras -d '\n' apt-get -q -y install
 if [ -s /run/kiln/input/auto ]; then xargs -a /run/kiln/input/auto -d '\n' apt-mark -q auto >/run/kiln/auto; fi

@@ -1,12 +1,15 @@
 #!/bin/bash
-# Base tree + packages + customizations -> bootable disk -> qcow2. No loop devices, no mounts of the disk.
-# Runs as root of its own mount and process namespaces; takes everything from the environment.
+# Base tree + packages + customizations -> disk or archive. No loop devices, no mounts of a disk.
+# Runs in the sandbox; takes everything from the environment. What belongs to the tree runs with nothing but the tree.
 #   KILN_INPUT     data of this image: extras, auto, sources.extras, sources.list, custom/
 #   KILN_REPOSITORY  the closed repository, or empty when there are no extras
 #   KILN_SCRATCH   empty folder to work in        KILN_MEMORY      tmpfs size for it, or empty for none
-#   KILN_BASE      the base tree, .tar.zst        KILN_OUT         the qcow2 to write
+#   KILN_BASE      the base tree, .tar.zst        KILN_OUT         the file to write
+#   KILN_SANDBOX   the folder of enter-tree.pl
 #   KILN_GUEST     files every image gets         KILN_SIZE        bytes of the disk, or empty
-#   KILN_DISK_ID KILN_ESP_ID KILN_ROOT_ID KILN_HASH_SEED KILN_FAT_ID
+#   KILN_FACTS     where to write what is installed, see inventory.pl
+#   KILN_FORMAT    the format of KILN_OUT         KILN_FORMATS     the folder of convert.sh
+#   and what disk.sh, where KILN_INPUT has "partitions", or archive.sh take
 # Lines on stdout that begin with "kiln-stage" say where it is; "kiln-user-error" on stderr is for whoever asked.
 set -euo pipefail
 trap 'exit 143' TERM
@@ -24,13 +27,13 @@ tar --zstd -x -f "$KILN_BASE" -C tree --numeric-owner --xattrs --xattrs-include=
 
 # What runs in the tree sees the tree, a few harmless devices and this image's data, read-only. All of it lies on
 # mounts, so that nothing of it can end up in the image.
-mount -t tmpfs -o mode=755 kiln tree/dev
+mount -t tmpfs -o mode=755,size=1M kiln tree/dev
 for node in null zero random urandom; do
   : >"tree/dev/$node"
   mount --bind "/dev/$node" "tree/dev/$node"
 done
 mount -t tmpfs -o mode=755 kiln tree/run
-mount -t tmpfs -o mode=1777 kiln tree/tmp
+mount -t tmpfs -o mode=1777,size=1G kiln tree/tmp
 mkdir -p tree/run/kiln tree/run/lock
 offer() {
   [ -n "$2" ] || return 0
@@ -43,17 +46,20 @@ offer input "$KILN_INPUT"
 offer guest "$KILN_GUEST"
 offer scripts "$scripts"
 offer repository "$KILN_REPOSITORY"
-inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
-  SYSTEMD_OFFLINE=1 SYSTEMD_LOG_LEVEL=err DEBIAN_FRONTEND=noninteractive KILN_HOSTNAME="$KILN_HOSTNAME" KILN_ROOT_ID="$KILN_ROOT_ID" KILN_ESP_ID="$KILN_ESP_ID" \
-  chroot tree /bin/sh -eu "/run/kiln/scripts/$1" </dev/null; }
+inside() {
+  proc=
+  [ "$1" != --proc ] || { proc=$1; shift; }
+  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
+  SYSTEMD_OFFLINE=1 SYSTEMD_LOG_LEVEL=err DEBIAN_FRONTEND=noninteractive KILN_HOSTNAME="$KILN_HOSTNAME" \
+  /usr/bin/perl "$KILN_SANDBOX/enter-tree.pl" $proc tree /bin/sh -eu "/run/kiln/scripts/$1" </dev/null
+}
 
 if [ -s "$KILN_INPUT/extras" ]; then
   echo "kiln-stage packages"
-  mount -t proc proc tree/proc
-  inside guest-packages.sh
-  umount tree/proc
+  inside --proc guest-packages.sh
   sh "$scripts/slim.sh" tree
 fi
+perl "$scripts/inventory.pl" tree "$KILN_FACTS"
 echo "kiln-stage customize"
 # No /proc from here on: nothing a tenant names can lead out of the tree through it.
 inside guest-defaults.sh
@@ -66,8 +72,11 @@ umount -R tree/run
 
 echo "kiln-stage disk"
 find tree -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
-bash "$scripts/disk.sh" tree disk.raw
-rm -rf --one-file-system tree
-
-echo "kiln-stage convert"
-qemu-img convert -p -f raw -O qcow2 -c -o compression_type=zstd disk.raw "$KILN_OUT"
+if [ -e "$KILN_INPUT/partitions" ]; then
+  bash "$scripts/disk.sh" tree disk.raw
+  rm -rf --one-file-system tree
+  echo "kiln-stage convert"
+  bash "$KILN_FORMATS/convert.sh" raw disk.raw "$KILN_FORMAT" "$KILN_OUT"
+else
+  bash "$scripts/archive.sh" tree "$KILN_FORMAT" "$KILN_OUT"
+fi

@@ -13,6 +13,8 @@ import { LocalIssuer, type Role, Tokens } from "../../../domain/ports/tokens.ts"
 import { ArtifactsFiles } from "../../../infra/files/artifacts-files.ts"
 import { LocalIssuerFiles, trustLocal } from "../../../infra/jose/local-issuer.ts"
 import { TokensJose } from "../../../infra/jose/tokens-jose.ts"
+import { AdvisoriesNone } from "../../../infra/evidence/security-tracker.ts"
+import { AttesterFiles } from "../../../infra/keys/attester-files.ts"
 import { SealerFiles } from "../../../infra/keys/sealer-files.ts"
 import { SignerFiles } from "../../../infra/keys/signer-files.ts"
 import { BlobsInMemory } from "../../../infra/memory/blobs.ts"
@@ -27,8 +29,8 @@ import { SchedulingInMemory } from "../../../infra/memory/scheduling.ts"
 import { SnapshotsInMemory } from "../../../infra/memory/snapshots.ts"
 import { PackageIndexInMemory } from "../../../infra/memory/package-index.ts"
 
-const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes"] }
-const simulated = { type: "simulated", description: "Builds nothing", options: ["duration_ms", "lines"] }
+const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes"], bootable: true }
+const simulated = { type: "simulated", description: "Builds nothing", options: ["duration_ms", "lines"], bootable: false }
 
 export const distributions: ReadonlyArray<DistributionInfo> = [
   {
@@ -57,6 +59,8 @@ const portsIn = (folder: string) => {
     ArtifactsFiles(join(folder, "artifacts")),
     SealerFiles(join(folder, "keys")),
     SignerFiles(join(folder, "keys")),
+    AttesterFiles(join(folder, "keys")),
+    AdvisoriesNone,
     Layer.provideMerge(Layer.unwrap(Effect.map(LocalIssuer, (local) => TokensJose([trustLocal(local)]))), issuer),
     PackageIndexInMemory(packages),
     Layer.succeed(Catalog, { distributions })
@@ -125,7 +129,8 @@ export const openGateway = async (
 
 export const api = "/api/kiln/v1"
 
-export const anImage = { architecture: "x86_64", type: "guest-image" }
+/** Tests have a job of their own; see boots.test.ts. */
+export const anImage = { architecture: "x86_64", type: "guest-image", test: false }
 export const aRequest = { distribution: "debian-13", name: "web server", labels: { team: "web" }, images: [anImage] }
 
 export { Tokens }

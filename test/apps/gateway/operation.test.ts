@@ -181,8 +181,8 @@ describe("kiln", () => {
   it("lists workers as tables and as a document", async () => {
     const { code, out } = await run("workers", "--utc")
     expect(code).toBe(0)
-    expect(out).toMatch(/^build-1 +acme default +working +0\/2 +1\/1 +0\/4 +1 +2026-01-31 12:00:00 Z +\S+ ago +x86_64 debian-13 guest-image rack=7$/m)
-    expect(out).toMatch(/^old +default +silent +0\/\? +0\/\? +0\/\? +0 +never$/m)
+    expect(out).toMatch(/^build-1 +acme default +working +0\/2 +1\/1 +0\/0 +0\/4 +1 +2026-01-31 12:00:00 Z +\S+ ago +x86_64 debian-13 guest-image rack=7$/m)
+    expect(out).toMatch(/^old +default +silent +0\/\? +0\/\? +0\/\? +0\/\? +0 +never$/m)
     expect(out).toMatch(new RegExp(`^build-1 +acme +${composeId} +0-build +2 +running +2026-01-31 12:00:00 Z$`, "m"))
     expect(JSON.parse((await run("workers", "build-1", "--pool", "acme", "--json")).out)).toMatchObject([{ worker: "build-1", held_digests: [aDigest] }])
     expect((await run("workers", "nobody")).out).toBe("No worker has been heard of\n")

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { TenantId } from "../../../domain/ids.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"
 import { Sealer } from "../../../domain/ports/sealer.ts"
+import { certificate } from "../../support/certificate.ts"
 import { anImage, api, aRequest, type Gateway, openGateway } from "./harness.ts"
 
 let gateway: Gateway
@@ -113,6 +114,9 @@ describe("what is wrong is refused with its place, and nothing is stored", () =>
     ["the same user twice", { ...aRequest, customizations: { users: [{ name: "a" }, { name: "a" }] } }, "customizations.users[1].name"],
     ["the same file twice", { ...aRequest, customizations: { files: [{ path: "/a", data: "" }, { path: "/a", data: "" }] } }, "customizations.files[1].path"],
     ["a path that climbs", { ...aRequest, customizations: { files: [{ path: "/a/../b", data: "" }] } }, "customizations.files[0].path"],
+    ["a certificate that is none", { ...aRequest, customizations: { cacerts: { pem_certs: ["-----BEGIN CERTIFICATE-----\nabcd\n-----END CERTIFICATE-----"] } } }, "customizations.cacerts.pem_certs[0]"],
+    ["a private key among certificates", { ...aRequest, customizations: { cacerts: { pem_certs: [Object.values(certificate()).join("\n")] } } }, "customizations.cacerts.pem_certs[0]"],
+    ["a kernel argument with a line feed", { ...aRequest, customizations: { kernel: { append: "a\nb" } } }, "customizations.kernel.append"],
     ["half a character", `{"distribution":"debian-13","images":[${JSON.stringify(anImage)}],"customizations":{"files":[{"path":"/\\ud800","data":""}]}}`, "customizations.files[0].path"],
     ["a number beyond all bounds", { ...aRequest, images: [{ ...anImage, options: { size_bytes: 1e300 } }] }, "images[0].options.size_bytes"]
   ]
@@ -140,6 +144,11 @@ describe("what is wrong is refused with its place, and nothing is stored", () =>
     const response = await gateway.post({ ...aRequest, customizations: { users: [{ name: "a", password: "planted\nsecret" }] } })
     expect(response.status).toBe(400)
     expect(await response.text()).not.toContain("planted")
+  })
+
+  it("while a certificate, and two in one text, are none", async () => {
+    const { cert } = certificate()
+    expect((await gateway.post({ ...aRequest, customizations: { cacerts: { pem_certs: [cert, `${cert}${certificate().cert}`] } } })).status).toBe(202)
   })
 
   it("while the same package twice is no fault", async () => {

@@ -17,7 +17,7 @@ export interface Ran {
 export const kiln = async (args: ReadonlyArray<string>): Promise<Ran> => {
   const out: Array<string> = []
   const err: Array<string> = []
-  const code = await runKiln(args, { localIssuer: () => Layer.empty as never, backends: () => Layer.empty as never }, (wishes) => ({
+  const code = await runKiln(args, { localIssuer: () => Layer.empty as never, backends: () => Layer.empty as never, workerCache: () => Layer.empty as never, imageContents: Layer.empty as never }, (wishes) => ({
     ...wishes, terminal: false, colours: false, columns: () => 80, write: (text) => void out.push(text), writeError: (text) => void err.push(text)
   }))
   return { code, out: out.join(""), err: err.join("") }

@@ -127,6 +127,23 @@ describe("kiln", () => {
     assert.strictEqual(found[0].name, "vim")
   })
 
+  it("lists the packages of a request, and of what is said on the command line", async () => {
+    const request = file({ ...aRequest, customizations: { packages: ["vim"] } })
+    const found = await document(["depsolve", request])
+    assert.deepStrictEqual(found.packages.map(({ name }: { name: string }) => name), ["vim"])
+    const { code, out } = await run(["depsolve", "--distribution", "debian-13", "--package", "nginx", "--package", "vim=1.0"])
+    assert.strictEqual(code, 0)
+    assert.match(out, /^nginx +1\.0 +all +1000 B$/m)
+    assert.match(out, /^2 packages for debian-13 guest-image x86_64, 2\.0 KiB to download$/m)
+  })
+
+  it("says which package there is not, and which image to ask for", async () => {
+    const { code, err } = await run(["depsolve", "-d", "debian-13", "-p", "emcas"])
+    assert.deepStrictEqual([code, err], [2, "The packages cannot be had:\n  customizations.packages: unable to locate \"emcas\"\n"])
+    assert.match((await run(["depsolve"])).err, /^Say which: a file, or --distribution$/m)
+    assert.match((await run(["depsolve", file({ distribution: "debian-13" })])).err, /architecture/)
+  })
+
   it("finds the Kiln of its home, and says when there is none", async () => {
     const home = join(folder, "home")
     mkdirSync(home)

@@ -1,24 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Fifo } from "../../../domain/scheduling/fifo.ts"
 import { Heap } from "../../../domain/scheduling/heap.ts"
+import { Waiting } from "../../../domain/scheduling/waiting.ts"
 import { randomOf } from "../../chaos/random.ts"
 
 const seeds = Array.from({ length: 50 }, (_, seed) => seed)
 
-describe("a queue", () => {
-  it("behaves as an array does, whatever is done to it", () => {
+describe("what waits", () => {
+  it("is in order, equals as they came, whatever comes and goes", () => {
     for (const seed of seeds) {
       const random = randomOf(seed)
-      const [fifo, model] = [new Fifo<number>(), new Array<number>()]
+      const waiting = new Waiting<{ key: number; step: number }>((one, other) => one.key < other.key)
+      const model = new Array<{ key: number; step: number }>()
       for (let step = 0; step < 500; step++) {
-        // More goes in at first and more comes out later, so that it grows, moves its entries and empties.
-        const goesIn = random.chance(step < 250 ? 0.7 : 0.35)
-        if (goesIn && random.chance(0.8)) model[fifo.push(step) ?? model.length] = step
-        else if (goesIn) model.unshift(fifo.unshift(step) ?? step)
-        else if (fifo.shift() !== model.shift()) assert.fail(`seed ${seed}, step ${step}`)
-        if (fifo.size !== model.length || fifo.peek() !== model[0]) assert.fail(`seed ${seed}, step ${step}: ${[...fifo]} and not ${model}`)
+        // More goes in at first and more comes out later, so that it grows, moves its entries and empties; most are the last.
+        if (random.chance(step < 250 ? 0.7 : 0.35)) {
+          const item = { key: random.chance(0.7) ? step : random.between(0, step + 1), step }
+          const at = model.findIndex(({ key }) => key > item.key)
+          model.splice(at < 0 ? model.length : at, 0, item)
+          waiting.add(item)
+        } else if (waiting.shift() !== model.shift()) assert.fail(`seed ${seed}, step ${step}`)
+        if (waiting.size !== model.length || waiting.peek() !== model[0]) assert.fail(`seed ${seed}, step ${step}: ${[...waiting]} and not ${model}`)
       }
-      assert.deepStrictEqual([...fifo], model, `seed ${seed}`)
+      assert.deepStrictEqual([...waiting], model, `seed ${seed}`)
     }
   })
 })

@@ -55,7 +55,7 @@ describe("tenants", () => {
     addAll(queue, many("b", 10, {}, 2))
     assert.strictEqual(tenants(take(queue, 6)), "bababa")
   })
-  it("have their own order: high before normal before low, each first in, first out", () => {
+  it("have their own order: high before normal before low, each the oldest first", () => {
     const queue = queueOf()
     addAll(queue, [...many("a", 2, { priority: "low" }, 1), ...many("a", 2, {}, 3), ...many("a", 2, { priority: "high" }, 5), ...many("b", 3, {}, 7)])
     assert.deepStrictEqual(names(take(queue, 9)), ["a/5", "b/7", "a/6", "b/8", "a/3", "b/9", "a/4", "a/1", "a/2"])
@@ -128,11 +128,11 @@ describe("a worker that can do only some of it", () => {
 })
 
 describe("a job", () => {
-  it("that is put back is the next of its tenant", () => {
+  it("that comes back stands where it stood, before all of its tenant that are younger", () => {
     const queue = queueOf()
     addAll(queue, many("a", 3))
     const [first] = take(queue, 2)
-    queue.add(first!, "front")
+    queue.add(first!)
     assert.deepStrictEqual(names(take(queue, 3)), ["a/1", "a/3"])
   })
   it("that is removed is never taken, and comes once if it is added again", () => {
@@ -200,7 +200,7 @@ describe("counts", () => {
           const [job] = taken.splice(random.between(0, taken.length), 1)
           queue.vacated(job!.tenantId)
           if (random.chance(0.5)) {
-            queue.add(job!, "front")
+            queue.add(job!)
             waiting.add(job!)
           }
         } else if (waiting.size > 0) {

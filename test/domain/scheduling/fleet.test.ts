@@ -66,7 +66,7 @@ describe("a worker", () => {
     const heard = workers.hear(one, heartbeatOf(2), start)
     workers.occupy(one, "build", start)
     workers.occupy(one, "upload", start)
-    assert.deepStrictEqual([heard.busy, load(heard)], [{ resolve: 0, build: 1, upload: 1 }, 2])
+    assert.deepStrictEqual([heard.busy, load(heard)], [{ resolve: 0, build: 1, test: 0, upload: 1 }, 2])
     workers.vacate(one, "build", later(1))
     workers.vacate(one, "upload", later(2))
     assert.deepStrictEqual([load(heard), heard.idleSince], [0, later(2)])

@@ -131,7 +131,7 @@ describe("a worker", () => {
     const [worker] = workersOf(scheduler, start + 3 * second)
     assert.deepStrictEqual(worker, {
       worker: WorkerId.make("w1"), pools: [PoolId.make("acme"), PoolId.make("default")], state: "working", abilities, version: "2",
-      sessionSince: Millis.make(start), heardAt: Millis.make(start + 3 * second), busy: { resolve: 0, build: 2, upload: 0 }, held: 1,
+      sessionSince: Millis.make(start), heardAt: Millis.make(start + 3 * second), busy: { resolve: 0, build: 2, test: 0, upload: 0 }, held: 1,
       jobs: [
         { tenantId: TenantId.make("acme"), composeId: composeNo(2), jobId: jobs.build, kind: "build", attempt: 1, state: "assigned", since: Millis.make(start + second) },
         { tenantId: TenantId.make("acme"), composeId: composeNo(1), jobId: jobs.build, kind: "build", attempt: 1, state: "running", since: Millis.make(start + 2 * second) }

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ComposeCanceled, JobCanceled, JobFailed, JobReturned, JobSucceeded } from "../../../domain/compose-events.ts"
+import { ComposeCanceled, type ComposeEvent, JobCanceled, JobFailed, JobLost, JobReturned, JobSucceeded } from "../../../domain/compose-events.ts"
 import { Millis, PoolId, TenantId } from "../../../domain/ids.ts"
 import type { Share } from "../../../domain/scheduling/fair-queue.ts"
 import { load } from "../../../domain/scheduling/fleet.ts"
+import { demandOf } from "../../../domain/scheduling/outlook.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
 import type { Claim, Heartbeat, Lying } from "../../../domain/work.ts"
 import { failure, jobs, outcomes } from "../../support/composes.ts"
@@ -95,9 +96,9 @@ describe("dispatch", () => {
     assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
     scheduler.record(recordedFor("a", 2, startedBy("w1")), start)
     scheduler.record(recordedFor("a", 2, JobReturned.make(about(2)), queuedAs()), start)
-    assert.deepStrictEqual(due(scheduler), ["a/3 w1"])
-    assert.deepStrictEqual(scheduler.record(recordedFor("a", 3, JobCanceled.make(about(3))), start), [])
     assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
+    assert.deepStrictEqual(scheduler.record(recordedFor("a", 2, JobCanceled.make(about(2))), start), [])
+    assert.deepStrictEqual(due(scheduler), ["a/3 w1"])
   })
   it("gives nothing to a worker that drains, is silent, serves another pool or cannot do it", () => {
     const scheduler = make()
@@ -138,6 +139,54 @@ describe("dispatch", () => {
     scheduler.record(recordedFor("a", 1, startedBy("w1")), start)
     scheduler.putBack(job, start)
     assert.deepStrictEqual(due(scheduler), [])
+  })
+})
+
+describe("a job that is queued again", () => {
+  const again = (attempt: number, notBefore = start) => queuedAs("build", { attempt, ...(notBefore > start && { notBefore: Millis.make(notBefore) }) })
+  const lost = JobLost.make({ ...about(1), reason: "gone", final: false })
+  /** The first job runs, and a hundred of its tenant wait behind it. */
+  const running = () => {
+    const scheduler = make()
+    scheduler.hear(w1, heartbeatOf(1), start)
+    queueBuilds(scheduler, "a", 101)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    scheduler.record(recordedFor("a", 1, startedBy("w1")), start)
+    return scheduler
+  }
+  const restarted = (scheduler: Scheduler, now: number) => {
+    const after = make()
+    for (const job of scheduler.jobs.values()) after.load({ ...job, place: undefined }, now)
+    after.hear(w1, heartbeatOf(2), now)
+    return after
+  }
+  const ends: Record<string, readonly [ComposeEvent, ComposeEvent]> = {
+    "was lost with its worker": [lost, again(2)],
+    "was given back": [JobReturned.make(about(1)), again(1)],
+    "has failed and waits for its time": [JobFailed.make({ ...about(1), failure, final: false }), again(2, later(5))]
+  }
+  for (const [name, events] of Object.entries(ends)) {
+    it(`since it ${name} stands where it stood, before all that were asked for later`, () => {
+      const scheduler = running()
+      scheduler.record(recordedFor("a", 1, ...events), start)
+      scheduler.hear(w1, heartbeatOf(2), later(5))
+      assert.deepStrictEqual(due(scheduler, later(5)), ["a/1 w1", "a/2 w1"])
+    })
+    it(`since it ${name} stands there in a scheduler that was restarted, too`, () => {
+      const queued = running()
+      queued.record(recordedFor("a", 1, ...events), start)
+      assert.deepStrictEqual(due(restarted(queued, later(5)), later(5)), ["a/1 w1", "a/2 w1"], "from a snapshot written after it")
+      const after = restarted(running(), start)
+      after.record(recordedFor("a", 1, ...events), start)
+      assert.deepStrictEqual(due(after, later(5)), ["a/1 w1", "a/2 w1"], "from a snapshot written before it")
+    })
+  }
+  it("does not hide how long others have waited", () => {
+    const scheduler = running()
+    scheduler.record({ ...recordedFor("a", 1, lost, again(2)), at: Millis.make(later(50)) }, later(50))
+    scheduler.hear(w1, heartbeatOf({ upload: 1 }), later(60))
+    const [first] = demandOf(scheduler, 0, later(60))
+    assert.strictEqual(first!.kinds.build.oldestWaitMs, 60 * second)
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { customizationFiles, hiding, missingSecrets, passwordHash } from "../../../infra/debian/customization-files.ts"
+import { customizationFiles, missingSecrets, passwordHash } from "../../../infra/debian/customization-files.ts"
+import { hiding } from "../../../infra/process/hiding.ts"
 import { saltOf, sha512Crypt } from "../../../infra/debian/sha512-crypt.ts"
 
 const sealed = { keyId: "k", nonce: "n", ciphertext: "c", fingerprint: "f" }
@@ -28,7 +29,46 @@ describe("a request as data files", () => {
   it("carries the hash of a password, not the seal", () => {
     const files = customizationFiles({ users: [{ name: "ann", password: sealed }] }, new Map([["ann", "$6$s$h"]]))
     expect(files.find(({ path }) => path === "users/0000/password")?.text).toBe("$6$s$h")
-    expect(files.some(({ text }) => text.includes("ciphertext"))).toBe(false)
+    expect(files.some(({ text }) => String(text).includes("ciphertext"))).toBe(false)
+  })
+
+  it("carries bytes as they are", () => {
+    const files = customizationFiles({ files: [{ path: "/a", data: "/wAB", data_encoding: "base64" }] }, new Map())
+    expect(files.find(({ path }) => path === "files/0000/data")?.text).toEqual(Buffer.from([0xff, 0, 1]))
+  })
+
+  it("puts its own files before those of the tenant, who may have the last word", () => {
+    const files = customizationFiles(
+      { sysctl: { "b.c": 2, "a.b": "1" }, files: [{ path: "/etc/sysctl.d/90-kiln.conf", data: "mine\n" }] },
+      new Map()
+    )
+    const of = (name: string) => files.filter(({ path }) => path.endsWith(name)).map(({ text }) => text)
+    expect([of("/path"), of("/data")]).toEqual([
+      ["/etc/sysctl.d/90-kiln.conf", "/etc/sysctl.d/90-kiln.conf"],
+      ["a.b = 1\nb.c = 2\n", "mine\n"]
+    ])
+  })
+
+  it("leaves SSH open, unless it is disabled", () => {
+    const open = (services: object) =>
+      customizationFiles({ firewall: { ports: ["80:tcp"], services } }, new Map()).find(({ path }) => path === "firewall/services")?.text
+    expect(open({ enabled: ["https"] })).toBe("https\nssh\n")
+    expect(open({ disabled: ["ssh"] })).toBe("")
+  })
+
+  it("has a proxy for apt and for all other programs", () => {
+    const files = customizationFiles(
+      { proxy: { http: "http://proxy:3128", no_proxy: ["mirror.example.org", ".example.org"] } },
+      new Map()
+    )
+    expect(files.find(({ path }) => path === "./environment")?.text).toBe(
+      "http_proxy=http://proxy:3128\nHTTP_PROXY=http://proxy:3128\n" +
+        "no_proxy=mirror.example.org,.example.org\nNO_PROXY=mirror.example.org,.example.org\n"
+    )
+    expect(files.find(({ path }) => path === "files/0000/data")?.text).toBe(
+      'Acquire::http::Proxy "http://proxy:3128";\n' +
+        'Acquire::http::Proxy::mirror.example.org "DIRECT";\nAcquire::https::Proxy::mirror.example.org "DIRECT";\n'
+    )
   })
 
   it("knows which secrets should have come with it", () =>

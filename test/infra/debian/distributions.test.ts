@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
+import { imageTypeOf } from "../../../infra/debian/image-types/all.ts"
 import { debianConfigOf, imageSources } from "../../../infra/debian/config.ts"
-import { distributionsOf, extrasOf, releases } from "../../../infra/debian/distributions.ts"
+import { distributionsOf, releaseFor, releases } from "../../../infra/debian/distributions.ts"
 
 describe("the distributions on offer", () => {
   it("are Debian's two, for x86_64, resolved before they are built", () =>
@@ -16,21 +17,31 @@ describe("the distributions on offer", () => {
       ["debian-13", "debian", true, ["x86_64"]]
     ]))
 
-  it("have one image type, which takes a size", () =>
-    expect(distributionsOf({})[0]?.architectures[0]?.imageTypes).toMatchObject([
-      { type: "guest-image", options: ["size_bytes"] }
-    ]))
+  it("are of aarch64 too where somebody says that there are workers for it", () =>
+    expect(distributionsOf({ KILN_DEBIAN_ARCHITECTURES: "x86_64, aarch64" })[0]?.architectures.map(({ architecture }) => architecture))
+      .toEqual(["x86_64", "aarch64"]))
+
+  it("have image types, each with the options that it takes, and a word on whether it can be tried out", () => {
+    const types = distributionsOf({})[0]!.architectures[0]!.imageTypes
+    expect(types.map(({ type }) => type)).toEqual([
+      "guest-image", "minimal-raw", "aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova", "wsl", "container", "network-boot", "live-iso"
+    ])
+    expect(types.filter(({ options }) => options.includes("mountpoints")).length).toBe(8)
+    expect(types.filter(({ bootable }) => bootable).map(({ type }) => type)).toEqual(["guest-image", "aws", "azure", "oci", "vsphere"])
+  })
 })
 
-describe("what a request needs beyond the base", () => {
-  it("is nothing for an empty one", () => expect(extrasOf({})).toEqual([]))
-  it("is its packages, once and sorted", () =>
-    expect(extrasOf({ packages: ["vim", "curl", "vim"] })).toEqual(["curl", "vim"]))
-  it("is the locales for a locale the C library does not have built in", () => {
-    expect(extrasOf({ locale: "de_DE.UTF-8" })).toEqual(["locales"])
-    expect(extrasOf({ locale: "C.UTF-8" })).toEqual([])
+describe("the base of an image", () => {
+  const release = releases.find(({ id }) => id === "debian-13")!
+  const baseOf = (type: string, architecture = "amd64") => releaseFor(release, imageTypeOf(type)!, architecture).base
+
+  it("of a machine has a kernel of its architecture", () => {
+    expect(baseOf("guest-image")).toEqual(release.base)
+    expect(baseOf("guest-image", "arm64")).toEqual(["linux-image-cloud-arm64", ...release.base.slice(1), "systemd-boot-efi"])
+    expect(baseOf("network-boot", "arm64")[0]).toBe("linux-image-arm64")
   })
-  it("is the zone files for a time zone", () => expect(extrasOf({ timezone: "Europe/Berlin" })).toEqual(["tzdata"]))
+  it("of a cloud's machine has cloud-init", () => expect(baseOf("oci")).toEqual([...release.base, "cloud-init"]))
+  it("of a container is what is essential", () => expect(baseOf("container")).toEqual(["base-files"]))
 })
 
 describe("mirrors", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { failureOf } from "../../../infra/debian/failures.ts"
-import { baseProgress, convertProgress, stageOf } from "../../../infra/debian/progress.ts"
+import { baseProgress, stageOf } from "../../../infra/debian/progress.ts"
+import { convertProgress } from "../../../infra/formats/progress.ts"
 
 describe("how far a build is", () => {
   it("follows mmdebstrap's phases, and dpkg's lines within them, upwards only", () => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { Effect, Result } from "effect"
+import type { ImageOptions } from "../../../domain/image-options.ts"
 import { manifestOf, type ImageSpec, type Lock, type Manifest } from "../../../domain/manifest.ts"
 import type { BuildFailed, BuiltFile, Progress, Report } from "../../../domain/ports/image-builder.ts"
 import { debianBuilder } from "../../../infra/debian/builder.ts"
@@ -19,6 +20,12 @@ export const sharedCache =
 export const configOf = (cacheDir: string) => debianConfigOf(cacheDir, process.env)
 
 type Customizations = Manifest["customizations"]
+
+export const typedSpec = (type: string, customizations: Customizations, options?: ImageOptions): ImageSpec => ({
+  distribution: "debian-13",
+  image: { architecture: "x86_64", type, ...(options && { options }) },
+  customizations
+})
 
 export const specOf = (customizations: Customizations, size_bytes?: number): ImageSpec => ({
   distribution: "debian-13",
@@ -108,8 +115,13 @@ const rootOffset = 65 * 1024 * 1024
 export const openedDisk = async (image: string, dir: string) => {
   const raw = join(dir, `${Math.random().toString(36).slice(2)}.raw`)
   await runFile("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", image, raw])
+  return rawDisk(raw)
+}
+
+/** A raw disk, of which one partition is looked into. */
+export const rawDisk = (raw: string, offset = rootOffset) => {
   const debugfs = async (request: string) =>
-    (await runFile("/usr/sbin/debugfs", ["-R", request, `${raw}?offset=${rootOffset}`], { maxBuffer: 1 << 26 })).stdout
+    (await runFile("/usr/sbin/debugfs", ["-R", request, `${raw}?offset=${offset}`], { maxBuffer: 1 << 26 })).stdout
   return {
     /** Text of a file, "" when there is none. */
     text: (path: string) => debugfs(`cat "${path}"`),
@@ -122,7 +134,7 @@ export const openedDisk = async (image: string, dir: string) => {
         label: string
         partitions: Array<{ name: string; start: number; size: number; attrs?: string }>
       },
-    check: async () => (await runFile("/usr/sbin/e2fsck", ["-fn", `${raw}?offset=${rootOffset}`])).stdout,
+    check: async () => (await runFile("/usr/sbin/e2fsck", ["-fn", `${raw}?offset=${offset}`])).stdout,
     esp: async (path: string) =>
       (await runFile("mtype", ["-i", `${raw}@@1M`, `::${path}`], { env: { ...process.env, MTOOLS_SKIP_CHECK: "1" } }))
         .stdout

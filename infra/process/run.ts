@@ -1,5 +1,6 @@
 /** Runs a program: in its own process group, line by line, and never longer than the fiber that asked for it. */
 import { spawn, type ChildProcess } from "node:child_process"
+import type { Readable } from "node:stream"
 import { Effect } from "effect"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
 
@@ -9,8 +10,17 @@ export interface Command {
   readonly cwd?: string
   readonly stdin?: string
   readonly onLine?: (line: string) => void
+  /** Its process id, when it has one. */
+  readonly onStart?: (pid: number) => void
+  /** Takes the lines of stdout, which are then no part of the tail. */
+  readonly onStdout?: (line: string) => void
   /** Collect stdout in `stdout`, instead of reporting its lines. */
   readonly collect?: boolean
+  /** What the program writes to its file descriptor 3, as it comes. */
+  readonly onChannel?: (text: string) => void
+  /** How it is asked to end (SIGTERM), and how long it may take over that before it is killed (3 s). */
+  readonly stopSignal?: NodeJS.Signals
+  readonly graceMs?: number
 }
 
 export interface Ran {
@@ -21,7 +31,7 @@ export interface Ran {
 }
 
 const tailLength = 40
-const graceMs = 3000
+const usualGraceMs = 3000
 
 const signalGroup = (child: ChildProcess, signal: NodeJS.Signals) => {
   if (child.pid === undefined) return
@@ -32,11 +42,17 @@ const signalGroup = (child: ChildProcess, signal: NodeJS.Signals) => {
   }
 }
 
-/** The whole group is asked to end, and made to after three seconds; done when its output is closed. */
-const stop = (child: ChildProcess, closed: Promise<void>): Effect.Effect<void> =>
+/** Whoever has left the group may still hold its output open: nobody listens to it any more. */
+const end = (child: ChildProcess) => {
+  signalGroup(child, "SIGKILL")
+  for (const stream of child.stdio) stream?.destroy()
+}
+
+/** The whole group is asked to end, and made to after the grace time; done when its output is closed. */
+const stop = (child: ChildProcess, closed: Promise<void>, { graceMs = usualGraceMs, stopSignal = "SIGTERM" }: Command): Effect.Effect<void> =>
   Effect.promise(async () => {
-    signalGroup(child, "SIGTERM")
-    const timer = setTimeout(() => signalGroup(child, "SIGKILL"), graceMs)
+    signalGroup(child, stopSignal)
+    const timer = setTimeout(() => end(child), graceMs)
     await closed
     clearTimeout(timer)
   })
@@ -72,13 +88,16 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
     const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...command.argv], {
       cwd: command.cwd ?? "/",
       env: { PATH: path, HOME: "/root", LC_ALL: "C.UTF-8", TZ: "UTC", ...command.env },
-      stdio: [command.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: [command.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe", ...command.onChannel ? ["pipe" as const] : []],
       detached: true
     })
+    if (child.pid !== undefined) command.onStart?.(child.pid)
     const said = splitter(emit)
-    const out = command.collect ? { write: (chunk: string) => stdout.push(chunk), end: () => {} } : splitter(emit)
+    const out = command.collect ? { write: (chunk: string) => stdout.push(chunk), end: () => {} } : splitter(command.onStdout ?? emit)
     child.stdout?.setEncoding("utf8").on("data", out.write)
     child.stderr?.setEncoding("utf8").on("data", said.write)
+    const channel = child.stdio[3] as Readable | undefined
+    channel?.setEncoding("utf8").on("data", command.onChannel!)
     child.stdin?.on("error", () => {}).end(command.stdin)
     const closed = new Promise<void>((resolve) => {
       child.on("error", (error) => {
@@ -89,6 +108,11 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
           )
         )
       })
+      // What it began and did not wait for ends with it.
+      child.on("exit", () => {
+        const timer = setTimeout(() => end(child), command.graceMs ?? usualGraceMs)
+        child.on("close", () => clearTimeout(timer))
+      })
       child.on("close", (code) => {
         resolve()
         out.end()
@@ -96,7 +120,7 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
         resume(missing(code, tail) ?? Effect.succeed({ code: code ?? 137, stdout: stdout.join(""), tail }))
       })
     })
-    return stop(child, closed)
+    return stop(child, closed, command)
   })
 
 const missing = (code: number | null, tail: ReadonlyArray<string>) => {

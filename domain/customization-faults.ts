@@ -1,0 +1,104 @@
+/** What is wrong with customizations that no single field shows: said before anything is stored. Pure. */
+import type { Customizations } from "./customizations.ts"
+import { isPrivateHost } from "./private-host.ts"
+
+export interface CustomizationFault {
+  /** As one writes it in code, from the customizations on: `files[0].data`. */
+  readonly path: string
+  readonly message: string
+}
+
+/** Of a file that comes with the request. */
+const mostBytes = 524_288
+
+/** `privateRepositories`: whether a repository may be on the machine that resolves, or on its link. */
+export const customizationFaults = (customizations: Customizations, privateRepositories = false): ReadonlyArray<CustomizationFault> => {
+  const { cacerts, cloud_init, directories = [], files = [], firewall, first_boot, groups = [], repositories = [], users = [] } = customizations
+  return [
+    ...repeated(users, "users", "name"),
+    ...repeated(groups, "groups", "name"),
+    ...repeated(groups, "groups", "gid"),
+    ...repeated(files, "files", "path"),
+    ...repeated(directories, "directories", "path"),
+    ...files.flatMap((file, index) => fileFaults(file, `files[${index}]`)),
+    ...placeFaults(customizations),
+    ...packageFaults(customizations),
+    ...repeated(repositories, "repositories", "id"),
+    ...repositories.flatMap((repository, index) => repositoryFaults(repository, `repositories[${index}]`, privateRepositories)),
+    ...(firewall?.ports ?? []).flatMap((port, index) => portFaults(port, `firewall.ports[${index}]`)),
+    ...(cacerts?.pem_certs.length === 0 ? [{ path: "cacerts.pem_certs", message: "there is no certificate" }] : []),
+    ...(first_boot === undefined || first_boot.script.startsWith("#!") ? [] : [
+      { path: "first_boot.script", message: "begins with the program that runs it, such as #!/bin/sh" }
+    ]),
+    ...(cloud_init === undefined || userData.test(cloud_init.user_data) ? [] : [
+      { path: "cloud_init.user_data", message: "begins with what it is: #cloud-config, #!, another mark of cloud-init, or a MIME header" }
+    ])
+  ]
+}
+
+const userData =
+  /^(#cloud-config|#!|#include|#cloud-boothook|#part-handler|#cloud-config-archive|## template: ?jinja|(Content-Type|MIME-Version):)/i
+
+const repeated = <Field extends string>(
+  items: ReadonlyArray<{ readonly [F in Field]?: string | number }>,
+  list: string,
+  field: Field
+): ReadonlyArray<CustomizationFault> => {
+  const first = new Map<string | number, number>()
+  return items.flatMap((item, index) => {
+    const value = item[field]
+    if (value === undefined) return []
+    const before = first.get(value)
+    if (before !== undefined) return [{ path: `${list}[${index}].${field}`, message: `the same as ${list}[${before}].${field}` }]
+    first.set(value, index)
+    return []
+  })
+}
+
+type Items<Key extends keyof Customizations> = NonNullable<Customizations[Key]> extends ReadonlyArray<infer Item> ? Item : never
+
+const fileFaults = ({ data, data_encoding }: Items<"files">, path: string): ReadonlyArray<CustomizationFault> => {
+  if (data_encoding === "base64" && !isBase64(data)) return [{ path: `${path}.data`, message: "is no base64" }]
+  const bytes = data_encoding === "base64" ? (data.length / 4) * 3 : data.length
+  return bytes > mostBytes + 2 ? [{ path: `${path}.data`, message: `is longer than ${mostBytes}` }] : []
+}
+
+/** In two steps: one pattern of groups would need a stack as deep as the text is long. */
+const isBase64 = (text: string) => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
+
+/** A path is either a file or a directory. */
+const placeFaults = ({ directories = [], files = [] }: Customizations): ReadonlyArray<CustomizationFault> => {
+  const places = new Map(files.map(({ path }, index) => [path, index]))
+  return directories.flatMap(({ path }, index) =>
+    places.has(path) ? [{ path: `directories[${index}].path`, message: `is a file by files[${places.get(path)}]` }] : [])
+}
+
+/** The same package twice is no fault, but two versions of one are. */
+const packageFaults = ({ packages = [] }: Customizations): ReadonlyArray<CustomizationFault> => {
+  const versions = new Map<string, string>()
+  return packages.flatMap((wanted, index) => {
+    if (typeof wanted === "string" || wanted.version === undefined) return []
+    const before = versions.get(wanted.name) ?? wanted.version
+    versions.set(wanted.name, before)
+    return before === wanted.version ? [] : [{ path: `packages[${index}].version`, message: `version ${before} is asked for as well` }]
+  })
+}
+
+const repositoryFaults = (
+  { components = [], suite, uri }: Items<"repositories">,
+  path: string,
+  privateRepositories: boolean
+): ReadonlyArray<CustomizationFault> => [
+  ...(suite.endsWith("/") && components.length > 0
+    ? [{ path: `${path}.components`, message: "a suite that ends with / has none" }] : []),
+  ...(isPrivateHost(hostOf(uri)) && !privateRepositories
+    ? [{ path: `${path}.uri`, message: "repositories of the machine itself, or of its link, are not allowed here" }] : [])
+]
+
+export const hostOf = (uri: string): string => /^https?:\/\/([^/:]+)/.exec(uri)?.[1] ?? ""
+
+const portFaults = (port: string, path: string): ReadonlyArray<CustomizationFault> => {
+  const [, from, to = from] = /^(\d+)(?:-(\d+))?:/.exec(port) ?? []
+  if (from === undefined) return []
+  return Number(from) >= 1 && Number(to) <= 65_535 && Number(from) <= Number(to) ? [] : [{ path, message: "ports are 1 to 65535, the lower one first" }]
+}

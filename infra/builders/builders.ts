@@ -1,0 +1,44 @@
+/** All builders of this installation, in one place: what a gateway offers and what a worker makes come from here. */
+import { Config, Effect, Option } from "effect"
+import type { DistributionInfo, ImageBuilder } from "../../domain/ports/image-builder.ts"
+import { commandBuilder } from "../command-builder/builder.ts"
+import { debianBuilder } from "../debian/builder.ts"
+import { debianConfigOf } from "../debian/config.ts"
+import { diskimageBuilder } from "../diskimage-builder/builder.ts"
+import { mkosiBuilder } from "../mkosi/builder.ts"
+import { osbuildBuilder } from "../osbuild/builder.ts"
+import { simulatedBuilder } from "../simulated/simulated-builder.ts"
+import { type AddedDistribution, BuildersFileWrong, readBuildersFile } from "./builders-file.ts"
+
+const settings = Config.all({
+  file: Config.option(Config.String("KILN_BUILDERS_FILE")),
+  cache: Config.String("KILN_CACHE"),
+  testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
+})
+
+export const buildersFromEnvironment = Effect.gen(function*() {
+  const { cache, file, testDistribution } = yield* settings
+  const path = Option.getOrElse(file, () => "")
+  const { distributions } = path === "" ? { distributions: [] } : yield* readBuildersFile(path)
+  const own = [debianBuilder(debianConfigOf(cache, process.env)), ...testDistribution ? [simulatedBuilder] : []]
+  const added = addedBuilders(distributions, cache)
+  const ids = new Set(own.flatMap(({ offers }) => offers.map(({ id }) => id)))
+  const taken = distributions.findIndex(({ distribution }) => ids.has(distribution))
+  if (taken >= 0) {
+    return yield* new BuildersFileWrong({
+      message: `KILN_BUILDERS_FILE=${path}: distributions.${taken}.distribution: ${distributions[taken]!.distribution} is Kiln's own`
+    })
+  }
+  return [...own, ...added]
+})
+
+/** One builder of each kind that has any distribution. */
+const addedBuilders = (distributions: ReadonlyArray<AddedDistribution>, cache: string): ReadonlyArray<ImageBuilder> => {
+  const of = <Name extends AddedDistribution["builder"]>(name: Name) =>
+    distributions.filter((each): each is Extract<AddedDistribution, { readonly builder: Name }> => each.builder === name)
+  return [
+    commandBuilder(of("command")), diskimageBuilder(of("diskimage-builder"), cache), osbuildBuilder(of("osbuild"), cache), mkosiBuilder(of("mkosi"), cache)
+  ].filter(({ offers }) => offers.length > 0)
+}
+
+export const offersOf = (builders: ReadonlyArray<ImageBuilder>): ReadonlyArray<DistributionInfo> => builders.flatMap(({ offers }) => offers)

@@ -1,0 +1,48 @@
+/** What is no disk: trees for those who bring the kernel, and systems that run from memory. */
+import type { ImageSpec } from "../../../domain/manifest.ts"
+import type { ImageType } from "./image-type.ts"
+
+/** The first user of the request is who a shell belongs to. */
+const wslFiles = ({ customizations: { users = [] }, distribution }: ImageSpec) => {
+  const [first] = users.filter(({ name }) => name !== "root")
+  return {
+    "etc/wsl.conf": `[boot]\nsystemd=true\n${first === undefined ? "" : `\n[user]\ndefault=${first.name}\n`}`,
+    "etc/wsl-distribution.conf": `[oobe]\ndefaultName = ${distribution}\n${first?.uid === undefined ? "" : `defaultUid = ${first.uid}\n`}`
+  }
+}
+
+export const wsl: ImageType = {
+  name: "wsl",
+  description: "tar.gz for the Windows Subsystem for Linux: wsl --install --from-file, or wsl --import",
+  base: "minimal",
+  packages: () => ["ca-certificates", "dbus", "iproute2", "libpam-systemd", "login", "netbase", "passwd", "sudo", "systemd-sysv"],
+  files: wslFiles,
+  format: "tar.gz",
+  options: [],
+  bootable: false
+}
+
+export const container: ImageType = {
+  name: "container",
+  description: "OCI archive of one layer, without kernel and init, for skopeo, podman load and docker load",
+  base: "minimal",
+  format: "oci",
+  options: [],
+  bootable: false
+}
+
+export const networkBoot: ImageType = {
+  name: "network-boot",
+  description: "kernel, initramfs and squashfs in an archive, for iPXE and the like; runs from memory, any hardware",
+  base: "live",
+  format: "netboot",
+  options: ["serial"],
+  bootable: false
+}
+
+export const liveIso: ImageType = {
+  ...networkBoot,
+  name: "live-iso",
+  description: "ISO for CDs and USB sticks, boots in BIOS and UEFI; runs from memory, any hardware",
+  format: "iso"
+}

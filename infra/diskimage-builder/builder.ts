@@ -1,0 +1,98 @@
+/** Images by diskimage-builder's elements: disk-image-create, its log as stages and progress. */
+import { mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { packageNameOf } from "../../domain/customizations.ts"
+import type { Parameters } from "../../domain/parameters.ts"
+import { BuildFailed, type ImageBuilder } from "../../domain/ports/image-builder.ts"
+import { artifactIn } from "../builders/artifact-in.ts"
+import { askedOf, offerOf } from "../builders/entry.ts"
+import { namesOf } from "../builders/formats.ts"
+import { missingProgram } from "../builders/has-program.ts"
+import { obstaclesOf } from "../builders/obstacles.ts"
+import { steady } from "../builders/steady.ts"
+import { diskFailure } from "../debian/failures.ts"
+import { isRoot } from "../sandbox/ids.ts"
+import { contained } from "../process/contained.ts"
+import { run, runOrFail } from "../process/run.ts"
+import { assemble } from "./assemble.ts"
+import { detachLoops } from "./loops.ts"
+import { dibProgress, textOf } from "./progress.ts"
+import { type DibDistribution, dibFormats, type DibType, isDibFormat } from "./settings.ts"
+import { whyDib } from "./why.ts"
+
+const name = "diskimage-builder"
+const usualProgram = ["disk-image-create"] as const
+const takes = () => ["packages"]
+const architectures = { x86_64: "amd64", aarch64: "arm64" } as const
+
+/** Of a build, what is left to Kiln's own assembler. */
+const assembling = 90
+
+export const diskimageBuilder = (entries: ReadonlyArray<DibDistribution>, cacheDir: string): ImageBuilder => ({
+  name,
+  // Elements fetch what is newest, and their order in time is in the image.
+  alwaysBuilds: true,
+  offers: entries.map((entry) => offerOf(entry, takes())),
+  obstacles: obstaclesOf(entries, obstacleOf),
+  resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "images of diskimage-builder need no lock" })),
+  build: Effect.fn("diskimage-builder.build")(function*(manifest, _secrets, workspace, report) {
+    const { entry, type, parameters } = yield* askedOf<DibType, DibDistribution>(entries, manifest, takes)
+    const packages = (manifest.customizations.packages ?? []).map(packageNameOf)
+    const pinned = (manifest.customizations.packages ?? []).find((each) => typeof each !== "string" && each.version !== undefined)
+    if (pinned !== undefined) {
+      return yield* new BuildFailed({ class: "user", message: `customizations.packages: ${packageNameOf(pinned)}: diskimage-builder takes no versions` })
+    }
+    const cache = join(cacheDir, name)
+    const [home, locks] = [join(workspace, "home"), join(cache, "locks")]
+    yield* Effect.tryPromise({
+      try: () => Promise.all([home, locks].map((folder) => mkdir(folder, { recursive: true }))), catch: diskFailure("making folders")
+    })
+    const heard = steady(report)
+    const whereOf = dibProgress()
+    const [kind, extension] = dibFormats[type.assemble !== true && isDibFormat(type.format) ? type.format : "tar"]
+    const share = type.assemble === true ? assembling / 100 : 1
+    const program = entry.program ?? usualProgram
+    yield* runOrFail({
+      argv: yield* contained([
+        program[0], ...program.slice(1), "-a", architectures[manifest.image.architecture], "-o", join(workspace, "image"), "-t", kind,
+        "--image-cache", cache, ...(packages.length > 0 ? ["-p", packages.join(",")] : []), ...entry.elements, ...(type.elements ?? [])
+      ]),
+      cwd: workspace,
+      env: {
+        // Two apts at once in one folder of archives would wait for each other, and give up.
+        DIB_APT_LOCAL_CACHE: "0",
+        ...(entry.release !== undefined && { DIB_RELEASE: entry.release }),
+        ...(entry.elements_path && { ELEMENTS_PATH: entry.elements_path.join(":") }),
+        ...entry.env, ...type.env, ...parameterEnv(type, parameters),
+        DIB_LOCKFILES: locks, HOME: home, TMP_DIR: workspace, TMPDIR: workspace
+      },
+      // Mounts and loop devices go in any case, so it need not be waited for.
+      graceMs: 900,
+      onLine: (line) => {
+        const text = textOf(line)
+        heard.line(text)
+        const where = whereOf(text)
+        if (where !== undefined) heard.progress({ stage: where.stage, percent: where.percent * share })
+      }
+    }, ({ code, tail }) => whyDib(code, tail.map(textOf), packages)).pipe(Effect.ensuring(detachLoops(workspace)))
+    const made = yield* artifactIn(workspace, { path: `image.${extension}`, ...namesOf(manifest.distribution, type.format) })
+    const file = type.assemble === true ? yield* assemble(manifest, made, workspace, heard, assembling) : made
+    heard.progress({ stage: "done", percent: 100 })
+    return file
+  })
+})
+
+const parameterEnv = ({ parameter_env = {} }: DibType, parameters: Parameters): Record<string, string> =>
+  Object.fromEntries(Object.entries(parameter_env).flatMap(([name, variable]) => {
+    const value = parameters[name]
+    return value === undefined ? [] : [[variable, String(value)]]
+  }))
+
+const obstacleOf = Effect.fnUntraced(function*({ program = usualProgram }: DibDistribution) {
+  const missing = [program[0], "sudo", "losetup"].map(missingProgram).find((why) => why !== undefined)
+  if (missing !== undefined) return missing
+  if (!isRoot()) return "diskimage-builder mounts and makes devices: run the worker as root"
+  const free = yield* Effect.result(run({ argv: ["losetup", "--find"] }))
+  return free._tag === "Success" && free.success.code === 0 ? undefined : "this machine gives no loop device"
+})

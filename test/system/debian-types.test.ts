@@ -1,0 +1,184 @@
+/** Every image type, made from cached base trees and looked into without being booted. */
+import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Result } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { ImageOptions } from "../../domain/image-options.ts"
+import type { BuiltFile } from "../../domain/ports/image-builder.ts"
+import { sha256Of } from "../../infra/debian/packages.ts"
+import { imageTypes } from "../../infra/debian/image-types/all.ts"
+import { isDisk } from "../../infra/debian/image-types/image-type.ts"
+import { convert, type DiskFormat } from "../../infra/formats/convert.ts"
+import { buildImpossible, built, rawDisk, typedSpec } from "../infra/debian/real.ts"
+import { needs, skipWhere } from "../support/needs.ts"
+
+const MiB = 2 ** 20
+const impossible = await buildImpossible()
+
+/** A disk with one of every option. */
+const divided: ImageOptions = {
+  swap_bytes: 64 * MiB,
+  mountpoints: [
+    { mountpoint: "/home", size_bytes: 64 * MiB },
+    { mountpoint: "/srv/data", size_bytes: 128 * MiB, filesystem: "btrfs" },
+    { mountpoint: "/tmp", size_bytes: 32 * MiB }
+  ],
+  serial: false
+}
+const customizations = { hostname: "box", users: [{ name: "ann" }], files: [{ path: "/srv/data/a file", data: "kept\n" }] }
+
+interface Wanted {
+  readonly name: string
+  readonly type: string
+  readonly options?: ImageOptions
+}
+
+/** Trees also a second time, elsewhere: their bytes depend on nothing but what is in them. */
+const wanted: ReadonlyArray<Wanted> = [
+  ...imageTypes.map(({ name }) => ({ name, type: name })),
+  { name: "divided", type: "minimal-raw", options: divided },
+  { name: "container-of-another-place", type: "container" },
+  { name: "wsl-2", type: "wsl" }
+]
+
+describe("image types", () => {
+  skipWhere(impossible !== undefined, impossible ?? "")
+  needs("mksquashfs", "xorriso", "mkfs.btrfs", "pigz")
+
+  let dir = ""
+  const files = new Map<string, BuiltFile>()
+  const fileOf = (name: string) => files.get(name)!
+  const said = (...argv: [string, ...Array<string>]) => execFileSync(argv[0], argv.slice(1), { encoding: "utf8", maxBuffer: 1 << 26 })
+  const inArchive = (name: string, path: string) => execFileSync("tar", ["-xOf", fileOf(name).path, path], { maxBuffer: 1 << 28 })
+  const disks = new Map<string, string>()
+  const rawOf = async (name: string) => {
+    const { format, path } = fileOf(name)
+    const raw = join(dir, `${name}.raw`)
+    if (!disks.has(name)) await Effect.runPromise(convert({ path, format: format as DiskFormat }, { path: raw, format: "raw" }))
+    disks.set(name, raw)
+    return raw
+  }
+
+  beforeAll(async () => {
+    if (impossible !== undefined) return
+    dir = await mkdtemp(join(tmpdir(), "kiln-types-"))
+    const make = async ({ name, options, type }: Wanted) => {
+      const workspace = join(dir, name)
+      await mkdir(workspace)
+      files.set(name, Result.getOrThrow(await built(typedSpec(type, customizations, options), workspace)))
+    }
+    await Effect.runPromise(Effect.forEach(wanted, (each) => Effect.promise(() => make(each)), { concurrency: 2, discard: true }))
+  }, 300_000)
+  afterAll(async () => {
+    if (dir !== "") await rm(dir, { recursive: true, force: true })
+  })
+
+  it.each(imageTypes.filter(({ format }) => isDisk(format)).map(({ name }) => name))("%s is a disk that boots in both firmwares", async (name) => {
+    const disk = rawDisk(await rawOf(name))
+    expect((await disk.table()).partitions.map((partition) => partition.name)).toEqual(["esp", "root"])
+    expect(await disk.esp("/loader/entries/linux.conf")).toMatch(/^options root=PARTUUID=\S+ ro console=tty0 console=ttyS0,115200 quiet/m)
+    expect(await disk.esp("/syslinux.cfg")).toContain("DEFAULT linux")
+    expect(await disk.text("/etc/hostname")).toBe("box\n")
+  })
+
+  it.each([
+    ["guest-image", "box.qcow2"], ["minimal-raw", "box.raw.zst"], ["aws", "box.raw"], ["azure", "box.vhd"], ["gcp", "box.tar.gz"],
+    ["oci", "box.qcow2"], ["vsphere", "box.vmdk"], ["vsphere-ova", "box.ova"], ["wsl", "box.tar.gz"], ["container", "box.oci.tar"],
+    ["network-boot", "box.tar"], ["live-iso", "box.iso"]
+  ])("%s is called %s", (name, filename) => expect(fileOf(name).filename).toBe(filename))
+
+  it.each([
+    ["aws", "Ec2", "amazon-ec2-utils"], ["azure", "Azure", "waagent"], ["gcp", "GCE", "google-guest-agent"], ["oci", "Oracle", "cloud-init"],
+    ["vsphere", "VMware, OVF, NoCloud", "open-vm-tools"]
+  ])("%s asks %s who it is, and has %s", async (name, source, agent) => {
+    const disk = rawDisk(await rawOf(name))
+    expect(await disk.text("/etc/cloud/cloud.cfg.d/90-kiln-cloud.cfg")).toContain(`datasource_list: [ ${source}, None ]\n`)
+    expect(await disk.text("/var/lib/dpkg/status")).toContain(`\nPackage: ${agent}\nStatus: install ok installed\n`)
+    expect((await disk.names("/etc/ssh")).filter((file) => file.startsWith("ssh_host"))).toEqual([])
+    expect(await disk.text("/etc/machine-id")).toBe("")
+  })
+
+  it("Azure's and Google's disks are of the sizes that they ask for", async () => {
+    const azure = JSON.parse(said("qemu-img", "info", "-f", "vpc", "--output=json", fileOf("azure").path)) as { "virtual-size": number }
+    expect(azure["virtual-size"] % MiB).toBe(0)
+    expect((await readFile(await rawOf("gcp"))).length % 2 ** 30).toBe(0)
+  })
+
+  it("a disk can be divided, with swap, and each part has what belongs there", async () => {
+    const raw = await rawOf("divided")
+    const { partitions } = await rawDisk(raw).table()
+    const at = (name: string) => partitions.find((partition) => partition.name === name)!.start * 512
+    expect(partitions.map(({ name }) => name)).toEqual(["esp", "swap", "home", "srv-data", "tmp", "root"])
+    expect(await rawDisk(raw, at("home")).stat("/ann")).toMatch(/Type: directory Mode: 0700 .*User: 1000 /)
+    expect(await rawDisk(raw, at("tmp")).stat("/")).toContain("Mode: 1777")
+    expect(said("blkid", "-p", "-o", "value", "-s", "TYPE", "-O", String(at("swap")), raw)).toBe("swap\n")
+    expect(said("blkid", "-p", "-o", "value", "-s", "TYPE", "-O", String(at("srv-data")), raw)).toBe("btrfs\n")
+    const root = rawDisk(raw, at("root"))
+    expect(await root.names("/home")).not.toContain("ann")
+    expect((await root.text("/etc/fstab")).split("\n").map((line) => line.split("\t").slice(1, 3).join(" "))).toEqual([
+      "/ ext4", "/boot/efi vfat", "none swap", "/home ext4", "/tmp ext4", "/srv/data btrfs", ""
+    ])
+    expect(await rawDisk(raw, at("home")).check()).toMatch(/files/)
+    expect(await root.esp("/loader/entries/linux.conf")).not.toContain("ttyS0")
+  })
+
+  it.each([
+    ["a link", { mountpoints: [{ mountpoint: "/var/run/x", size_bytes: 16 * MiB }] }, 'image.options.mountpoints[0].mountpoint: "/var/run/x" leads through a link'],
+    ["a place too small", { mountpoints: [{ mountpoint: "/var", size_bytes: 16 * MiB }] }, "image.options.mountpoints[0].size_bytes: what lies below /var needs at least"]
+  ])("refuses %s as a mount point, naming the field", async (_, options, message) => {
+    const workspace = join(dir, `refused-${message.length}`)
+    await mkdir(workspace)
+    const result = await built(typedSpec("guest-image", {}, options), workspace)
+    expect(Result.isFailure(result) && [result.failure.class, result.failure.message]).toEqual(["user", expect.stringContaining(message)])
+  })
+
+  it("wsl is an archive of a tree without a kernel, which says who its shell belongs to", () => {
+    const names = said("tar", "-tzf", fileOf("wsl").path)
+    expect(names).toContain("./etc/wsl-distribution.conf\n")
+    expect(names).not.toMatch(/vmlinuz|sshd/)
+    expect(said("tar", "-xzOf", fileOf("wsl").path, "./etc/wsl.conf")).toContain("systemd=true\n\n[user]\ndefault=ann\n")
+  })
+
+  it("a container's archive has a manifest, a configuration and a layer, all by their digests", () => {
+    const json = (path: string) => JSON.parse(inArchive("container", path).toString()) as Record<string, any>
+    const digestOf = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`
+    const blob = ({ digest, size }: { digest: string; size: number }) => {
+      const bytes = inArchive("container", `blobs/${digest.replace(":", "/")}`)
+      expect([digestOf(bytes), bytes.length]).toEqual([digest, size])
+      return bytes
+    }
+    expect(json("oci-layout")).toEqual({ imageLayoutVersion: "1.0.0" })
+    const manifest = JSON.parse(blob(json("index.json")["manifests"][0]).toString())
+    const config = JSON.parse(blob(manifest.config).toString())
+    const layer = blob(manifest.layers[0])
+    expect(config).toMatchObject({ architecture: "amd64", os: "linux", config: { Cmd: ["/bin/bash"] } })
+    const tree = execFileSync("gzip", ["-dc"], { input: layer, maxBuffer: 1 << 29 })
+    expect(config.rootfs.diff_ids).toEqual([digestOf(tree)])
+    const names = execFileSync("tar", ["-tf", "-"], { input: tree, encoding: "utf8", maxBuffer: 1 << 26 })
+    expect(names).toContain("./etc/os-release\n")
+    expect(names).not.toMatch(/vmlinuz|systemd\/systemd$/m)
+  })
+
+  it.each([["container", "container-of-another-place"], ["wsl", "wsl-2"]])("%s has the same bytes again, made in another place", async (first, second) =>
+    expect(await sha256Of(fileOf(second).path)).toBe(await sha256Of(fileOf(first).path)))
+
+  it("network-boot has kernel, initramfs, root and a script for iPXE", async () => {
+    const names = said("tar", "-tf", fileOf("network-boot").path)
+    expect(names.trim().split("\n").sort()).toEqual(["./", "./boot.ipxe", "./initrd.img", "./root.squashfs", "./vmlinuz"])
+    expect(inArchive("network-boot", "./boot.ipxe").toString()).toMatch(/^#!ipxe\nkernel vmlinuz .*boot=live fetch=\$\{cwduri\}root.squashfs/)
+    said("tar", "-xf", fileOf("network-boot").path, "-C", dir, "./root.squashfs")
+    expect(said("unsquashfs", "-cat", join(dir, "root.squashfs"), "etc/hostname")).toBe("box\n")
+    expect(said("unsquashfs", "-lls", join(dir, "root.squashfs"), "home")).toMatch(/drwx------ 1000\/1000 .*squashfs-root\/home\/ann/)
+  })
+
+  it("live-iso boots from CD and stick, in both firmwares, and has the same root", () => {
+    const report = said("xorriso", "-indev", fileOf("live-iso").path, "-report_el_torito", "plain", "-report_system_area", "plain")
+    expect(report).toMatch(/El Torito boot img : {3}1 {2}BIOS/)
+    expect(report).toMatch(/El Torito boot img : {3}2 {2}UEFI/)
+    expect(report).toMatch(/isohybrid/)
+    expect(said("xorriso", "-indev", fileOf("live-iso").path, "-find", "/live")).toContain("'/live/filesystem.squashfs'")
+  })
+})
