@@ -6,6 +6,7 @@ import type { Desk } from "./desk.ts"
 import { loseAll } from "./hear.ts"
 import { overdueJobs } from "./metrics.ts"
 import { park } from "../park.ts"
+import { readCompose } from "../read-compose.ts"
 import { Shunned, timesShunned } from "./shunned.ts"
 import { failJob, giveUpJob } from "./take-reports.ts"
 
@@ -40,9 +41,24 @@ const clearDeserted = Effect.fnUntraced(function*(desk: Desk, shunned: Shunned, 
   if (deserted.length === 0) return
   yield* dispatch.withdraw(deserted.flatMap(({ sequence }) => sequence === 0 ? [] : [sequence]))
   for (const job of deserted) {
+    if (yield* recalled(desk, job)) continue
     if (shunned.count(desk, job) >= timesShunned) yield* parkJob(desk, job)
     desk.scheduler.putBack(job, Date.now())
   }
+})
+
+/**
+ * Nobody begins what the log does not have as queued. Whatever the scheduler has missed of such a job, in a snapshot or
+ * behind a server that was killed, it takes in now; else it would give the job out for ever. Whether it had missed anything.
+ */
+const recalled = Effect.fnUntraced(function*({ cache, scheduler }: Desk, { attempt, composeId, jobId, tenantId }: OpenJob) {
+  const { compose, recorded } = yield* readCompose(tenantId, composeId)
+  const job = compose.jobs.get(jobId)
+  if (compose.status === "open" && job?.state === "queued" && job.attempt === attempt) return false
+  yield* Effect.logWarning("the log has more of a job than the scheduler knew", { tenantId, composeId, jobId, attempt, state: job?.state })
+  cache.forget(composeId)
+  for (const entry of recorded) scheduler.record(entry, Date.now())
+  return true
 })
 
 /** If it cannot be given up now, it comes here again. */

@@ -9,6 +9,7 @@ import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
 import { ImageTestsQemu } from "../../infra/qemu/image-tests-qemu.ts"
 import type { Abilities } from "../../domain/work.ts"
+import { removeTree } from "../../infra/sandbox/remove-tree.ts"
 import { readWorkerFile } from "../../infra/worker-file/worker-file.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
@@ -81,7 +82,7 @@ const readiness = { ready: false }
 runProcess("worker", Effect.gen(function*() {
   const { workDir } = yield* settings
   yield* runWorker({
-    abilities: yield* abilities, workDir, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
+    abilities: yield* abilities, workDir, removeTree, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
     deadlines: { resolve: minutes(10), build: minutes(60), test: minutes(45), upload: minutes(60) }
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

@@ -18,6 +18,8 @@ export interface WorkerOptions {
   readonly abilities: Abilities
   /** Workspaces are made here and removed when their job has ended. */
   readonly workDir: string
+  /** How a folder goes in which other ids may have worked; as files of our own unless said. */
+  readonly removeTree?: (path: string) => Promise<void>
   /** Milliseconds that an attempt may take. */
   readonly deadlines: Record<JobKind, number>
   readonly version: string
@@ -34,13 +36,13 @@ interface Attempt {
   readonly stop: Deferred.Deferred<void>
 }
 
-export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, deadlines, version, onReady = Effect.void }: WorkerOptions) {
+export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, deadlines, version, removeTree, onReady = Effect.void }: WorkerOptions) {
   const workplace = yield* Workplace
   const images = yield* HeldImages
   const session = randomBytes(12).toString("base64url")
   const running = new Map<string, Attempt>()
   const durations = new Durations()
-  const workspaces = new Workspaces(workDir)
+  const workspaces = new Workspaces(workDir, removeTree)
   let draining = false
   let told = ""
 

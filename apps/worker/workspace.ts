@@ -15,9 +15,11 @@ export class Workspaces {
   #used = 0
   #idle: NodeJS.Timeout | undefined
   readonly #dir: string
+  readonly #remove: (path: string) => Promise<void>
 
-  constructor(dir: string) {
+  constructor(dir: string, remove = removeOwn) {
     this.#dir = dir
+    this.#remove = remove
   }
 
   use<A, E, R>(work: (workspace: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
@@ -27,7 +29,7 @@ export class Workspaces {
       (workspace, exit) => Effect.suspend(() => {
         const isClean = Exit.isSuccess(exit) && readdirSync(workspace).length === 0
         if (isClean) this.#free.push(workspace)
-        const removed = isClean ? Effect.void : Effect.promise(() => remove(workspace))
+        const removed = isClean ? Effect.void : Effect.promise(() => this.#remove(workspace))
         return Effect.ensuring(removed, Effect.sync(() => this.#leave()))
       })
     )
@@ -36,7 +38,7 @@ export class Workspaces {
   /** What an earlier run left behind when it was killed. */
   get clear(): Effect.Effect<void> {
     return Effect.promise(async () => {
-      await remove(this.#dir)
+      await this.#remove(this.#dir)
       await mkdir(this.#dir, { recursive: true })
     })
   }
@@ -53,9 +55,9 @@ export class Workspaces {
     this.#idle = setTimeout(() => {
       const free = this.#free
       this.#free = []
-      void Promise.all(free.map(remove))
+      void Promise.all(free.map(this.#remove))
     }, idleMs).unref()
   }
 }
 
-const remove = (path: string) => rm(path, { recursive: true, force: true, maxRetries: 3 })
+const removeOwn = (path: string) => rm(path, { recursive: true, force: true, maxRetries: 3 })

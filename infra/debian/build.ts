@@ -70,7 +70,8 @@ export const build = (config: DebianConfig) => {
     const { extension, mediaType } = fileOf(type)
     const image = join(workspace, `image.${extension}`)
     yield* makeImage(manifest, type, release, repository, base, input, image, scratch("scratch-image"), limits, quiet).pipe(
-      Effect.ensuring(Effect.andThen(clear(join(workspace, "scratch-image")), clear(input)))
+      Effect.ensuring(Effect.andThen(clear(join(workspace, "scratch-image")), clear(input))),
+      Effect.onError(() => clear(join(workspace, "facts")))
     )
     const inventory = yield* writeInventory(join(workspace, "facts"), join(workspace, "inventory.json"), repository.facts.epoch)
     const name = manifest.customizations.hostname ?? manifest.distribution

@@ -1,12 +1,13 @@
 # What the kernel does for the programs of this folder, by number: neither perl nor the shell has words for all of it.
+# No module is used that takes long to load: these programs begin with every step of every build.
 package Kernel;
 use strict;
 use warnings;
+use Config;
 use Exporter "import";
-use POSIX ();
 our @EXPORT = qw(as_first_of as_root drop_capabilities end_with_parent fail into into_with_ids limit make_root mount_at name_machine seal);
 
-my ($machine) = (POSIX::uname())[4];
+my ($machine) = $Config{archname} =~ /^(\w+)/;
 my %numbers = (
     x86_64  => { unshare => 272, mount => 165, umount2 => 166, pivot_root => 155, prctl => 157, prlimit64 => 302, sethostname => 170 },
     aarch64 => { unshare => 97,  mount => 40,  umount2 => 39,  pivot_root => 41,  prctl => 167, prlimit64 => 261, sethostname => 161 },
@@ -17,7 +18,7 @@ $call->{mount_setattr} = 442;
 sub fail {
     my ($what) = @_;
     print STDERR "kiln sandbox: $what: $!\n";
-    POSIX::_exit(125);
+    exit(125);
 }
 
 # Strings go as addresses, so they must be no constants; numbers must be numbers.
@@ -50,20 +51,20 @@ sub into_with_ids {
     my $outside = fork // fail("fork");
     if ($outside == 0) {
         close $ask;
-        sysread $asked, my $byte, 1 or POSIX::_exit(1);
+        sysread $asked, my $byte, 1 or exit(1);
         for my $name (sort keys %ids) {
             open my $map, ">", "/proc/$self/$name" or fail($name);
             defined syswrite $map, $ids{$name} or fail($name);
         }
         syswrite $tell, "x";
-        POSIX::_exit(0);
+        exit(0);
     }
     close $tell;
     into("user", @others);
     syswrite $ask, "x";
     my $done = sysread $told, my $byte, 1;
     waitpid $outside, 0;
-    POSIX::_exit(125) unless $done;
+    exit(125) unless $done;
 }
 
 # What is mapped in pieces can only be mapped on in the same pieces.
@@ -86,7 +87,7 @@ sub as_root {
 sub end_with_parent {
     my ($parent) = @_;
     ask("prctl", 1, 9, 0, 0, 0) or fail("prctl");
-    POSIX::_exit(137) if getppid() != $parent;
+    exit(137) if getppid() != $parent;
 }
 
 # Goes on as the first process of the process namespace that was gone into; whoever called waits and ends like it.
@@ -97,7 +98,7 @@ sub as_first_of {
     if ($child != 0) {
         $SIG{$_} = $hears ? "IGNORE" : sub { kill "KILL", $child } for qw(TERM INT HUP);
         1 while waitpid($child, 0) != $child;
-        POSIX::_exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
+        exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
     }
     ask("prctl", 1, 9, 0, 0, 0) or fail("prctl");
 }

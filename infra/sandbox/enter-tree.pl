@@ -5,15 +5,12 @@
 #   --proc   with /proc, of its own processes only
 use strict;
 use warnings;
-use File::Basename qw(dirname);
-use Getopt::Long qw(:config require_order);
-use POSIX ();
-use lib dirname(__FILE__);
+use lib __FILE__ =~ m{^(.*)/};
 use Kernel;
 
-my $proc;
-GetOptions("proc" => \$proc) && @ARGV > 1 or POSIX::_exit(125);
+my $proc = @ARGV && $ARGV[0] eq "--proc" && shift;
 my $tree = shift;
+@ARGV or exit 125;
 my $parent = getppid;
 into(qw(mount pid));
 end_with_parent($parent);
@@ -25,4 +22,4 @@ make_root($tree);
 # What scripts of packages need and no more: files and owners (0, 1, 3, 4, 31), other ids (5 to 8), chroot (18), audit (29).
 my %kept = map { $_ => 1 } 0, 1, 3 .. 8, 18, 29, 31;
 drop_capabilities(grep { !$kept{$_} } 0 .. 63);
-exec { $ARGV[0] } @ARGV or print(STDERR "kiln sandbox: no program \"$ARGV[0]\": $!\n"), POSIX::_exit(127);
+exec { $ARGV[0] } @ARGV or print(STDERR "kiln sandbox: no program \"$ARGV[0]\": $!\n"), exit(127);

@@ -7,19 +7,21 @@
 #   --processes, --memory, --file: at most so many at once, so much memory for each, such a size of a file.
 use strict;
 use warnings;
-use Cwd qw(getcwd);
-use File::Basename qw(dirname);
-use File::Path qw(make_path);
-use Getopt::Long qw(:config require_order);
-use POSIX ();
-use lib dirname(__FILE__);
+use lib __FILE__ =~ m{^(.*)/};
 use Kernel;
 
-my ($first, @read, @write, %most);
-GetOptions("ids=i" => \$first, "read=s" => \@read, "write=s" => \@write,
-    map { my $name = $_; ("$name=i" => \$most{$name}) } qw(processes memory file)) && @ARGV or POSIX::_exit(125);
+my %given = (ids => [], read => [], write => [], processes => [], memory => [], file => []);
+while (@ARGV && (my $option = shift) ne "--") {
+    my $values = $option =~ /^--(\w+)$/ && $given{$1} or die "kiln sandbox: unknown option $option\n";
+    push @$values, shift // die "kiln sandbox: $option needs a value\n";
+}
+@ARGV or die "kiln sandbox: no program\n";
+my ($first) = @{ $given{ids} };
+my @read = @{ $given{read} };
+my @write = @{ $given{write} };
+my %most = map { $_ => $given{$_}[0] } qw(processes memory file);
 my $parent = getppid;
-my $folder = getcwd() // "/";
+my $folder = readlink("/proc/self/cwd") // "/";
 umask 022;
 
 # Seen from here all paths can be reached; whoever runs in there may not even pass the folders that lead to them.
@@ -30,13 +32,20 @@ my ($root) = grep { my $dir = $_; -d $dir && !-l $dir && !grep { "$_/" =~ m{^\Q$
 defined $root or die "kiln sandbox: no folder to mount on\n";
 mount_at("kiln", $root, "tmpfs", ["nosuid", "nodev"], "size=16M,mode=755") or fail("mount $root");
 
+sub make_folder {
+    my ($path) = @_;
+    return if -d $path;
+    make_folder($path =~ s{/[^/]+$}{}r);
+    mkdir $path or fail($path);
+}
+
 sub give {
     my ($path, @attributes) = @_;
     my $place = "$root$path";
     if (-d $path) {
-        make_path($place);
+        make_folder($place);
     } else {
-        make_path(dirname($place));
+        make_folder($place =~ s{/[^/]+$}{}r);
         open my $file, ">>", $place or fail($place);
     }
     mount_at($path, $place, "none", ["bind", "rec"], "") or fail("mount of $path");
@@ -53,7 +62,7 @@ for my $path ("/usr", "/bin", "/sbin", glob("/lib*")) {
 for my $name (qw(alternatives dpkg/origins group ld.so.cache ld.so.conf ld.so.conf.d login.defs mke2fs.conf nsswitch.conf passwd)) {
     give("/etc/$name", qw(ro nosuid nodev)) if -e "/etc/$name";
 }
-make_path(map { "$root/$_" } qw(dev etc/apt/apt.conf.d etc/apt/trusted.gpg.d proc root run tmp var/lib/dpkg var/tmp));
+make_folder("$root/$_") for qw(dev etc/apt/apt.conf.d etc/apt/trusted.gpg.d proc root run tmp var/lib/dpkg var/tmp);
 for (["hostname", "localhost\n"], ["resolv.conf", ""]) {
     open my $file, ">", "$root/etc/$_->[0]" or fail("/etc/$_->[0]");
     print $file $_->[1];
@@ -71,7 +80,7 @@ give($_, qw(ro nosuid nodev)) for @read;
 give($_, qw(nodev)) for @write;
 
 if (defined $first) {
-    system("chown", "-hR", "--", "$first:$first", @write) == 0 or POSIX::_exit(125) if @write && $first != 0;
+    system("chown", "-hR", "--", "$first:$first", @write) == 0 or exit(125) if @write && $first != 0;
     into_with_ids($first || undef);
     as_root();
 }
@@ -95,11 +104,11 @@ chdir $folder;
 
 # The same for every worker: packages write down what their machine is called.
 name_machine("localhost");
-POSIX::nice(10);
+setpriority(0, 0, 5);
 if (open my $score, ">", "/proc/self/oom_score_adj") {
     syswrite $score, "1000";
 }
 limit("core", 0);
 limit("data", $most{memory}) if $most{memory};
 limit("file", $most{file}) if $most{file};
-exec { $ARGV[0] } @ARGV or print(STDERR "kiln sandbox: no program \"$ARGV[0]\": $!\n"), POSIX::_exit(127);
+exec { $ARGV[0] } @ARGV or print(STDERR "kiln sandbox: no program \"$ARGV[0]\": $!\n"), exit(127);

@@ -17,21 +17,23 @@ const asked = [
 /** Seconds; the sources are those of the lock. */
 export const dibSeconds = async ({ packages, sources }: Lock): Promise<number> => {
   const work = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "kiln-dib-"))
-  await mkdir(join(work, "home"))
-  const known = new Set(packages.map(({ name }) => name))
-  const start = performance.now()
-  await promisify(execFile)("unshare", [
-    "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "disk-image-create", "-o", join(work, "image"), "-t", "tar",
-    "-p", asked.filter((name) => known.has(name)).join(","), "debian-minimal"
-  ], {
-    cwd: work, maxBuffer: 2 ** 28,
-    env: {
-      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: join(work, "home"), TMP_DIR: work, TMPDIR: work, LC_ALL: "C.UTF-8",
-      DIB_RELEASE: sources[0]!.suite, DIB_DISTRIBUTION_MIRROR: sources[0]!.uri,
-      DIB_APT_SOURCES_CONF: sources.map(({ suite, uri }, at) => `source${at}:deb ${uri} ${suite} main`).join("\n")
-    }
-  })
-  const seconds = (performance.now() - start) / 1000
-  await rm(work, { recursive: true, force: true })
-  return seconds
+  try {
+    await mkdir(join(work, "home"))
+    const known = new Set(packages.map(({ name }) => name))
+    const start = performance.now()
+    await promisify(execFile)("unshare", [
+      "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "disk-image-create", "-o", join(work, "image"), "-t", "tar",
+      "-p", asked.filter((name) => known.has(name)).join(","), "debian-minimal"
+    ], {
+      cwd: work, maxBuffer: 2 ** 28,
+      env: {
+        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: join(work, "home"), TMP_DIR: work, TMPDIR: work, LC_ALL: "C.UTF-8",
+        DIB_RELEASE: sources[0]!.suite, DIB_DISTRIBUTION_MIRROR: sources[0]!.uri,
+        DIB_APT_SOURCES_CONF: sources.map(({ suite, uri }, at) => `source${at}:deb ${uri} ${suite} main`).join("\n")
+      }
+    })
+    return (performance.now() - start) / 1000
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
 }

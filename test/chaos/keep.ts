@@ -1,5 +1,5 @@
 /** Keeps of a run that went wrong what is needed to find out why; the home of its stack goes with it. */
-import { cp, mkdtemp, writeFile } from "node:fs/promises"
+import { cp, glob, mkdtemp, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -12,7 +12,7 @@ const asksAtMost = 50
 export const keep = async (stack: Stack, { log }: Evidence, faults: ReadonlyArray<string>): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), "kiln-chaos-"))
   const lines = (values: ReadonlyArray<unknown>) => values.map((value) => `${JSON.stringify(value)}\n`).join("")
-  await cp(join(stack.home, "logs"), join(folder, "logs"), { recursive: true })
+  for await (const file of glob("{logs,nats*,nats/*,postgres}/*.log", { cwd: stack.home })) await cp(join(stack.home, file), join(folder, file))
   await writeFile(join(folder, "faults"), faults.map((fault) => `${fault}\n`).join(""))
   await writeFile(join(folder, "log.jsonl"), lines(log))
   const views = await Promise.all(unfinished(log).slice(0, asksAtMost).map((name) => viewOf(stack, name)))

@@ -53,7 +53,8 @@ const workers = Math.max(1, whole("workers", 2))
 const nodes = whole("nats-nodes", 1)
 const natsNodes = nodes === 1 || nodes === 3 ? nodes : wrong("--nats-nodes takes 1 or 3")
 if (values["cut-off"] === true && natsNodes === 1) wrong("--cut-off takes a cluster: --nats-nodes 3")
-const say = (line: string) => process.stderr.write(`chaos: ${line}\n`)
+/** With the time in UTC, as logs have it. */
+const say = (line: string) => process.stderr.write(`chaos ${new Date().toISOString().slice(11, 23)}: ${line}\n`)
 
 const metricsOf = ({ composes, cuts, deaths, entries, givenUp, kills, lostAttempts, open, outages, refused, seconds, slowest, tries, verdict, wholeAgain }: ChaosResult): ReadonlyArray<Metric> => [
   ...Object.entries({ ...verdict, refused }).map(([metric, faults]): Metric =>

@@ -40,7 +40,7 @@ export const bootImpossible = (firmware: Firmware): string | undefined =>
 
 /** Gives `use` a machine that is up; the machine is gone afterwards, however that ends. By emulation: no test should depend on KVM. */
 export const booted = async <A>(boot: Boot, use: (machine: Machine) => Promise<A>): Promise<A> => {
-  const { diskBytes, firmware, image, timeoutMs = 240_000 } = boot
+  const { diskBytes, firmware, image, timeoutMs = 600_000 } = boot
   const dir = await mkdtemp(join(tmpdir(), "kiln-boot-"))
   const once = Effect.gen(function*() {
     const port = yield* freePort

@@ -106,6 +106,6 @@ describe("a built image", () => {
         ])
         expect(found.script).toEqual({ exit: 7, output: "in bash" })
       }),
-    400_000
+    900_000
   )
 })

@@ -140,7 +140,7 @@ describe("an image on its whole way", () => {
     installed = packages.length
     expect(image!["checksums"][0].checksumValue).toBe((await artifact()).digest.replace("sha256:", ""))
     const tree = packages.find(({ name }) => name === "tree")
-    expect(tree).toMatchObject({ licenseDeclared: "GPL-2.0-or-later", downloadLocation: expect.stringMatching(/^http.*\/tree_.*\.deb$/), checksums: [{ algorithm: "SHA256" }] })
+    expect(tree).toMatchObject({ licenseDeclared: expect.stringContaining("GPL-2.0-or-later"), downloadLocation: expect.stringMatching(/^http.*\/tree_.*\.deb$/), checksums: [{ algorithm: "SHA256" }] })
     expect(packages.filter(({ checksums }) => checksums === undefined)).toEqual([])
     expect(packages.filter(({ licenseDeclared }) => licenseDeclared !== "NOASSERTION").length).toBeGreaterThan(0.8 * installed)
 

@@ -21,7 +21,7 @@ live_parts() { # folder to put them in
   cp "$kernel" "$1/vmlinuz"
   cp "$tree/boot/initrd.img-${kernel##*/vmlinuz-}" "$1/initrd.img"
   packed --exclude='./boot/vmlinuz-*' --exclude='./boot/initrd.img-*' |
-    mksquashfs - "$1/root.squashfs" -tar -comp zstd -Xcompression-level 9 -no-progress -quiet
+    mksquashfs - "$1/root.squashfs" -tar -comp zstd -Xcompression-level 9 -root-mode 755 -no-progress -quiet
 }
 
 case $format in

@@ -7,6 +7,8 @@ import { ComposeId, JobId, Millis, WorkerId } from "../../../domain/ids.ts"
 import { Built, Tested } from "../../../domain/job.ts"
 import { Blobs } from "../../../domain/ports/blobs.ts"
 import { execute } from "../../../apps/execute.ts"
+import type { ComposeDetails } from "../../../apps/gateway/api/compose-views.ts"
+import { people } from "../../../apps/operator/commands/show.ts"
 import { api, aRequest, type Gateway, openGateway } from "./harness.ts"
 import { acme, aDigest, anArtifact, given, simulated, tokenOf } from "./scenes.ts"
 
@@ -19,6 +21,9 @@ afterAll(() => gateway.close())
 const image = { architecture: "x86_64", type: "guest-image" }
 const asking = (test?: unknown) => ({ ...aRequest, images: [{ ...image, ...(test !== undefined && { test }) }] })
 const show = async (id: string) => await (await gateway.call(`${api}/composes/${id}`)).json() as Record<string, any>
+/** As `kiln show` says it. */
+const said = (compose: object) =>
+  people({ json: false, utc: true, terminal: false, colours: false, columns: () => 200, write: () => {}, writeError: () => {} }, compose as ComposeDetails).join("\n")
 const stored = (bytes: Uint8Array) => gateway.run(Effect.flatMap(Blobs, (blobs) => blobs.put(bytes)))
 const reportOf = async (passed: boolean): Promise<TestReport> => ({
   accelerator: "tcg",
@@ -80,6 +85,7 @@ describe("a boot test", () => {
     const picture = await gateway.call(test.boots[0].screenshot)
     expect([picture.headers.get("content-type"), picture.headers.get("x-content-type-options"), [...new Uint8Array(await picture.arrayBuffer())]])
       .toEqual(["image/png", "nosniff", [137, 80, 78, 71]])
+    expect(said(await show(compose.id))).toMatch(/^0-test +succeeded .*uefi ready after 21\.5 s$/m)
     for (const path of [`${at.replace("uefi", "bios")}/console.txt`, `${at.replace("images/0", "images/1")}/console.txt`]) expect((await gateway.call(path)).status).toBe(404)
     expect((await gateway.call(`${at}/console.txt`, { token: await gateway.token({ tenant: "other" }) })).status).toBe(404)
   })
@@ -102,5 +108,6 @@ describe("a boot test", () => {
     const compose = await built()
     await compose.succeeded("0-test", Tested.make({ verdict: "skipped", reason: "install ovmf" }))
     expect((await show(compose.id))["images"][0].test).toEqual({ status: "succeeded", verdict: "skipped", reason: "install ovmf" })
+    expect(said(await show(compose.id))).toMatch(/^0-test +succeeded .*skipped: install ovmf$/m)
   })
 })

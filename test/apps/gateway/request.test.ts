@@ -118,6 +118,10 @@ describe("what is wrong is refused with its place, and nothing is stored", () =>
     ["a private key among certificates", { ...aRequest, customizations: { cacerts: { pem_certs: [Object.values(certificate()).join("\n")] } } }, "customizations.cacerts.pem_certs[0]"],
     ["a kernel argument with a line feed", { ...aRequest, customizations: { kernel: { append: "a\nb" } } }, "customizations.kernel.append"],
     ["half a character", `{"distribution":"debian-13","images":[${JSON.stringify(anImage)}],"customizations":{"files":[{"path":"/\\ud800","data":""}]}}`, "customizations.files[0].path"],
+    ["a disk that cannot be divided so", { ...aRequest, images: [{ ...anImage, options: { partitioning: "lvm" } }] }, "images[0].options.partitioning"],
+    ["a mount point that leads elsewhere", {
+      ...aRequest, images: [{ ...anImage, options: { mountpoints: [{ mountpoint: "/home/../etc", size_bytes: 2 ** 26 }] } }]
+    }, "images[0].options.mountpoints[0].mountpoint"],
     ["a number beyond all bounds", { ...aRequest, images: [{ ...anImage, options: { size_bytes: 1e300 } }] }, "images[0].options.size_bytes"]
   ]
   it.each(cases)("%s", async (_, body, path) => {

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Deferred, Effect, Fiber, Schema } from "effect"
 import { type ImageSpec, type Manifest, manifestOf } from "../../../domain/manifest.ts"
 import { blueprintOf } from "../../../infra/osbuild/blueprint.ts"
 import { osbuildBuilder } from "../../../infra/osbuild/builder.ts"
@@ -46,7 +46,7 @@ describe("the osbuild builder, with a stand-in for the tool", () => {
   imageBuilderContract({
     builder, contentOf: ({ path }) => readFileSync(path, "utf8"), sound: [of("one"), of("two")], endless: { ...of("endless"), begun: /^endless$/ },
     failing: { spec: of("fails"), class: "platform", message: /^the stage org\.test\.fail failed \(exit 1\)$/, excerpt: /it went wrong/ },
-    hostile: [of("link")]
+    hostile: [of("link")], lacks: /^(osbuild needs a directory \/etc\/containers)?$/
   })
 
   it.live("given sources that cannot be had, a manifest that is none, or a pipeline that is not there, then the failure says so", () =>
@@ -57,6 +57,19 @@ describe("the osbuild builder, with a stand-in for the tool", () => {
         ["platform", "osbuild refuses the manifest: pipelines: 'pipelines' is a required property"],
         ["platform", "osbuild failed (exit 1)"]
       ])
+    }))
+
+  it.live("given a cancel, then the tool is asked by SIGINT, which leaves no mounts, and is given the time to listen", () =>
+    Effect.gen(function*() {
+      const aborted = join(folder, "cache/osbuild/store/aborted")
+      rmSync(aborted, { force: true })
+      const begun = Deferred.makeUnsafe<void>()
+      const line = (text: string) => void (text === "endless" && Deferred.doneUnsafe(begun, Effect.void))
+      const building = yield* Effect.forkChild(
+        builder.build(manifestOf("osbuild", of("endless"), undefined), new Map(), mkdtempSync(join(folder, "job-")), { line, progress: () => {} }))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(building)
+      assert.isTrue(existsSync(aborted))
     }))
 
   it("wants either manifests, or the tool that makes them", () => {

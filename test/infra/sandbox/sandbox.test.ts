@@ -1,8 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, Result } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { run } from "../../../infra/process/run.ts"
 import { mappedPrefix } from "../../../infra/sandbox/ids.ts"
 import { limitsOf, type Limits } from "../../../infra/sandbox/limits.ts"
@@ -27,6 +27,14 @@ afterEach(() => {
   // What was made by other ids than ours goes by their right.
   const [program, ...rest] = [...mappedPrefix(), "rm", "-rf", "--", work]
   return Effect.runPromise(run({ argv: [program!, ...rest] })).then(() => rmSync(dir, { recursive: true, force: true }))
+})
+
+const running = (words: string) => readdirSync("/proc").filter((name) => {
+  try {
+    return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, "utf8").includes(words)
+  } catch {
+    return false
+  }
 })
 
 const usual = limitsOf({})
@@ -67,9 +75,8 @@ describe("a program in the sandbox", () => {
     }, { read: [], write: [work] }, work, usual))
     await began.promise
     await Effect.runPromise(Fiber.interrupt(fiber))
-    const sleeping = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`))
-      .filter((name) => { try { return readFileSync(`/proc/${name}/cmdline`, "utf8").includes("7878") } catch { return false } })
-    expect(sleeping).toEqual([])
+    // The kernel takes its moment to end what was told to.
+    await vi.waitFor(() => expect(running("7878")).toEqual([]), 10_000)
   })
 })
 

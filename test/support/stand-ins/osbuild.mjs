@@ -81,8 +81,10 @@ for (const pipeline of pipelines) {
       // SIGTERM leaves its mounts: who sends it finds it deaf here.
       process.on("SIGTERM", () => {})
       spawn("sleep", ["300"], { detached: true, stdio: "ignore" })
+      const asked = new Promise((resolve) => process.once("SIGINT", resolve))
       entry(`stages/${stage.type}`, "endless\n", pipeline, stage)
-      await new Promise((resolve) => process.once("SIGINT", resolve))
+      await asked
+      writeFileSync(join(store, "aborted"), "")
       console.log("Aborted")
       process.exit(130)
     }
