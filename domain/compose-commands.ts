@@ -4,7 +4,9 @@ import { Blob } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
 import { SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
+import { RemovalReason } from "./copy-removal.ts"
 import { Failure, JobOutcome } from "./job.ts"
+import { Verifies } from "./verification.ts"
 
 const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
 const claim = { ...job, token: AttemptToken }
@@ -17,7 +19,8 @@ export const ComposeCommand = Schema.TaggedUnion({
     request: SealedComposeRequest,
     builder: Schema.String,
     resolves: Schema.Boolean,
-    tests: Schema.optionalKey(Schema.Array(Schema.Int))
+    tests: Schema.optionalKey(Schema.Array(Schema.Int)),
+    verifies: Schema.optionalKey(Verifies)
   },
   StartJob: { ...claim, worker: WorkerId },
   SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
@@ -36,7 +39,9 @@ export const ComposeCommand = Schema.TaggedUnion({
   GiveUpJob: { ...job, reason: Schema.String },
   CancelCompose: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
   /** All jobs that have failed, or the one that is named. */
-  RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) }
+  RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) },
+  /** Of a compose that has ended: what was delivered to one target of one image goes. */
+  RemoveCopy: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason }
 })
 export type ComposeCommand = typeof ComposeCommand.Type
-export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose } = ComposeCommand.cases
+export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose, RemoveCopy } = ComposeCommand.cases

@@ -1,6 +1,7 @@
 /** What one run of a compose, from its request or its last reopening to its end, means for the account it was reserved on. */
 import type { SealedComposeRequest } from "./compose-request.ts"
 import type { ComposeEvent } from "./compose-events.ts"
+import { isRemoval } from "./copy-removal.ts"
 import { targetsOf } from "./job.ts"
 
 /** What an image kept in Kiln's own store is taken to need until its size is known. */
@@ -19,14 +20,14 @@ export interface ComposeEnding {
 }
 
 export const endingOf = (events: ReadonlyArray<ComposeEvent>): ComposeEnding => {
-  const run = events.slice(events.findLastIndex(({ _tag }) => _tag === "ComposeReopened") + 1)
+  const run = events.slice(events.findLastIndex(({ _tag }) => _tag === "ComposeReopened") + 1).filter((event) => !("jobId" in event && isRemoval(event.jobId)))
   const failures = run.flatMap((event) =>
     event._tag === "JobFailed" && event.final ? [event.report === undefined ? event.failure.class : "user"] : event._tag === "JobLost" && event.final ? ["platform"] : [])
   const sizes = run.flatMap((event) =>
     event._tag === "JobSucceeded" && event.outcome._tag === "Uploaded" && event.outcome.target.type === "file" ? [event.outcome.artifact.size] : [])
   return {
     bytes: sizes.reduce((total, size) => total + size, 0),
-    byPlatform: run.at(-1)?._tag === "ComposeFinished" && failures[0] === "platform",
+    byPlatform: run.findLast(isEnd)?._tag === "ComposeFinished" && failures[0] === "platform",
     abandoned: !events.some(({ _tag }) => _tag === "ComposeRequested")
   }
 }
@@ -34,4 +35,5 @@ export const endingOf = (events: ReadonlyArray<ComposeEvent>): ComposeEnding => 
 /** Said of a compose that can never be requested any more: this takes its first revision. */
 export const neverRequested = "its quota was given back: the request did not arrive in time"
 
-export const isEnd = ({ _tag }: ComposeEvent): boolean => _tag === "ComposeFinished" || _tag === "ComposeCanceled"
+export const isEnd = (event: ComposeEvent): event is Extract<ComposeEvent, { _tag: "ComposeFinished" | "ComposeCanceled" }> =>
+  event._tag === "ComposeFinished" || event._tag === "ComposeCanceled"

@@ -4,19 +4,26 @@ import { Blob } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
 import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
+import { RemovalReason, Spared } from "./copy-removal.ts"
 import { Failure, JobKind, JobOutcome } from "./job.ts"
+import { Spent } from "./spent.ts"
+import { Verifies } from "./verification.ts"
 
 const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
 
 // Stored for good: cases and optional fields may be added here, nothing renamed or removed.
 export const ComposeEvent = Schema.TaggedUnion({
-  /** `resolves`: whether the distribution's builder needs a lock before it can build. `tests`: which images are booted; none if it is not said. */
+  /**
+   * `resolves`: whether the distribution's builder needs a lock before it can build. `tests`: which images are booted; none
+   * if it is not said. `verifies`: it builds the image of another compose again, only to compare.
+   */
   ComposeRequested: {
     composeId: ComposeId,
     request: SealedComposeRequest,
     builder: Schema.String,
     resolves: Schema.Boolean,
-    tests: Schema.optionalKey(Schema.Array(Schema.Int))
+    tests: Schema.optionalKey(Schema.Array(Schema.Int)),
+    verifies: Schema.optionalKey(Verifies)
   },
   /** Carries what dispatch needs, so that a scheduler needs no second read. */
   JobQueued: {
@@ -29,12 +36,21 @@ export const ComposeEvent = Schema.TaggedUnion({
     notBefore: Schema.optionalKey(Millis),
     priority: Schema.optionalKey(Priority),
     /** Where the image lies that the job is about. */
-    held: Schema.optionalKey(Schema.Struct({ worker: WorkerId, digest: Digest }))
+    held: Schema.optionalKey(Schema.Struct({ worker: WorkerId, digest: Digest })),
+    /** Who does it only if nobody else can. */
+    avoid: Schema.optionalKey(WorkerId)
   },
   JobStarted: { ...job, worker: WorkerId, token: AttemptToken },
-  JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
+  JobSucceeded: { ...job, outcome: JobOutcome, log: Schema.optionalKey(Blob), spent: Schema.optionalKey(Spent) },
   /** `final`: no further attempt follows. `report`: of a test that was carried out and not passed. */
-  JobFailed: { ...job, failure: Failure, final: Schema.Boolean, log: Schema.optionalKey(Blob), report: Schema.optionalKey(TestReport) },
+  JobFailed: {
+    ...job,
+    failure: Failure,
+    final: Schema.Boolean,
+    log: Schema.optionalKey(Blob),
+    report: Schema.optionalKey(TestReport),
+    spent: Schema.optionalKey(Spent)
+  },
   JobLost: { ...job, reason: Schema.String, final: Schema.Boolean },
   /** The worker gave the job back untouched, as it does when it is told to go; the attempt does not count. */
   JobReturned: { ...job },
@@ -43,11 +59,16 @@ export const ComposeEvent = Schema.TaggedUnion({
   ImageGone: { composeId: ComposeId, image: Schema.Int, digest: Digest },
   /** A failed compose is tried again: its failed jobs are queued in the same decision. */
   ComposeReopened: { composeId: ComposeId },
-  ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String) },
-  ComposeFinished: { composeId: ComposeId, outcome: Schema.Literals(["succeeded", "failed"]) }
+  /** `spared`: what its request says of how long its copies are kept. */
+  ComposeCanceled: { composeId: ComposeId, reason: Schema.optionalKey(Schema.String), spared: Schema.optionalKey(Spared) },
+  ComposeFinished: { composeId: ComposeId, outcome: Schema.Literals(["succeeded", "failed"]), spared: Schema.optionalKey(Spared) },
+  /** A delivered copy is to go; the job that removes it is queued in the same decision. */
+  CopyCondemned: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason },
+  /** Nothing of it is left, where it was delivered to. `bytes`: of Kiln's own store. */
+  CopyRemoved: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason, bytes: Schema.optionalKey(Schema.Int) }
 })
 export type ComposeEvent = typeof ComposeEvent.Type
 export const {
   ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ImageGone, ComposeReopened,
-  ComposeCanceled, ComposeFinished
+  ComposeCanceled, ComposeFinished, CopyCondemned, CopyRemoved
 } = ComposeEvent.cases

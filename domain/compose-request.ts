@@ -4,14 +4,11 @@ import { TestRequest } from "./boot-test.ts"
 import { Customizations, SealedCustomizations } from "./customizations.ts"
 import { Architecture } from "./ids.ts"
 import { ImageOptions } from "./image-options.ts"
+import { Target } from "./target.ts"
 import { line, list, matching, storable } from "./text.ts"
 
 export const DistributionId = matching(/^[a-z0-9][a-z0-9.-]{0,39}$/u, "the id of a distribution, such as debian-13")
 export const ImageType = matching(/^[a-z0-9][a-z0-9-]{0,39}$/u, "an image type, such as guest-image")
-
-export const FileTarget = Schema.Struct({ type: Schema.Literal("file") })
-export const Target = Schema.Union([FileTarget])
-export type Target = typeof Target.Type
 
 export const ImageRequest = Schema.Struct({
   architecture: Architecture,

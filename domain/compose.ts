@@ -1,21 +1,24 @@
 /** The compose: a tenant's request, the jobs it takes, their attempts, and how it ended. */
 import { Result, Schema } from "effect"
 import type {
-  CancelCompose, ComposeCommand, FailJob, GiveUpJob, LoseJob, RequestCompose, RetryCompose, ReturnJob, StartJob
+  CancelCompose, ComposeCommand, FailJob, GiveUpJob, LoseJob, RemoveCopy, RequestCompose, RetryCompose, ReturnJob, StartJob
 } from "./compose-commands.ts"
 import type { ComposeEvent, JobQueued } from "./compose-events.ts"
 import type { SealedComposeRequest } from "./compose-request.ts"
+import { removalOf, type RemovalReason, sparedBy, uploadOf } from "./copy-removal.ts"
 import type { Decider } from "./decider.ts"
-import { type AttemptToken, ComposeId, type JobId, Millis, type WorkerId } from "./ids.ts"
+import { type AttemptToken, ComposeId, JobId, Millis, type WorkerId } from "./ids.ts"
 import { type JobOutcome, lossesAllowed, type PlannedJob, planOf, rebuildsAllowed, retryDelayMs } from "./job.ts"
+import type { Verifies } from "./verification.ts"
 
 /**
  * `NotCurrent`: the attempt is over or belongs to another worker; whoever asked should stop.
- * `Ended`: the compose has its outcome already. `NotFailed`: there is nothing to try again.
+ * `Ended`: the compose has its outcome already. `NotEnded`: it has none yet. `NotFailed`: there is nothing to try again.
+ * `NotDelivered`: there is no copy that could go.
  */
 export class ComposeRejected extends Schema.TaggedError<ComposeRejected>()("ComposeRejected", {
   composeId: ComposeId,
-  reason: Schema.Literals(["NotFound", "NotCurrent", "Ended", "NotFailed"])
+  reason: Schema.Literals(["NotFound", "NotCurrent", "Ended", "NotEnded", "NotFailed", "NotDelivered"])
 }) {}
 
 export type JobState = "waiting" | "queued" | "running" | "succeeded" | "failed" | "skipped" | "canceled"
@@ -37,12 +40,18 @@ export interface Compose {
   readonly composeId: ComposeId | undefined
   readonly request: SealedComposeRequest | undefined
   readonly builder: string
+  readonly verifies: Verifies | undefined
   readonly jobs: ReadonlyMap<JobId, Job>
   readonly outcomes: ReadonlyMap<JobId, JobOutcome>
+  /** Jobs that remove copies, and why. */
+  readonly removals: ReadonlyMap<JobId, RemovalReason>
+  /** Uploads whose copies are gone. */
+  readonly removed: ReadonlySet<JobId>
 }
 
 const initial: Compose = {
-  status: "absent", composeId: undefined, request: undefined, builder: "", jobs: new Map(), outcomes: new Map()
+  status: "absent", composeId: undefined, request: undefined, builder: "", verifies: undefined, jobs: new Map(), outcomes: new Map(),
+  removals: new Map(), removed: new Set()
 }
 
 const evolve = (compose: Compose, event: ComposeEvent): Compose => {
@@ -53,9 +62,12 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
         composeId: event.composeId,
         request: event.request,
         builder: event.builder,
+        verifies: event.verifies,
         jobs: new Map(planOf(event.request.images, event.resolves, event.tests).map((planned) =>
           [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }])),
-        outcomes: new Map()
+        outcomes: new Map(),
+        removals: new Map(),
+        removed: new Set()
       }
     case "JobQueued":
       // The last holder's token stays, so that its late repetitions are known and never taken for a new start.
@@ -85,6 +97,10 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
       return { ...compose, status: "canceled" }
     case "ComposeFinished":
       return { ...compose, status: event.outcome }
+    case "CopyCondemned":
+      return withRemoval(compose, event.image, event.target, event.reason)
+    case "CopyRemoved":
+      return { ...compose, removed: new Set(compose.removed).add(uploadOf(event.image, event.target)) }
   }
 }
 
@@ -103,6 +119,7 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
         const succeeded: ComposeEvent = { _tag: "JobSucceeded", composeId, jobId, attempt, outcome, ...(log && { log }) }
         const then = evolve(compose, succeeded)
         const next = [...then.jobs.values()].filter((other) => other.after === job.jobId && other.state === "waiting")
+        if (job.kind === "delete") return [succeeded, removed(compose, job)]
         return conclude(compose, [succeeded, ...next.map((other) => queue(then, other, other.attempt + 1))])
       })
     case "FailJob":
@@ -117,6 +134,8 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
       return cancel(command, compose)
     case "RetryCompose":
       return retry(command, compose)
+    case "RemoveCopy":
+      return removeCopy(command, compose)
   }
 }
 
@@ -124,6 +143,19 @@ export const ComposeDecider: Decider<Compose, ComposeEvent, ComposeCommand, Comp
 
 export const isTerminal = (state: JobState): boolean =>
   state === "succeeded" || state === "failed" || state === "skipped" || state === "canceled"
+
+/** Tests and uploads are about an image that another job has built, whatever else they wait for. */
+const buildOf = ({ jobs }: Compose, { image, kind }: Job): Job | undefined =>
+  kind === "upload" || kind === "test" ? jobs.get(JobId.make(`${image}-build`)) : undefined
+
+/** How the image was built that a job is about. */
+export const builtFor = (compose: Compose, job: Job): JobOutcome | undefined => {
+  const build = buildOf(compose, job)
+  return build && compose.outcomes.get(build.jobId)
+}
+
+/** Whether its jobs may be worked on; those that remove copies come after the end. */
+export const isLive = (compose: Compose, job: Job): boolean => compose.status === "open" || (job.kind === "delete" && compose.status !== "absent")
 
 // Deliveries repeat. A command whose outcome is on the stream already adds nothing, and is no error.
 const nothing: Decision = Result.succeed([])
@@ -133,8 +165,10 @@ const reject = (composeId: ComposeId, reason: ComposeRejected["reason"]): Decisi
 
 const request = (command: typeof RequestCompose.Type, compose: Compose): Decision => {
   if (compose.status !== "absent") return nothing
-  const { composeId, request, builder, resolves, tests } = command
-  const requested: ComposeEvent = { _tag: "ComposeRequested", composeId, request, builder, resolves, ...(tests && { tests }) }
+  const { composeId, request, builder, resolves, tests, verifies } = command
+  const requested: ComposeEvent = {
+    _tag: "ComposeRequested", composeId, request, builder, resolves, ...(tests && { tests }), ...(verifies && { verifies })
+  }
   const planned = evolve(compose, requested)
   const roots = [...planned.jobs.values()].filter((job) => job.after === undefined)
   return Result.succeed([requested, ...roots.map((job) => queue(planned, job, 1))])
@@ -145,7 +179,7 @@ const start = (command: typeof StartJob.Type, compose: Compose): Decision => {
   const job = compose.jobs.get(jobId)
   if (job === undefined) return reject(composeId, "NotFound")
   if (job.token === token && job.attempt === attempt && job.state !== "canceled") return nothing
-  if (compose.status !== "open" || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
+  if (!isLive(compose, job) || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
   return Result.succeed([{ _tag: "JobStarted", composeId, jobId, attempt, worker, token }])
 }
 
@@ -162,7 +196,7 @@ const settle = (command: Claim, compose: Compose, events: (job: Job) => Readonly
   const job = compose.jobs.get(command.jobId)
   if (job === undefined) return reject(command.composeId, "NotFound")
   const held = job.token === command.token && job.attempt === command.attempt
-  if (held && job.state === "running" && compose.status === "open") return Result.succeed(events(job))
+  if (held && job.state === "running" && isLive(compose, job)) return Result.succeed(events(job))
   return held && job.state !== "canceled" ? nothing : reject(command.composeId, "NotCurrent")
 }
 
@@ -179,11 +213,12 @@ const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis):
     distribution: compose.request!.distribution,
     ...(notBefore !== undefined && { notBefore }),
     ...(compose.request!.priority !== undefined && { priority: compose.request!.priority }),
+    ...(compose.verifies !== undefined && job.kind === "build" && { avoid: compose.verifies.worker }),
     ...heldFor(compose, job)
   })
 
-const heldFor = ({ outcomes }: Compose, { after, kind }: Job): Partial<Pick<typeof JobQueued.Type, "held">> => {
-  const built = (kind === "upload" || kind === "test") && after !== undefined ? outcomes.get(after) : undefined
+const heldFor = (compose: Compose, job: Job): Partial<Pick<typeof JobQueued.Type, "held">> => {
+  const built = builtFor(compose, job)
   return built?._tag === "Built" ? { held: { worker: built.heldBy, digest: built.artifact.digest } } : {}
 }
 
@@ -192,10 +227,10 @@ const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): Readonl
   const failedBy = (final: boolean): ComposeEvent =>
     ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }), ...(report && { report }) })
   const source = sourceOf(compose, job)
-  const build = imageGone && job.after !== undefined ? compose.jobs.get(job.after) : undefined
   // Only what is about an image can miss one.
-  if (build?.kind === "build" && source === "coming") return [failedBy(false)]
-  if (build?.kind === "build" && source === "there" && build.rebuilds < rebuildsAllowed) {
+  const build = imageGone ? buildOf(compose, job) : undefined
+  if (build !== undefined && source === "coming") return [failedBy(false)]
+  if (build !== undefined && source === "there" && build.rebuilds < rebuildsAllowed) {
     return [failedBy(false), ...rebuild(evolve(compose, failedBy(false)), build)]
   }
   // A verdict stands: the same image does not boot any better the next time.
@@ -209,7 +244,7 @@ const rebuild = (compose: Compose, build: Job): ReadonlyArray<ComposeEvent> => {
   const built = compose.outcomes.get(build.jobId)
   if (built?._tag !== "Built") return []
   const gone: ComposeEvent = { _tag: "ImageGone", composeId: compose.composeId!, image: build.image, digest: built.artifact.digest }
-  const early = [...compose.jobs.values()].filter((job) => job.after === build.jobId && job.state === "queued")
+  const early = [...compose.jobs.values()].filter((job) => buildOf(compose, job)?.jobId === build.jobId && job.state === "queued")
   return [gone, ...early.map((job) => imageAway(compose, job, false)), queue(evolve(compose, gone), build, build.attempt + 1)]
 }
 
@@ -234,7 +269,7 @@ const giveUp = (command: typeof GiveUpJob.Type, compose: Compose): Decision => {
   const { composeId, jobId, attempt, reason } = command
   const job = compose.jobs.get(jobId)
   if (job === undefined) return reject(composeId, "NotFound")
-  if (compose.status !== "open" || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
+  if (!isLive(compose, job) || job.state !== "queued" || job.attempt !== attempt) return reject(composeId, "NotCurrent")
   const failure = { class: "platform" as const, message: reason }
   return Result.succeed(conclude(compose, [{ _tag: "JobFailed", composeId, jobId, attempt, failure, final: true }]))
 }
@@ -254,9 +289,9 @@ const cancel = (command: typeof CancelCompose.Type, compose: Compose): Decision 
   if (compose.status === "canceled") return nothing
   if (compose.status !== "open") return reject(composeId, "Ended")
   return Result.succeed([
-    ...[...compose.jobs.values()].filter((job) => job.state === "queued" || job.state === "running")
+    ...[...compose.jobs.values()].filter((job) => job.kind !== "delete" && (job.state === "queued" || job.state === "running"))
       .map(({ jobId, attempt }): ComposeEvent => ({ _tag: "JobCanceled", composeId, jobId, attempt })),
-    { _tag: "ComposeCanceled", composeId, ...(reason !== undefined && { reason }) }
+    { _tag: "ComposeCanceled", composeId, ...(reason !== undefined && { reason }), ...sparedBy(compose.request?.labels) }
   ])
 }
 
@@ -265,7 +300,7 @@ const retry = (command: typeof RetryCompose.Type, compose: Compose): Decision =>
   if (compose.status === "absent" || (jobId !== undefined && !compose.jobs.has(jobId))) return reject(composeId, "NotFound")
   if (compose.status === "canceled" || compose.status === "succeeded") return reject(composeId, "Ended")
   const failed = [...compose.jobs.values()].filter((job) =>
-    job.state === "failed" && sourceOf(compose, job) === "there" && (jobId === undefined || job.jobId === jobId))
+    job.kind !== "delete" && job.state === "failed" && sourceOf(compose, job) === "there" && (jobId === undefined || job.jobId === jobId))
   // Asked twice, the second finds them queued already.
   if (failed.length === 0) return compose.status === "open" ? nothing : reject(composeId, "NotFailed")
   const reopened: ReadonlyArray<ComposeEvent> = compose.status === "failed" ? [{ _tag: "ComposeReopened", composeId }] : []
@@ -277,10 +312,40 @@ const retry = (command: typeof RetryCompose.Type, compose: Compose): Decision =>
 
 /** Adds the compose's own end when these events leave no job open. */
 const conclude = (compose: Compose, events: ReadonlyArray<ComposeEvent>): ReadonlyArray<ComposeEvent> => {
-  const jobs = [...events.reduce(evolve, compose).jobs.values()]
+  if (compose.status !== "open") return events
+  const jobs = [...events.reduce(evolve, compose).jobs.values()].filter(({ kind }) => kind !== "delete")
   if (!jobs.every((job) => isTerminal(job.state))) return events
   const outcome = jobs.every((job) => job.state === "succeeded") ? "succeeded" : "failed"
-  return [...events, { _tag: "ComposeFinished", composeId: compose.composeId!, outcome }]
+  return [...events, { _tag: "ComposeFinished", composeId: compose.composeId!, outcome, ...sparedBy(compose.request?.labels) }]
+}
+
+const removeCopy = ({ composeId, image, reason, target }: typeof RemoveCopy.Type, compose: Compose): Decision => {
+  const upload = compose.jobs.get(uploadOf(image, target))
+  if (upload === undefined) return reject(composeId, "NotFound")
+  // Its quota is settled with its end, and what is stored must have been counted before it is given back.
+  if (compose.status === "open") return reject(composeId, "NotEnded")
+  if (compose.removed.has(upload.jobId)) return nothing
+  if (upload.state !== "succeeded") return reject(composeId, "NotDelivered")
+  const known = compose.jobs.get(removalOf(image, target))
+  if (known !== undefined && known.state !== "failed") return nothing
+  const condemned: ComposeEvent = { _tag: "CopyCondemned", composeId, image, target, reason }
+  const then = evolve(compose, condemned)
+  const job = then.jobs.get(removalOf(image, target))!
+  return Result.succeed([condemned, queue(then, job, job.attempt + 1)])
+}
+
+const withRemoval = (compose: Compose, image: number, target: number, reason: RemovalReason): Compose => {
+  const jobId = removalOf(image, target)
+  const removals = new Map(compose.removals).set(jobId, reason)
+  if (compose.jobs.has(jobId)) return { ...compose, removals }
+  const job: Job = { jobId, kind: "delete", image, target, after: undefined, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }
+  return { ...compose, removals, jobs: new Map(compose.jobs).set(jobId, job) }
+}
+
+const removed = (compose: Compose, { image, jobId, target }: Job): ComposeEvent => {
+  const uploaded = compose.outcomes.get(uploadOf(image, target!))
+  const bytes = uploaded?._tag === "Uploaded" && uploaded.target.type === "file" ? { bytes: uploaded.artifact.size } : {}
+  return { _tag: "CopyRemoved", composeId: compose.composeId!, image, target: target!, reason: compose.removals.get(jobId)!, ...bytes }
 }
 
 const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Compose => {
@@ -288,14 +353,19 @@ const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Com
   return job === undefined ? compose : { ...compose, jobs: new Map(compose.jobs).set(jobId, change(job)) }
 }
 
-/** Its build counts anew, and what needs the image waits for it; what is delivered stays delivered. */
+/** Its build counts anew, and what needs the image waits for it; what is delivered stays delivered. A test counts for the image that it has seen. */
 const withoutImage = (compose: Compose, image: number): Compose => {
   const build = [...compose.jobs.values()].find((job) => job.image === image && job.kind === "build")
   if (build === undefined) return compose
   const outcomes = new Map(compose.outcomes)
   outcomes.delete(build.jobId)
   const again = { ...build, state: "waiting" as const, countsFrom: build.attempt + 1, losses: 0, rebuilds: build.rebuilds + 1 }
-  return { ...compose, outcomes, jobs: new Map(compose.jobs).set(build.jobId, again) }
+  const jobs = new Map(compose.jobs).set(build.jobId, again)
+  for (const job of compose.jobs.values()) {
+    const isNeeded = job.image === image && job.kind === "test" && job.state === "succeeded" && [...jobs.values()].some(({ after, state }) => after === job.jobId && !isTerminal(state))
+    if (isNeeded) jobs.set(job.jobId, { ...job, state: "waiting" })
+  }
+  return { ...compose, outcomes, jobs }
 }
 
 /** What has waited for this job begins with a full count, also when it was done again. */
@@ -311,7 +381,7 @@ const revived = (compose: Compose, { jobId, attempt }: typeof JobQueued.Type): C
   const jobs = new Map(compose.jobs)
   const awake = new Set([jobId])
   for (const job of jobs.values()) {
-    if (job.jobId === failed.after) jobs.set(job.jobId, { ...job, rebuilds: 0 })
+    if (job.jobId === buildOf(compose, failed)?.jobId) jobs.set(job.jobId, { ...job, rebuilds: 0 })
     if (job.jobId === jobId) jobs.set(jobId, { ...job, countsFrom: attempt, losses: 0 })
     if (job.after !== undefined && awake.has(job.after) && (job.state === "skipped" || job.state === "failed")) {
       awake.add(job.jobId)

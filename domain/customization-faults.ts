@@ -57,7 +57,10 @@ const repeated = <Field extends string>(
 
 type Items<Key extends keyof Customizations> = NonNullable<Customizations[Key]> extends ReadonlyArray<infer Item> ? Item : never
 
-const fileFaults = ({ data, data_encoding }: Items<"files">, path: string): ReadonlyArray<CustomizationFault> => {
+const fileFaults = ({ data, data_encoding, digest }: Items<"files">, path: string): ReadonlyArray<CustomizationFault> => {
+  if (data === undefined && digest === undefined) return [{ path, message: "has neither data nor the digest of a stored file" }]
+  if (data !== undefined && digest !== undefined) return [{ path: `${path}.digest`, message: "there is data as well; one of them is the file's" }]
+  if (data === undefined) return data_encoding === undefined ? [] : [{ path: `${path}.data_encoding`, message: "is of data alone" }]
   if (data_encoding === "base64" && !isBase64(data)) return [{ path: `${path}.data`, message: "is no base64" }]
   const bytes = data_encoding === "base64" ? (data.length / 4) * 3 : data.length
   return bytes > mostBytes + 2 ? [{ path: `${path}.data`, message: `is longer than ${mostBytes}` }] : []

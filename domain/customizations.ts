@@ -3,6 +3,7 @@
  * same shapes serve the API (passwords in clear) and the log (passwords sealed).
  */
 import { Schema } from "effect"
+import { Digest } from "./ids.ts"
 import { Sealed } from "./sealed.ts"
 import { line, list, matching, storable } from "./text.ts"
 
@@ -65,7 +66,9 @@ export type Repository = typeof Repository.Type
 
 const FileCustomization = Schema.Struct({
   path: FilePath,
-  data: storable(700_000),
+  /** What it holds, or the digest of a file that was stored before: one of the two. */
+  data: optional(storable(700_000)),
+  digest: optional(Digest),
   data_encoding: optional(Schema.Literals(["plain", "base64"])),
   mode: optional(Mode),
   user: optional(Owner),

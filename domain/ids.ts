@@ -17,12 +17,15 @@ export type ComposeId = typeof ComposeId.Type
 
 /** Unique inside its compose and derived from the plan: `<image>-<kind>`, or `<image>-<kind>-<target>`. */
 export const JobId = Schema.String.check(Schema.isPattern(
-  /^[0-9]{1,3}-(resolve|build|test|upload-[0-9]{1,3}|register-[0-9]{1,3}|delete)$/u, { expected: "the id of a job, such as 0-build" }
+  /^[0-9]{1,3}-(resolve|build|test|upload-[0-9]{1,3}|register-[0-9]{1,3}|delete(-[0-9]{1,3})?)$/u, { expected: "the id of a job, such as 0-build" }
 )).pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 
 export const PoolId = Token(40).pipe(Schema.brand("PoolId"))
 export type PoolId = typeof PoolId.Type
+
+/** An installation among others that may use the same clouds: goes into names and tags there. */
+export const Deployment = Token(40)
 
 /** The pools that one worker serves, in order of the alphabet, joined by `_`, which no pool's name holds: one token of a subject. */
 export const PoolScope = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9-]{0,39}(_[a-z0-9][a-z0-9-]{0,39}){0,7}$/u, {

@@ -1,13 +1,15 @@
 /** How two images differ, by file. Pure. */
+import { Schema } from "effect"
 import type { Contents, ImageEntry } from "./ports/image-contents.ts"
 
-export interface Difference {
+export const Difference = Schema.Struct({
   /** A path within a part of the image, or what the fact is about. */
-  readonly where: string
-  readonly what: "only in the first" | "only in the second" | "different"
+  where: Schema.String,
+  what: Schema.Literals(["only in the first", "only in the second", "different"]),
   /** By field, what it is in the first and in the second. */
-  readonly fields?: Readonly<Record<string, readonly [first: string, second: string]>>
-}
+  fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Tuple([Schema.String, Schema.String])))
+})
+export type Difference = typeof Difference.Type
 
 const text = (value: unknown) => (value === undefined || value === null ? "" : String(value))
 

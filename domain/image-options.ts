@@ -23,7 +23,7 @@ const Mount = Schema.Struct({
 })
 export type Mount = typeof Mount.Type
 
-/** The last four are what the simulated builder takes. */
+/** The last five are what the simulated builder takes. */
 export const ImageOptions = Schema.Struct({
   size_bytes: optional(between(1, 2 ** 40)),
   /** Of the root. */
@@ -39,6 +39,7 @@ export const ImageOptions = Schema.Struct({
   duration_ms: optional(between(0, 3_600_000)),
   fail_with: optional(FailureClass),
   lines: optional(between(0, 1_000_000)),
-  bytes: optional(between(0, 2 ** 33))
+  bytes: optional(between(0, 2 ** 33)),
+  varies: optional(Schema.Boolean)
 })
 export type ImageOptions = typeof ImageOptions.Type

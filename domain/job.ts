@@ -2,16 +2,19 @@
 import { Schema } from "effect"
 import { Artifact, Blob, Evidence } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
-import { Target, type ImageRequest } from "./compose-request.ts"
+import type { ImageRequest } from "./compose-request.ts"
 import { FailureClass } from "./failure-class.ts"
 import { Digest, JobId, WorkerId } from "./ids.ts"
+import { ImageCopy } from "./image-copy.ts"
+import { Target } from "./target.ts"
+import { verificationFields } from "./verification.ts"
 
-export const JobKind = Schema.Literals(["resolve", "build", "test", "upload"])
+export const JobKind = Schema.Literals(["resolve", "build", "test", "upload", "delete"])
 export type JobKind = typeof JobKind.Type
 
-/** Something for each kind; of tests there may be none, as with those who do not know of them yet. */
+/** Something for each kind; of tests and deletions there may be none, as with those who do not know of them yet. */
 export const forEachKind = <Each extends Schema.Top>(each: Each) =>
-  Schema.Struct({ resolve: each, build: each, test: Schema.optionalKey(each), upload: each })
+  Schema.Struct({ resolve: each, build: each, test: Schema.optionalKey(each), upload: each, delete: Schema.optionalKey(each) })
 
 /** How many jobs of each kind at once. */
 export const Slots = forEachKind(Schema.Int)
@@ -40,9 +43,11 @@ export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean, t
       ...(resolves ? [{ jobId: resolve, kind: "resolve" as const, image, after: undefined }] : []),
       { jobId: build, kind: "build", image, after: resolves ? resolve : undefined },
       ...(tests.includes(image) ? [{ jobId: JobId.make(`${image}-test`), kind: "test" as const, image, after: build }] : []),
-      ...targetsOf(request).map((_, target) =>
-        ({ jobId: JobId.make(`${image}-upload-${target}`), kind: "upload" as const, image, target, after: build })
-      )
+      // Kiln's own store takes what has failed its test too, for whoever looks into it; clouds do not.
+      ...targetsOf(request).map(({ type }, target) => ({
+        jobId: JobId.make(`${image}-upload-${target}`), kind: "upload" as const, image, target,
+        after: tests.includes(image) && type !== "file" ? JobId.make(`${image}-test`) : build
+      }))
     ]
   })
 
@@ -52,12 +57,17 @@ export const JobOutcome = Schema.TaggedUnion({
   Resolved: { lock: Blob, packages: Schema.Int, downloadBytes: Schema.Int },
   /** `reused`: the same manifest had been built before and its artifact was still there. */
   Built: { manifest: Digest, artifact: Artifact, heldBy: WorkerId, reused: Schema.Boolean, evidence: Schema.optionalKey(Evidence) },
+  /** A build that was made to be compared with an earlier one. */
+  Verified: { ...verificationFields, by: WorkerId },
   /** `reason`: why it was skipped. */
   Tested: { verdict: Schema.Literals(["passed", "skipped"]), reason: Schema.optionalKey(Schema.String), report: Schema.optionalKey(TestReport) },
-  Uploaded: { target: Target, artifact: Artifact }
+  /** `copy`: absent of Kiln's own store. */
+  Uploaded: { target: Target, artifact: Artifact, copy: Schema.optionalKey(ImageCopy) },
+  /** Nothing of the copy is left. */
+  Removed: { target: Target }
 })
 export type JobOutcome = typeof JobOutcome.Type
-export const { Resolved, Built, Tested, Uploaded } = JobOutcome.cases
+export const { Resolved, Built, Verified, Tested, Uploaded, Removed } = JobOutcome.cases
 
 /** Why an attempt failed: the closed class decides on retry, the message and the excerpt are for people. */
 export const Failure = Schema.Struct({

@@ -29,6 +29,7 @@ export class OpenReservations {
   /** Answers with the compose, if this was the end of one that had a reservation, or may count by its bytes. */
   record(entry: Recorded, countsBytes: (tenantId: TenantId) => boolean): EndedCompose | undefined {
     if (entry.aggregate === "account") return void this.#recordAccount(entry)
+    if (entry.aggregate !== "compose") return undefined
     const composeId = entry.id as ComposeId
     const reservation = this.#tenants.get(entry.tenantId)?.get(composeId)
     if (reservation !== undefined && !reservation.requested) this.#of(entry.tenantId).set(composeId, { ...reservation, requested: true })

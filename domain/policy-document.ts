@@ -1,7 +1,7 @@
 /** Policies as people write them, in the file and over the API: snake_case, spans such as "1 day", sizes such as "20 GiB". */
 import { Schema, SchemaTransformation } from "effect"
 import { Millis, PoolId, TenantId } from "./ids.ts"
-import { Policy, Pool, RateLimit, WindowQuota } from "./policy.ts"
+import { KeepRule, Policy, Pool, RateLimit, WindowQuota } from "./policy.ts"
 
 const spans = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000, week: 604_800_000 } as const
 const sizes = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
@@ -45,13 +45,17 @@ const Rate = RateLimit.check(Schema.makeFilter(({ burst, perSecond }) => burst /
   expected: "a bucket that fills within an hour"
 })).pipe(Schema.encodeKeys({ perSecond: "per_second" }))
 
+const MaxAge = Schema.Union([Schema.Literal("forever"), Span.pipe(Schema.decodeTo(Schema.Int, inMillis))])
+const Keep = Schema.Struct({ ...KeepRule.fields, maxAgeMs: optional(MaxAge) }).pipe(Schema.encodeKeys({ maxAgeMs: "max_age", maxCount: "max_count" }))
+
 const policy = Schema.Struct({
   ...Policy.fields,
   composes: optional(Schema.Array(Schema.Struct({ count: WindowQuota.fields.count, windowMs: Span.pipe(Schema.decodeTo(WindowQuota.fields.windowMs, inMillis)) })
     .pipe(Schema.encodeKeys({ windowMs: "window" }))).check(Schema.isMaxLength(8))),
   storedBytes: optional(ByteSize),
   tenantRate: optional(Rate),
-  tokenRate: optional(Rate)
+  tokenRate: optional(Rate),
+  retention: optional(Schema.Struct({ cloud: optional(Keep), file: optional(Keep) }))
 })
 
 export const PolicyDocument = policy.pipe(Schema.encodeKeys({

@@ -14,6 +14,14 @@ export type WindowQuota = typeof WindowQuota.Type
 export const RateLimit = Schema.Struct({ perSecond: Schema.Number.check(Schema.isGreaterThan(0)), burst: Positive })
 export type RateLimit = typeof RateLimit.Type
 
+/** What is older goes, and what is beyond the newest so many. */
+export const KeepRule = Schema.Struct({ maxAgeMs: optional(Schema.Union([Positive, Schema.Literal("forever")])), maxCount: optional(Positive) })
+export type KeepRule = typeof KeepRule.Type
+
+/** How long delivered copies stay: `file` in Kiln's own store, `cloud` everywhere else. */
+export const Retention = Schema.Struct({ cloud: optional(KeepRule), file: optional(KeepRule) })
+export type Retention = typeof Retention.Type
+
 /** What is not said is not limited, except `weight`, which is 1, and `pool`, which is the shared one. */
 export const Policy = Schema.Struct({
   /** Its share of the slots beside other tenants. */
@@ -26,7 +34,8 @@ export const Policy = Schema.Struct({
   storedBytes: optional(Count),
   /** Requests of the whole tenant, and of each of its tokens. */
   tenantRate: optional(RateLimit),
-  tokenRate: optional(RateLimit)
+  tokenRate: optional(RateLimit),
+  retention: optional(Retention)
 })
 export type Policy = typeof Policy.Type
 

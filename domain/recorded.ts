@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { AccountEvent } from "./account.ts"
 import { ComposeEvent } from "./compose-events.ts"
+import { CredentialsEvent } from "./credential-sets.ts"
 import { type ComposeId, Millis, type TenantId } from "./ids.ts"
 
 export const Actor = Schema.Struct({
@@ -12,7 +13,7 @@ export const Actor = Schema.Struct({
 export type Actor = typeof Actor.Type
 
 /** Every kind of aggregate, with what can happen to one. */
-export const aggregateEvents = { compose: ComposeEvent, account: AccountEvent } as const
+export const aggregateEvents = { compose: ComposeEvent, account: AccountEvent, credentials: CredentialsEvent } as const
 export type AggregateKind = keyof typeof aggregateEvents
 export type EventOf<Kind extends AggregateKind> = (typeof aggregateEvents)[Kind]["Type"]
 
@@ -27,6 +28,9 @@ export const composeRef = (tenantId: TenantId, id: ComposeId): AggregateRef<"com
 
 /** A tenant has one account. */
 export const accountRef = (tenantId: TenantId): AggregateRef<"account"> => ({ tenantId, aggregate: "account", id: "main" })
+
+/** All of a tenant's sets of credentials together. */
+export const credentialsRef = (tenantId: TenantId): AggregateRef<"credentials"> => ({ tenantId, aggregate: "credentials", id: "main" })
 
 /** What an envelope says beside address and events; position and revision come from where it lies. */
 export const DecisionFields = {
@@ -64,6 +68,8 @@ export interface Unreadable {
   readonly _tag: "Unreadable"
   readonly position: Position
   readonly subject: string
+  /** Whose it is, as far as its address tells. */
+  readonly ref?: AggregateRef
   readonly reason: string
 }
 

@@ -2,11 +2,15 @@
 import { Schema } from "effect"
 import { Artifact, ToolVersions } from "./artifact.ts"
 import { WorkTestReport } from "./boot-test.ts"
-import { DistributionId, ImageRequest, ImageType, Target } from "./compose-request.ts"
+import { DistributionId, ImageRequest, ImageType } from "./compose-request.ts"
+import { OfferedSet } from "./credential-sets.ts"
 import { SealedCustomizations } from "./customizations.ts"
 import { Architecture, AttemptToken, ComposeId, Digest, JobId, Millis, type PoolScope, TenantId, type WorkerId } from "./ids.ts"
+import { ImageCopy } from "./image-copy.ts"
 import { Failure, JobKind, Slots } from "./job.ts"
 import { Lock } from "./manifest.ts"
+import { Target } from "./target.ts"
+import { verificationFields } from "./verification.ts"
 
 /** Everything that a worker needs for one job; it can reach nothing else of the system. */
 export const WorkItem = Schema.Struct({
@@ -23,9 +27,15 @@ export const WorkItem = Schema.Struct({
   customizations: SealedCustomizations,
   /** For a build. */
   lock: Schema.optionalKey(Lock),
+  /** For a build that is compared with an earlier one: what that was made from, and what it made. */
+  verify: Schema.optionalKey(Schema.Struct({ manifest: Digest, artifact: Artifact })),
   /** For a test or an upload. */
   artifact: Schema.optionalKey(Artifact),
   target: Schema.optionalKey(Target),
+  /** For the removal of a copy. */
+  copy: Schema.optionalKey(ImageCopy),
+  /** For its removal from Kiln's own store: nobody else has referred to the image up to then. Absent: somebody does, so its bytes stay. */
+  unusedSince: Schema.optionalKey(Millis),
   /** With a build: jobs that wait for nothing but its image, and take moments where the image lies. */
   after: Schema.optionalKey(Schema.Array(Schema.Struct({ jobId: JobId, attempt: Schema.Int, target: Target }))),
   /** W3C `traceparent` of the request behind it. */
@@ -55,8 +65,10 @@ export type WorkEvidence = typeof WorkEvidence.Type
 export const WorkOutcome = Schema.TaggedUnion({
   Resolved: { lock: Lock },
   Built: { manifest: Digest, artifact: Artifact, reused: Schema.Boolean, evidence: Schema.optionalKey(WorkEvidence) },
+  Verified: verificationFields,
   Tested: { verdict: Schema.Literals(["passed", "skipped"]), reason: Schema.optionalKey(Schema.String), report: Schema.optionalKey(WorkTestReport) },
-  Uploaded: { target: Target, artifact: Artifact }
+  Uploaded: { target: Target, artifact: Artifact, copy: Schema.optionalKey(ImageCopy) },
+  Removed: { target: Target }
 })
 export type WorkOutcome = typeof WorkOutcome.Type
 
@@ -95,6 +107,8 @@ export const Heartbeat = Schema.Struct({
   running: Schema.Array(Claim),
   /** Images on this worker's disk whose bytes it has checked; said when they have changed and when the roll is called. */
   held: Schema.optionalKey(Schema.Array(Digest)),
+  /** Sets of credentials that its operator has given it. */
+  credentials: Schema.optionalKey(Schema.Array(OfferedSet)),
   /** Finishes nothing and takes nothing any more. */
   draining: Schema.Boolean,
   version: Schema.String,

@@ -1,8 +1,11 @@
+import { accounts } from "./accounts.ts"
+import { audit } from "./audit.ts"
 import { composeHistory } from "./compose-history.ts"
+import { images } from "./images.ts"
 import { jobAttempts } from "./job-attempts.ts"
 import type { Projection } from "./projection.ts"
 
 /** Every read model there is, by its name. */
 export const projections: ReadonlyMap<string, Projection> = new Map(
-  [composeHistory, jobAttempts].map((projection) => [projection.name, projection as unknown as Projection])
+  [composeHistory, jobAttempts, images, accounts, audit].map((projection) => [projection.name, projection as unknown as Projection])
 )

@@ -1,7 +1,10 @@
 /** One row a compose: what lists show and filter by. */
 import { Schema } from "effect"
-import { Failure } from "../domain/job.ts"
+import type { SealedComposeRequest } from "../domain/compose-request.ts"
+import { isRemoval } from "../domain/copy-removal.ts"
+import { Failure, targetsOf } from "../domain/job.ts"
 import type { Happened, Projection } from "./projection.ts"
+import { labelTerms, termOf, wordTerms } from "./terms.ts"
 
 export const ComposeStatus = Schema.Literals(["pending", "running", "succeeded", "failed", "canceled"])
 export type ComposeStatus = typeof ComposeStatus.Type
@@ -28,14 +31,15 @@ export const ComposeRow = Schema.Struct({
   endedAt: Schema.NullOr(Schema.Int),
   failure: Schema.NullOr(Failure),
   revision: Schema.Int,
-  /** Lower-case text that `GET /composes?search` looks into. */
-  searchText: Schema.String
+  /** What `GET /composes` finds it by. */
+  terms: Schema.Array(Schema.String)
 })
 export type ComposeRow = typeof ComposeRow.Type
 
-export const composeHistory: Projection<ComposeRow> = {
+export const composeHistory: Projection<ComposeRow, "compose"> = {
   name: "composes",
-  version: 1,
+  version: 2,
+  aggregates: ["compose"],
   row: ComposeRow,
   columns: {
     tenantId: { type: "text" },
@@ -52,15 +56,16 @@ export const composeHistory: Projection<ComposeRow> = {
     endedAt: { type: "millis", nullable: true },
     failure: { type: "json", nullable: true },
     revision: { type: "integer" },
-    searchText: { type: "text" }
+    terms: { type: "terms" }
   },
   key: ["composeId"],
-  indexes: [["-requestedAt", "-composeId"], ["status", "-requestedAt", "-composeId"], ["distribution", "-requestedAt", "-composeId"]],
+  indexes: [[], ["status"], ["distribution"], ["requestedBy"]].map((fields) => [...fields, "-requestedAt", "-composeId"]),
   about: ({ event }) => ({ composeId: event.composeId }),
   evolve: (row, { event, recorded }) => {
     if (event._tag === "ComposeRequested") return requested(event, recorded)
     if (row === undefined) return undefined
     const seen = { ...row, revision: recorded.revision }
+    if ("jobId" in event && isRemoval(event.jobId)) return seen
     switch (event._tag) {
       case "JobStarted":
         return row.status === "pending" ? { ...seen, status: "running", startedAt: recorded.at } : seen
@@ -84,8 +89,8 @@ export const composeHistory: Projection<ComposeRow> = {
 export const lost = (reason: string): Failure => ({ class: "platform", message: reason })
 
 const requested = (
-  event: Extract<Happened["event"], { _tag: "ComposeRequested" }>,
-  recorded: Happened["recorded"]
+  event: Extract<Happened<"compose">["event"], { _tag: "ComposeRequested" }>,
+  recorded: Happened<"compose">["recorded"]
 ): ComposeRow => {
   const { composeId, request } = event
   return {
@@ -103,10 +108,22 @@ const requested = (
     endedAt: null,
     failure: null,
     revision: recorded.revision,
-    searchText: [composeId, request.name ?? "", request.distribution, ...Object.entries(request.labels ?? {}).flat()]
-      .join(" ").toLowerCase()
+    terms: termsOf(recorded.tenantId, composeId, request)
   }
 }
 
+const termsOf = (tenantId: string, composeId: string, { distribution, images, labels = {}, name = "" }: SealedComposeRequest) => {
+  const texts = [composeId, name, distribution, ...Object.entries(labels).flat()]
+  return [...new Set([
+    ...wordTerms(tenantId, ...texts),
+    ...labelTerms(tenantId, labels),
+    ...images.flatMap((image) => [
+      termOf(tenantId, "type", image.type),
+      termOf(tenantId, "architecture", image.architecture),
+      ...targetsOf(image).map(({ type }) => termOf(tenantId, "target", type))
+    ])
+  ])]
+}
+
 const withFailure = (row: ComposeRow, failure: Failure): ComposeRow =>
-  ({ ...row, failure, searchText: `${row.searchText} ${failure.class} ${failure.message.toLowerCase()}` })
+  ({ ...row, failure, terms: [...new Set([...row.terms, ...wordTerms(row.tenantId, failure.class, failure.message)])] })

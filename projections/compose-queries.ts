@@ -1,6 +1,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { ComposeId, TenantId } from "../domain/ids.ts"
 import type { ComposeRow, ComposeStatus } from "./compose-history.ts"
+import { labelTerm, termOf, type Wanted, wordTerms } from "./terms.ts"
 
 export class QueriesUnavailable extends Schema.TaggedError<QueriesUnavailable>()("QueriesUnavailable", { message: Schema.String }) {}
 
@@ -8,9 +9,17 @@ export class QueriesUnavailable extends Schema.TaggedError<QueriesUnavailable>()
 export interface ComposeFilter {
   readonly status?: ComposeStatus
   readonly distribution?: string
+  readonly requestedBy?: string
+  /** Of one of its images. */
+  readonly imageType?: string
+  readonly architecture?: string
+  /** Where one of its images goes. */
+  readonly target?: string
+  /** Each `name` or `name=value`. */
+  readonly labels?: ReadonlyArray<string>
   readonly since?: number
   readonly until?: number
-  /** Every word of it must occur, in any case, in id, name, labels, distribution or failure. */
+  /** Every word of it must begin a word, in any case, of id, name, labels, distribution or failure. */
   readonly search?: string
 }
 
@@ -20,7 +29,19 @@ export interface PageRequest {
   readonly before?: { readonly requestedAt: number; readonly composeId: ComposeId }
 }
 
+export type ListedCompose = Omit<ComposeRow, "request" | "terms">
+
 /** The read model behind lists. May be some milliseconds behind the log. */
 export class ComposeQueries extends Context.Service<ComposeQueries, {
-  list(tenantId: TenantId, filter: ComposeFilter, page: PageRequest): Effect.Effect<ReadonlyArray<ComposeRow>, QueriesUnavailable>
+  list(tenantId: TenantId, filter: ComposeFilter, page: PageRequest): Effect.Effect<ReadonlyArray<ListedCompose>, QueriesUnavailable>
 }>()("projections/ComposeQueries") {}
+
+export const wantedOf = (tenantId: TenantId, { architecture, imageType, labels = [], search = "", target }: ComposeFilter): Wanted => ({
+  terms: [
+    ...labels.map((label) => labelTerm(tenantId, label)),
+    ...(imageType === undefined ? [] : [termOf(tenantId, "type", imageType)]),
+    ...(architecture === undefined ? [] : [termOf(tenantId, "architecture", architecture)]),
+    ...(target === undefined ? [] : [termOf(tenantId, "target", target)])
+  ],
+  beginnings: wordTerms(tenantId, search)
+})

@@ -2,8 +2,10 @@
 import { Schema } from "effect"
 import { Blob } from "../domain/artifact.ts"
 import { Failure, JobOutcome } from "../domain/job.ts"
+import type { Spent } from "../domain/spent.ts"
 import { lost } from "./compose-history.ts"
 import type { Projection } from "./projection.ts"
+import type { Listing } from "./rows.ts"
 
 export const AttemptStatus = Schema.Literals(["queued", "running", "succeeded", "failed", "lost", "canceled"])
 export type AttemptStatus = typeof AttemptStatus.Type
@@ -26,13 +28,22 @@ export const AttemptRow = Schema.Struct({
   outcome: Schema.NullOr(JobOutcome),
   failure: Schema.NullOr(Failure),
   /** The archived log, once the attempt has ended. */
-  log: Schema.NullOr(Blob)
+  log: Schema.NullOr(Blob),
+  /** From start to end. */
+  ranMs: Schema.NullOr(Schema.Int),
+  /** Of what was delivered, and what went over the wire for it. */
+  storedBytes: Schema.Int,
+  sentBytes: Schema.Int,
+  /** As far as the worker has said. */
+  cpuMs: Schema.NullOr(Schema.Int),
+  cloudCalls: Schema.NullOr(Schema.Int)
 })
 export type AttemptRow = typeof AttemptRow.Type
 
-export const jobAttempts: Projection<AttemptRow> = {
+export const jobAttempts: Projection<AttemptRow, "compose"> = {
   name: "jobs",
-  version: 1,
+  version: 2,
+  aggregates: ["compose"],
   row: AttemptRow,
   columns: {
     tenantId: { type: "text" },
@@ -50,10 +61,15 @@ export const jobAttempts: Projection<AttemptRow> = {
     endedAt: { type: "millis", nullable: true },
     outcome: { type: "json", nullable: true },
     failure: { type: "json", nullable: true },
-    log: { type: "json", nullable: true }
+    log: { type: "json", nullable: true },
+    ranMs: { type: "bigint", nullable: true },
+    storedBytes: { type: "bigint" },
+    sentBytes: { type: "bigint" },
+    cpuMs: { type: "bigint", nullable: true },
+    cloudCalls: { type: "bigint", nullable: true }
   },
   key: ["composeId", "jobId", "attempt"],
-  indexes: [["-queuedAt", "-composeId"]],
+  indexes: [...[[], ["status"], ["kind"], ["worker"]].map((fields) => [...fields, "-queuedAt", "-composeId", "-jobId", "-attempt"]), ["endedAt"]],
   about: ({ event }) =>
     "jobId" in event ? { composeId: event.composeId, jobId: event.jobId, attempt: event.attempt } : undefined,
   evolve: (row, { event, recorded: { tenantId, at } }) => {
@@ -61,7 +77,8 @@ export const jobAttempts: Projection<AttemptRow> = {
       return {
         tenantId, composeId: event.composeId, jobId: event.jobId, attempt: event.attempt, kind: event.kind, image: event.image,
         target: event.target ?? null, status: "queued", worker: null, queuedAt: row?.queuedAt ?? at, notBefore: event.notBefore ?? null,
-        startedAt: null, endedAt: null, outcome: null, failure: null, log: null
+        startedAt: null, endedAt: null, outcome: null, failure: null, log: null,
+        ranMs: null, storedBytes: 0, sentBytes: 0, cpuMs: null, cloudCalls: null
       }
     }
     if (row === undefined) return undefined
@@ -69,17 +86,31 @@ export const jobAttempts: Projection<AttemptRow> = {
       case "JobStarted":
         return { ...row, status: "running", worker: event.worker, startedAt: at }
       case "JobSucceeded":
-        return { ...row, status: "succeeded", endedAt: at, outcome: event.outcome, log: event.log ?? null }
+        return { ...row, status: "succeeded", ...ended(row, at), ...deliveredBy(event.outcome), ...spentIn(event), outcome: event.outcome, log: event.log ?? null }
       case "JobFailed":
-        return { ...row, status: "failed", endedAt: at, failure: event.failure, log: event.log ?? null }
+        return { ...row, status: "failed", ...ended(row, at), ...spentIn(event), failure: event.failure, log: event.log ?? null }
       case "JobLost":
-        return { ...row, status: "lost", endedAt: at, failure: lost(event.reason) }
+        return { ...row, status: "lost", ...ended(row, at), failure: lost(event.reason) }
       case "JobReturned":
         return { ...row, status: "queued", worker: null, startedAt: null }
       case "JobCanceled":
-        return { ...row, status: "canceled", endedAt: at }
+        return { ...row, status: "canceled", ...ended(row, at) }
       default:
         return row
     }
   }
 }
+
+export const attemptList: Listing<AttemptRow, "compose"> = { projection: jobAttempts, order: ["queuedAt", "composeId", "jobId", "attempt"] }
+
+const ended = ({ startedAt }: AttemptRow, at: number) => ({ endedAt: at, ranMs: startedAt === null ? null : Math.max(0, at - startedAt) })
+
+const deliveredBy = (outcome: JobOutcome) =>
+  outcome._tag === "Uploaded" ? { storedBytes: outcome.artifact.size, sentBytes: outcome.copy?.bytesSent ?? 0 } : {}
+
+/** A worker may say more than its outcome does; an old one says nothing. */
+const spentIn = ({ spent }: { readonly spent?: Spent }) => ({
+  cpuMs: spent?.cpuMs ?? null,
+  cloudCalls: spent?.cloudCalls ?? null,
+  ...(spent?.bytesSent !== undefined && { sentBytes: spent.bytesSent })
+})

@@ -1,5 +1,6 @@
 import { Context, type Effect, Schema } from "effect"
-import type { Recorded } from "../domain/recorded.ts"
+import type { TenantId } from "../domain/ids.ts"
+import type { AggregateRef, LogEntry, Recorded } from "../domain/recorded.ts"
 import type { Projection } from "./projection.ts"
 
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", { message: Schema.String }) {}
@@ -7,26 +8,53 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
 /** Somebody else moved the checkpoint, as a rebuild does when it swaps its table in: read it again and go on from there. */
 export class CheckpointMoved extends Schema.TaggedError<CheckpointMoved>()("CheckpointMoved", { projection: Schema.String }) {}
 
-/** `live` is what queries read; `rebuild` grows beside it and takes its place. */
-export type Generation = "live" | "rebuild"
+/** `live` is what queries read; the others grow beside it: `rebuild` to take its place, `check` to be compared with it, `past` to be looked at. */
+export type Generation = "live" | "rebuild" | "check" | "past"
 
-/** Decisions of one stream in order: those after `after` and up to `upTo`, which becomes the checkpoint. */
+/** Entries of one stream in order: those after `after` and up to `upTo`, which becomes the checkpoint. */
 export interface Batch {
   readonly stream: string
   readonly after: number
   readonly upTo: number
-  readonly recorded: ReadonlyArray<Recorded<"compose">>
+  readonly entries: ReadonlyArray<LogEntry>
 }
+
+/** An entry that could not be taken in. Its aggregate's rows stay as they were before it, until it is folded anew. */
+export interface Poison {
+  readonly entry: LogEntry
+  readonly reason: string
+}
+
+/** An aggregate whose later entries a projection passes over; `sequence`: of the entry that was the first of them. */
+export interface ParkedAggregate {
+  readonly ref: AggregateRef
+  readonly stream: string
+  readonly sequence: number
+  readonly reason: string
+}
+
+/** `behind`: the table has come further than what was read; read again. */
+export type Refolded = { readonly _tag: "Done" } | { readonly _tag: "Behind" } | { readonly _tag: "StillPoisoned"; readonly reason: string }
 
 export class ProjectionStore extends Context.Service<ProjectionStore, {
   /** Makes what is missing. `outdated` when the live table was built by another version of the projection. */
   prepare(projection: Projection, generation: Generation): Effect.Effect<{ readonly outdated: boolean }, StoreUnavailable>
   checkpoint(projection: Projection, generation: Generation, stream: string): Effect.Effect<number, StoreUnavailable>
-  /** Rows and checkpoint in one transaction. */
-  apply(projection: Projection, generation: Generation, batch: Batch): Effect.Effect<void, StoreUnavailable | CheckpointMoved>
+  /** Rows and checkpoint in one transaction. Answers what could not be taken in, which holds up nothing but its own aggregate. */
+  apply(projection: Projection, generation: Generation, batch: Batch): Effect.Effect<ReadonlyArray<Poison>, StoreUnavailable | CheckpointMoved>
   /** Puts the rebuilt table in the live one's place if it has come at least as far; answers whether it had. */
   swap(projection: Projection): Effect.Effect<boolean, StoreUnavailable>
-  discardRebuild(projection: Projection): Effect.Effect<void, StoreUnavailable>
+  discard(projection: Projection, generation: Generation): Effect.Effect<void, StoreUnavailable>
+  /** What the live table passes over. */
+  parked(projection: Projection): Effect.Effect<ReadonlyArray<ParkedAggregate>, StoreUnavailable>
+  /** Folds one aggregate's rows of the live table anew from its whole history, which was read when its stream's head was `head`. */
+  refold(projection: Projection, stream: string, history: ReadonlyArray<Recorded>, head: number): Effect.Effect<Refolded, StoreUnavailable>
+  /** Runs while the live table cannot move on: with its positions by stream. Readers go on. */
+  whileStill<A, E, R>(projection: Projection, effect: (positions: ReadonlyMap<string, number>) => Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R>
+  /** Puts the rebuilt rows of one tenant in the place of the live ones; only while the table is still. */
+  replaceTenant(projection: Projection, tenantId: TenantId): Effect.Effect<void, StoreUnavailable>
+  /** Rows that are not the same in both: how many, and some of their keys. */
+  differences(projection: Projection, generation: Generation): Effect.Effect<{ readonly count: number; readonly keys: ReadonlyArray<string> }, StoreUnavailable>
   /** Runs as the only one with this name among all processes; others wait. */
   alone<A, E, R>(name: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R>
 }>()("projections/ProjectionStore") {}

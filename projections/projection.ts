@@ -1,56 +1,99 @@
 /** A read model as a value: no database, no clock, no memory of what it has seen. */
-import type { Schema } from "effect"
-import type { ComposeEvent } from "../domain/compose-events.ts"
-import type { Recorded } from "../domain/recorded.ts"
+import { Result, type Schema } from "effect"
+import type { AggregateKind, EventOf, Recorded } from "../domain/recorded.ts"
 
-/** One event with what its envelope says. */
-export interface Happened {
-  readonly event: ComposeEvent
-  readonly recorded: Recorded<"compose">
-}
+/** One event with what its envelope says, and its place among the events of its decision. */
+export type Happened<Kind extends AggregateKind = AggregateKind> = {
+  [Each in Kind]: { readonly event: EventOf<Each>; readonly recorded: Recorded<Each>; readonly place: number }
+}[Kind]
 
-/** How a row's field is stored; `json` for what is not filtered or sorted by. */
-export type ColumnType = "text" | "integer" | "bigint" | "boolean" | "millis" | "json"
+/** How a row's field is stored; `json` for what is not filtered or sorted by, `terms` for words that rows are found by. */
+export type ColumnType = "text" | "integer" | "bigint" | "boolean" | "millis" | "json" | "terms"
 
 export interface Column {
   readonly type: ColumnType
   readonly nullable?: true
 }
 
-/** `name` in the table is the row's own key name. Every row has `tenantId`. */
-export interface Projection<Row extends object = Record<string, unknown>> {
+/**
+ * `name` in the table is the row's own key name. Every row has `tenantId`, and is made of the events of one aggregate
+ * alone: so one that cannot be taken in holds up no other, and can be folded anew by itself.
+ */
+export interface Projection<Row extends object = Record<string, unknown>, Kind extends AggregateKind = AggregateKind> {
   readonly name: string
   /** Raise it when columns or evolve change: the next start builds the new version beside the old one. */
   readonly version: number
+  /** Whose events it is made of; `all` also takes in kinds that are yet to come. */
+  readonly aggregates: ReadonlyArray<Kind> | "all"
   readonly row: Schema.Top
   readonly columns: { readonly [Field in keyof Row & string]: Column }
   /** Together with `tenantId` the primary key. */
   readonly key: ReadonlyArray<keyof Row & string>
   /** Each a list of fields, tenant first in the index by itself; a `-` before a field sorts it downwards. */
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
+  /** Whether operators of the installation may list it over all tenants. */
+  readonly acrossTenants?: true
   /** The key fields of the row that an event is about, or nothing if it is about none. */
-  readonly about: (happened: Happened) => Partial<Row> | undefined
-  readonly evolve: (row: Row | undefined, happened: Happened) => Row | undefined
+  readonly about: (happened: Happened<Kind>) => Partial<Row> | undefined
+  readonly evolve: (row: Row | undefined, happened: Happened<Kind>) => Row | undefined
 }
 
-/** The rows that these decisions alone give: what a query folds when it may not wait for the table. */
-export const project = <Row extends object>(
-  projection: Projection<Row>,
-  history: Iterable<Recorded<"compose">>,
-  rows: Map<string, Row> = new Map()
-): Map<string, Row> => {
-  for (const recorded of history) {
-    for (const event of recorded.events) {
-      const happened = { event, recorded }
+export const followsKind = <Row extends object, Kind extends AggregateKind>({ aggregates }: Projection<Row, Kind>, kind: AggregateKind): boolean =>
+  aggregates === "all" || (aggregates as ReadonlyArray<AggregateKind>).includes(kind)
+
+/** The keys of the rows that a decision is about, each once; or why that cannot be said. */
+export const keysIn = <Row extends object, Kind extends AggregateKind>(
+  projection: Projection<Row, Kind>,
+  recorded: Recorded
+): Result.Result<ReadonlyMap<string, Partial<Row>>, string> =>
+  guarded(() => {
+    const keys = new Map<string, Partial<Row>>()
+    for (const happened of happenings<Kind>(recorded)) {
+      const about = projection.about(happened)
+      if (about !== undefined) keys.set(keyOf(projection, recorded.tenantId, about), about)
+    }
+    return keys
+  })
+
+/** Takes a decision in, wholly or not at all: answers the rows that it changes, by key, or what is wrong with it. */
+export const takeIn = <Row extends object, Kind extends AggregateKind>(
+  projection: Projection<Row, Kind>,
+  rows: ReadonlyMap<string, Row>,
+  recorded: Recorded
+): Result.Result<ReadonlyMap<string, Row>, string> =>
+  guarded(() => {
+    const changed = new Map<string, Row>()
+    for (const happened of happenings<Kind>(recorded)) {
       const about = projection.about(happened)
       if (about === undefined) continue
       const key = keyOf(projection, recorded.tenantId, about)
-      const next = projection.evolve(rows.get(key), happened)
-      if (next !== undefined) rows.set(key, next)
+      const next = projection.evolve(changed.get(key) ?? rows.get(key), happened)
+      if (next !== undefined) changed.set(key, next)
     }
+    return changed
+  })
+
+/** The rows that these decisions alone give: what a query folds when it may not wait for the table. */
+export const project = <Row extends object, Kind extends AggregateKind>(
+  projection: Projection<Row, Kind>,
+  history: Iterable<Recorded>,
+  rows: Map<string, Row> = new Map()
+): Map<string, Row> => {
+  for (const recorded of history) {
+    if (!followsKind(projection, recorded.aggregate)) continue
+    for (const [key, row] of Result.getOrThrow(takeIn(projection, rows, recorded))) rows.set(key, row)
   }
   return rows
 }
 
-export const keyOf = <Row extends object>(projection: Projection<Row>, tenantId: string, row: Partial<Row>): string =>
+export const keyOf = <Row extends object>(
+  projection: { readonly key: ReadonlyArray<string> }, tenantId: string, row: Partial<Row>
+): string =>
   projection.key.reduce((key, field) => `${key}\n${String(row[field as keyof Row])}`, tenantId)
+
+const happenings = <Kind extends AggregateKind>(recorded: Recorded): ReadonlyArray<Happened<Kind>> =>
+  recorded.events.map((event, place) => ({ event, recorded, place }) as unknown as Happened<Kind>)
+
+/** What a later version wrote, or a fault of ours, may make a fold die: of that nobody else is to suffer. */
+const guarded = <A>(run: () => A): Result.Result<A, string> =>
+  Result.try({ try: run, catch: (error) => error instanceof Error ? error.message : String(error) })

@@ -14,9 +14,11 @@ import { DiscardView, ParkedView, PoolView, WorkerView } from "../apps/gateway/a
 import { KilnApi } from "../apps/gateway/api/kiln-api.ts"
 import { pages } from "../apps/gateway/methods.ts"
 import { exitCodes, exitCodesHelp } from "../apps/operator/command-failed.ts"
+import { AuditPage, HistoryPage, ImagePage, UsagePage } from "../apps/gateway/api/history-api.ts"
 import { QuotaView } from "../apps/gateway/api/tenants-api.ts"
 import { kiln } from "../apps/operator/command-tree.ts"
 import { AccountCommand, AccountEvent } from "../domain/account.ts"
+import { CredentialsCommand, CredentialsEvent } from "../domain/credential-sets.ts"
 import { ComposeRequest } from "../domain/compose-request.ts"
 import { ComposeCommand } from "../domain/compose-commands.ts"
 import { ComposeEvent } from "../domain/compose-events.ts"
@@ -137,6 +139,8 @@ describe("events.md", () => {
     assert.deepStrictEqual(differences(Object.keys(ComposeCommand.cases), tags("Commands")), none)
     assert.deepStrictEqual(differences(Object.keys(AccountEvent.cases), tags("Events of an account")), none)
     assert.deepStrictEqual(differences(Object.keys(AccountCommand.cases), tags("Commands on an account")), none)
+    assert.deepStrictEqual(differences(Object.keys(CredentialsEvent.cases), tags("Events of credentials")), none)
+    assert.deepStrictEqual(differences(Object.keys(CredentialsCommand.cases), tags("Commands on credentials")), none)
   })
 
   it("has every report, stream and bucket", () => {
@@ -234,6 +238,10 @@ describe("examples", () => {
     DepsolveRequest,
     Depsolve: DepsolveView,
     Quota: QuotaView,
+    HistoryPage,
+    ImagePage,
+    Usage: UsagePage,
+    AuditPage,
     Policy: PolicyDocument,
     Workers: Schema.Array(WorkerView),
     Discard: DiscardView,

@@ -4,16 +4,21 @@ import type { ComposeRequest, SealedComposeRequest } from "../../domain/compose-
 import type { Artifact } from "../../domain/artifact.ts"
 import { fold } from "../../domain/decider.ts"
 import { ComposeId } from "../../domain/ids.ts"
+import type { ImageCopy } from "../../domain/image-copy.ts"
 import { targetsOf } from "../../domain/job.ts"
+import type { Target } from "../../domain/target.ts"
 import type { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
 import type { Recorded } from "../../domain/recorded.ts"
 import { composeHistory, type ComposeRow, type ComposeStatus } from "../../projections/compose-history.ts"
+import type { ListedCompose } from "../../projections/compose-queries.ts"
 import { type AttemptRow, jobAttempts } from "../../projections/job-attempts.ts"
 import { project } from "../../projections/projection.ts"
 import type { AttemptView, ComposeDetails, ComposeSummary, ImageView, JobStatus, JobView } from "./api/compose-views.ts"
 import { testView, type Verdict, verdictsOf } from "./boot-tests.ts"
 import { evidenceLinks } from "./evidence-links.ts"
+import { type RunningProgress, targetView } from "./target-views.ts"
 import { Speakers } from "./speakers.ts"
+import { verificationView } from "./verification-view.ts"
 import { waitingFor } from "./waiting.ts"
 
 /** A compose's events in the shapes that answers are made of. */
@@ -38,7 +43,7 @@ export const stateOf = (history: ReadonlyArray<Recorded<"compose">>): ComposeSta
   }
 }
 
-export const summaryOf = (row: ComposeRow): ComposeSummary => ({
+export const summaryOf = (row: ListedCompose): ComposeSummary => ({
   id: ComposeId.make(row.composeId),
   status: row.status,
   distribution: row.distribution,
@@ -52,16 +57,22 @@ export const summaryOf = (row: ComposeRow): ComposeSummary => ({
   ...(row.failure !== null && { failure: row.failure })
 })
 
-/** `outlooks` are what the scheduler says of queued jobs, if it does. */
-export const detailsOf = ({ row, compose, attempts, verdicts }: ComposeState, now: number, outlooks: ReadonlyArray<JobOutlook> = []): ComposeDetails => ({
-  ...summaryOf(row),
-  request: withoutSecrets(compose.request!),
-  images: compose.request!.images.map((_, index) => imageView(compose, index, verdicts.get(index))),
-  jobs: [...compose.jobs.values()].map((job) =>
-    jobView(compose, job, attempts.filter(({ jobId }) => jobId === job.jobId), now,
-      outlooks.find(({ attempt, jobId }) => jobId === job.jobId && attempt === job.attempt))),
-  revision: row.revision
-})
+/** `outlooks` are what the scheduler says of queued jobs, if it does; `progress` what running ones say of themselves. */
+export const detailsOf = (
+  state: ComposeState, now: number, outlooks: ReadonlyArray<JobOutlook> = [], progress: RunningProgress = new Map()
+): ComposeDetails => {
+  const { row, compose, attempts, verdicts } = state
+  return {
+    ...summaryOf(row),
+    request: withoutSecrets(compose.request!),
+    images: compose.request!.images.map((_, index) => imageView(state, index, verdicts.get(index), progress)),
+    jobs: [...compose.jobs.values()].map((job) =>
+      jobView(compose, job, attempts.filter(({ jobId }) => jobId === job.jobId), now,
+        outlooks.find(({ attempt, jobId }) => jobId === job.jobId && attempt === job.attempt))),
+    ...verificationView(compose),
+    revision: row.revision
+  }
+}
 
 export const time = (millis: number): string => new Date(millis).toISOString()
 
@@ -73,40 +84,37 @@ export interface Delivered {
   readonly image: number
   readonly target: number
   readonly artifact: Artifact
+  readonly place: Target
+  /** Unless it is Kiln's own store. */
+  readonly copy?: ImageCopy
 }
 
-/** What each upload has delivered. */
+/** What each upload has delivered, as far as it is still there. */
 export const delivered = (compose: Compose): ReadonlyArray<Delivered> =>
   [...compose.jobs.values()].flatMap(({ jobId, image, target }) => {
     const outcome = compose.outcomes.get(jobId)
-    return target !== undefined && outcome?._tag === "Uploaded" ? [{ image, target, artifact: outcome.artifact }] : []
+    if (target === undefined || outcome?._tag !== "Uploaded" || compose.removed.has(jobId)) return []
+    return [{ image, target, artifact: outcome.artifact, place: outcome.target, ...(outcome.copy && { copy: outcome.copy }) }]
   })
 
 export const artifactSummary = ({ digest, size, format, filename, mediaType }: Artifact) =>
   ({ digest, size, format, filename, media_type: mediaType })
 
-const imageView = (compose: Compose, index: number, verdict: Verdict | undefined): ImageView => {
+const imageView = (state: ComposeState, index: number, verdict: Verdict | undefined, progress: RunningProgress): ImageView => {
+  const { compose } = state
   const { architecture, type, ...image } = compose.request!.images[index]!
-  const jobs = [...compose.jobs.values()].filter((job) => job.image === index)
-  const artifacts = delivered(compose).filter((delivery) => delivery.image === index)
+  const jobs = [...compose.jobs.values()].filter((job) => job.image === index && job.kind !== "delete")
   return {
     architecture,
     type,
     status: statusOf(jobs.map((job) => jobStatus(compose, job))),
-    targets: targetsOf({ architecture, type, ...image }).map((target, place) => {
-      const artifact = artifacts.find((delivery) => delivery.target === place)?.artifact
-      return {
-        type: target.type,
-        status: statusOf(jobs.filter((job) => job.target === place).map((job) => jobStatus(compose, job))),
-        ...(artifact && { artifact: artifactSummary(artifact) })
-      }
-    }),
+    targets: targetsOf({ architecture, type, ...image }).map((target, place) => targetView(state, index, place, target.type, progress)),
     ...evidenceLinks(compose, index),
     ...testView(compose, index, jobs.filter(({ kind }) => kind === "test").map((job) => jobStatus(compose, job))[0], verdict)
   }
 }
 
-const statusOf = (jobs: ReadonlyArray<JobStatus>): ComposeStatus => {
+export const statusOf = (jobs: ReadonlyArray<JobStatus>): ComposeStatus => {
   if (jobs.some((status) => status === "failed" || status === "skipped")) return "failed"
   if (jobs.some((status) => status === "canceled")) return "canceled"
   if (jobs.every((status) => status === "succeeded")) return "succeeded"

@@ -7,15 +7,19 @@ import { QuotaExceeded } from "../../domain/account.ts"
 import { CancelCompose, RetryCompose } from "../../domain/compose-commands.ts"
 import { Millis } from "../../domain/ids.ts"
 import { Blobs, type BlobsUnavailable } from "../../domain/ports/blobs.ts"
+import type { CredentialSets } from "../../domain/ports/credential-sets.ts"
+import { ImageTargets } from "../../domain/ports/image-targets.ts"
 import { EventLog, type LogUnavailable } from "../../domain/ports/event-log.ts"
 import { Idempotency } from "../../domain/ports/idempotency.ts"
 import { JobFeed } from "../../domain/ports/job-feed.ts"
 import { Scheduling } from "../../domain/ports/scheduling.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
+import type { StoredFiles } from "../../domain/ports/stored-files.ts"
 import { Signer } from "../../domain/ports/signer.ts"
 import { ComposeQueries } from "../../projections/compose-queries.ts"
 import { execute } from "../execute.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
+import type { ComposeAccepted } from "./api/compose-views.ts"
 import { KilnApi, prefix } from "./api/kiln-api.ts"
 import { ComposeEnded, NotFound } from "./api/problems.ts"
 import { baseUrl } from "./base-url.ts"
@@ -23,42 +27,51 @@ import { Catalog } from "./catalog.ts"
 import { composeBody } from "./compose-body.ts"
 import { artifactSummary, delivered, detailsOf, time } from "./compose-details.ts"
 import { GatewayConfig } from "./config.ts"
+import { linkToCopy } from "./copy-links.ts"
 import { downloadLink } from "./download-links.ts"
 import { fault } from "./faults.ts"
+import { storedFilesNamed } from "./files.ts"
 import { findCompose, orUnavailable } from "./find-compose.ts"
 import { beginning, followCompose } from "./follow-compose.ts"
 import { listComposes, nextLink } from "./list-composes.ts"
 import { composeLogs, followedLogs } from "./logs.ts"
 import { offered, testedImages } from "./offered.ts"
 import { quotaRefused } from "./refusals.ts"
-import { requestCompose } from "./request-compose.ts"
+import { recordRequest, requestCompose } from "./request-compose.ts"
 import { Reservations } from "./reserve-quota.ts"
 import { cursorOf, sse } from "./sse.ts"
+import { runningUploads } from "./target-views.ts"
+import { verification } from "./verify.ts"
+import { checkTargetCredentials } from "./target-credentials.ts"
 import { outlooks } from "./waiting.ts"
 
-type Ports = Reservations | EventLog | Idempotency | JobFeed | Blobs | Sealer | Signer | Scheduling | ComposeQueries
+type Ports = Reservations | StoredFiles | EventLog | Idempotency | JobFeed | Blobs | Sealer | Signer | Scheduling | ComposeQueries | CredentialSets | ImageTargets
 
 export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnUntraced(function*(handlers) {
   const ports = yield* Effect.context<Ports>()
   const catalog = yield* Catalog
   const config = yield* GatewayConfig
   const signer = yield* Signer
+  const targets = yield* ImageTargets
 
   return handlers
     .handleRaw("request", Effect.fnUntraced(function*({ request: http, headers }) {
       const identity = yield* CurrentIdentity
       const request = yield* composeBody(http)
-      const distribution = yield* Effect.fromResult(offered(catalog.distributions, request, config.privateRepositories))
+      const distribution = yield* Effect.fromResult(offered(catalog.distributions, request, config.privateRepositories, (type) => targets.get(type) !== undefined))
+      yield* storedFilesNamed(identity.tenantId, request)
+      yield* checkTargetCredentials(identity.tenantId, request.images).pipe(Effect.catchTags({ LogUnavailable: unavailable, SchedulerSilent: unavailable }))
       const accepted = yield* requestCompose({
         identity, request, distribution, tests: testedImages(distribution, request), idempotencyKey: headers["idempotency-key"], trace: traceOf(http)
       }).pipe(Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
-      if (isRefusal(accepted)) {
-        yield* Metric.update(refusedBy(accepted.rule), 1)
-        return yield* quotaRefused(accepted, yield* Clock.currentTimeMillis)
-      }
-      yield* Metric.update(acceptedBy(distribution.id), 1)
-      const location = `${prefix}/composes/${accepted.id}`
-      return HttpServerResponse.jsonUnsafe(accepted, { status: 202, headers: { location } })
+      return yield* answered(accepted)
+    }, Effect.provideContext(ports)))
+    .handleRaw("verify", Effect.fnUntraced(function*({ headers, params: { id, image }, request: http }) {
+      const identity = yield* CurrentIdentity
+      const again = yield* Effect.provideService(verification(identity.tenantId, id, image), Catalog, catalog)
+      const accepted = yield* recordRequest({ ...again, identity, idempotencyKey: headers["idempotency-key"], trace: traceOf(http) }).pipe(
+        Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
+      return yield* answered(accepted)
     }, Effect.provideContext(ports)))
     .handleAll({
       list: Effect.fnUntraced(function*({ query, request }) {
@@ -68,11 +81,13 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
         return HttpApiSchema.withHeaders({ body, headers })
       }, Effect.provideContext(ports)),
 
-      show: Effect.fnUntraced(function*({ params: { id } }) {
+      show: Effect.fnUntraced(function*({ params: { id }, query: { as_of } }) {
         const { tenantId } = yield* CurrentIdentity
-        const state = yield* findCompose(tenantId, id)
+        const state = yield* findCompose(tenantId, id, as_of)
+        if (as_of !== undefined) return detailsOf(state, Date.parse(as_of))
         const waiting = yield* outlooks(tenantId, id, state)
-        return detailsOf(state, yield* Clock.currentTimeMillis, waiting)
+        const progress = yield* runningUploads(tenantId, id, state)
+        return detailsOf(state, yield* Clock.currentTimeMillis, waiting, progress)
       }, Effect.provideContext(ports)),
 
       events: Effect.fnUntraced(function*({ params: { id }, headers }) {
@@ -103,13 +118,13 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
         const { compose } = yield* findCompose(tenantId, id)
         const expiresAt = (yield* Clock.currentTimeMillis) + config.linkTtl
         const base = baseUrl(config, request)
-        return delivered(compose).map(({ image, target, artifact }) => ({
-          image,
-          target,
-          ...artifactSummary(artifact),
-          url: downloadLink(signer, base, { tenantId, ...artifact }, expiresAt),
-          expires_at: time(expiresAt)
+        const found = yield* Effect.forEach(delivered(compose), Effect.fnUntraced(function*({ artifact, copy, image, place, target }) {
+          const url = copy === undefined
+            ? downloadLink(signer, base, { tenantId, ...artifact }, expiresAt)
+            : yield* linkToCopy(tenantId, place, copy, config.linkTtl / 1000)
+          return url === undefined ? [] : [{ image, target, ...artifactSummary(artifact), url, expires_at: time(expiresAt) }]
         }))
+        return found.flat()
       }, Effect.provideContext(ports)),
 
       cancel: ({ params: { id }, request }) =>
@@ -121,6 +136,16 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
       }
     })
 }))
+
+/** 202 for what is recorded now, or what a spent quota says. */
+const answered = Effect.fnUntraced(function*(accepted: ComposeAccepted | QuotaExceeded) {
+  if (isRefusal(accepted)) {
+    yield* Metric.update(refusedBy(accepted.rule), 1)
+    return yield* quotaRefused(accepted, yield* Clock.currentTimeMillis)
+  }
+  yield* Metric.update(acceptedBy(accepted.distribution), 1)
+  return HttpServerResponse.jsonUnsafe(accepted, { status: 202, headers: { location: `${prefix}/composes/${accepted.id}` } })
+})
 
 /** Carries out a command on a compose of the caller's tenant and answers with the compose as it is then. */
 const change = Effect.fnUntraced(function*(

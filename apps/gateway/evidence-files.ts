@@ -4,11 +4,7 @@ import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { Blob } from "../../domain/artifact.ts"
 import { namedFiles } from "../../domain/artifact-names.ts"
-import { preAuthenticationEncoding } from "../../domain/evidence/dsse.ts"
-import { payloadType, provenanceOf } from "../../domain/evidence/provenance.ts"
-import { Attester } from "../../domain/ports/attester.ts"
 import { Blobs } from "../../domain/ports/blobs.ts"
-import type { Recorded } from "../../domain/recorded.ts"
 import { NotFound } from "./api/problems.ts"
 import type { Delivered } from "./compose-details.ts"
 import { orUnavailable } from "./find-compose.ts"
@@ -17,31 +13,6 @@ export const storedDocument = Effect.fnUntraced(function*(blob: Blob | undefined
   if (blob === undefined) return yield* new NotFound({ detail: missing })
   const bytes = yield* (yield* Blobs).get(blob.digest).pipe(orUnavailable)
   return bytes ?? (yield* new NotFound({ detail: "the document is no longer kept" }))
-})
-
-interface SignedStatement {
-  readonly payload: string
-  readonly payloadType: string
-  readonly signatures: ReadonlyArray<{ readonly keyid: string; readonly sig: string }>
-}
-
-/** Made and signed when it is asked for: the same events and the same key give the same bytes. */
-export const signedProvenance = Effect.fnUntraced(function*(history: ReadonlyArray<Recorded<"compose">>, image: number, builderId: string) {
-  const { key, sign } = yield* Attester
-  const statement = provenanceOf(history, image, builderId)
-  if (statement === undefined) return yield* new NotFound({ detail: `image ${image} of this compose is not built` })
-  const payload = Buffer.from(JSON.stringify(statement))
-  const sig = Buffer.from(sign(preAuthenticationEncoding(payloadType, payload))).toString("base64")
-  return { payload: payload.toString("base64"), payloadType, signatures: [{ keyid: key.keyId, sig }] } satisfies SignedStatement
-})
-
-export const sigstoreBundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
-
-/** For verifiers that are given the key: nobody else has witnessed the signature. */
-export const sigstoreBundle = (envelope: SignedStatement) => ({
-  mediaType: sigstoreBundleType,
-  verificationMaterial: { publicKey: { hint: envelope.signatures[0]!.keyid } },
-  dsseEnvelope: envelope
 })
 
 /** As `sha256sum --check` reads it: a name with odd signs is marked by a backslash before the line. */

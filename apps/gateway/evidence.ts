@@ -15,7 +15,8 @@ import { KilnApi } from "./api/kiln-api.ts"
 import { NotFound, Unavailable } from "./api/problems.ts"
 import { delivered, time } from "./compose-details.ts"
 import { GatewayConfig } from "./config.ts"
-import { answered, checksums, sigstoreBundle, sigstoreBundleType, signedProvenance, storedDocument } from "./evidence-files.ts"
+import { builderIdOf, signedProvenance, type SignedStatement, sigstoreBundle, sigstoreBundleType } from "../signed-provenance.ts"
+import { answered, checksums, storedDocument } from "./evidence-files.ts"
 import { findHistory } from "./find-compose.ts"
 
 interface One {
@@ -50,14 +51,13 @@ const lock = Effect.fnUntraced(function*({ headers, params }: Asked) {
   return answered({ bytes, contentType: "application/json", settled }, headers["if-none-match"])
 })
 
-type Envelope = Effect.Success<ReturnType<typeof signedProvenance>>
-
 /** The key may be another tomorrow. */
-const provenance = (contentType: string, text: (envelope: Envelope) => string) =>
+const provenance = (contentType: string, text: (envelope: SignedStatement) => string) =>
   Effect.fnUntraced(function*({ headers, params }: Asked) {
     const { publicUrl } = yield* GatewayConfig
     const { history } = yield* imageOf(params)
-    const envelope = yield* signedProvenance(history, params.image, publicUrl?.replace(/\/+$/, "") ?? "urn:kiln:builder")
+    const envelope = (yield* signedProvenance(history, params.image, builderIdOf(publicUrl))) ??
+      (yield* new NotFound({ detail: `image ${params.image} of this compose is not built` }))
     return answered({ bytes: new TextEncoder().encode(text(envelope)), contentType, settled: false }, headers["if-none-match"])
   })
 

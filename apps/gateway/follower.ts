@@ -53,8 +53,8 @@ export class Follower {
   decided(recorded: Recorded<"compose">): ReadonlyArray<Followed> {
     this.revision = recorded.revision
     this.compose = fold(ComposeDecider, recorded.events, this.compose)
-    for (const event of recorded.events) {
-      this.row = composeHistory.evolve(this.row, { event, recorded })
+    for (const [place, event] of recorded.events.entries()) {
+      this.row = composeHistory.evolve(this.row, { event, recorded, place })
       this.speakers.hear(event)
     }
     const news: ReadonlyArray<Followed> = recorded.revision > this.from.revision

@@ -10,18 +10,23 @@ import { KilnApi, prefix } from "./api/kiln-api.ts"
 import { AuthorizationLive } from "./authorize.ts"
 import { BootsLive } from "./boots.ts"
 import { ComposesLive } from "./composes.ts"
+import { CopiesLive } from "./copies.ts"
+import { CredentialsLive } from "./credentials.ts"
 import { DepsolveLive } from "./depsolve.ts"
 import { DownloadsLive } from "./downloads.ts"
 import { EvidenceLive, KeysLive } from "./evidence.ts"
+import { FilesLive } from "./files.ts"
+import { HistoryLive } from "./history.ts"
 import { RequestLimitsLive } from "./limit-requests.ts"
 import { OffersLive } from "./offers.ts"
 import { OperationLive } from "./operation.ts"
 import { PagesLive } from "./pages.ts"
 import { ReservationsLive } from "./reserve-quota.ts"
+import { TargetsLive } from "./targets.ts"
 import { TenantsLive } from "./tenants.ts"
 
 const ApiLive = HttpApiBuilder.layer(KilnApi, { openapiPath: `${prefix}/openapi.json` }).pipe(
-  Layer.provide([ComposesLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, KeysLive, TenantsLive, OperationLive]),
+  Layer.provide([ComposesLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, FilesLive, KeysLive, TenantsLive, HistoryLive, CredentialsLive, CopiesLive, TargetsLive, OperationLive]),
   Layer.provide(AuthorizationLive),
   Layer.provide([ReservationsLive, RequestLimitsLive]),
   Layer.provide(AccountsLive)

@@ -1,8 +1,7 @@
 /** Pages of the read model. */
 import { Effect, Exit, Schema } from "effect"
 import { ComposeId, type TenantId } from "../../domain/ids.ts"
-import type { ComposeRow } from "../../projections/compose-history.ts"
-import { ComposeQueries, type PageRequest } from "../../projections/compose-queries.ts"
+import { ComposeQueries, type ListedCompose, type PageRequest } from "../../projections/compose-queries.ts"
 import type { ComposePage } from "./api/compose-views.ts"
 import type { ListQuery } from "./api/composes-api.ts"
 import { summaryOf } from "./compose-details.ts"
@@ -12,10 +11,13 @@ import { orUnavailable } from "./find-compose.ts"
 const defaultLimit = 20
 
 export const listComposes = Effect.fnUntraced(function*(tenantId: TenantId, query: ListQuery) {
-  const { limit = defaultLimit, cursor, since, until, ...rest } = query
+  const { limit = defaultLimit, cursor, image_type, label, requester, since, until, ...rest } = query
   const before = cursor === undefined ? undefined : yield* positionOf(cursor)
   const filter = {
     ...rest,
+    ...(requester !== undefined && { requestedBy: requester }),
+    ...(image_type !== undefined && { imageType: image_type }),
+    ...(label !== undefined && { labels: label }),
     ...(since !== undefined && { since: Date.parse(since) }),
     ...(until !== undefined && { until: Date.parse(until) })
   }
@@ -38,7 +40,7 @@ const Requested = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8.64e
 const Cursor = Schema.fromJsonString(Schema.Tuple([Requested, ComposeId]))
 const decodeCursor = Schema.decodeUnknownExit(Cursor)
 
-const cursorOf = ({ requestedAt, composeId }: ComposeRow): string =>
+const cursorOf = ({ requestedAt, composeId }: ListedCompose): string =>
   Buffer.from(JSON.stringify([requestedAt, composeId])).toString("base64url")
 
 const positionOf = (cursor: string): Effect.Effect<NonNullable<PageRequest["before"]>, ReturnType<typeof fault>> => {

@@ -62,7 +62,7 @@ const jobView = ({ attempt, composeId, jobId, kind, since, state, tenantId }: Jo
 
 const poolView = ({ at, kinds, pool, workers }: PoolDemand): PoolView => ({
   pool, at: time(at), workers: workers.length,
-  kinds: { resolve: kindView(kinds.resolve), build: kindView(kinds.build), ...(kinds.test && { test: kindView(kinds.test) }), upload: kindView(kinds.upload) }
+  kinds: { resolve: kindView(kinds.resolve), build: kindView(kinds.build), ...(kinds.test && { test: kindView(kinds.test) }), upload: kindView(kinds.upload), ...(kinds.delete && { delete: kindView(kinds.delete) }) }
 })
 
 const kindView = ({ busySlots, freeSlots, meanDurationMs, oldestWaitMs, waiting, wantedSlots }: KindDemand) => ({

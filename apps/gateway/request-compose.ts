@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { Clock, Effect } from "effect"
 import { v7 } from "uuid"
-import type { ComposeCommand } from "../../domain/compose-commands.ts"
+import type { ComposeCommand, RequestCompose } from "../../domain/compose-commands.ts"
 import type { ComposeRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import { ComposeId, Digest, Millis, type TenantId } from "../../domain/ids.ts"
 import { estimatedBytes } from "../../domain/compose-ending.ts"
@@ -28,17 +28,28 @@ export interface Asked {
   readonly trace: string | undefined
 }
 
-export const requestCompose = Effect.fnUntraced(
-  function*({ identity: { tenantId, role, subject }, request, distribution, tests, idempotencyKey, trace }: Asked) {
+/** What is recorded of it, ready to be stored. */
+export interface Sealed extends Pick<Asked, "identity" | "idempotencyKey" | "trace"> {
+  readonly sealed: SealedComposeRequest
+  readonly asked: Omit<typeof RequestCompose.Type, "_tag" | "composeId" | "request">
+}
+
+export const requestCompose = Effect.fnUntraced(function*({ request, distribution, tests, ...who }: Asked) {
+  const sealed = yield* sealSecrets(who.identity.tenantId, request)
+  const asked = { builder: distribution.builder, resolves: distribution.resolves, ...(tests.length > 0 && { tests }) }
+  return yield* recordRequest({ ...who, sealed, asked })
+})
+
+export const recordRequest = Effect.fnUntraced(
+  function*({ identity: { tenantId, role, subject }, sealed, asked, idempotencyKey, trace }: Sealed) {
     const now = yield* Clock.currentTimeMillis
-    const sealed = yield* sealSecrets(tenantId, request)
     const fresh = ComposeId.make(v7({ msecs: now }))
     const claimed = idempotencyKey === undefined ? fresh : yield* claim(tenantId, idempotencyKey, fresh, sealed)
     const accepted = (composeId: ComposeId, at: number) => ({
       id: composeId,
       status: "pending",
-      distribution: request.distribution,
-      ...(request.name !== undefined && { name: request.name }),
+      distribution: sealed.distribution,
+      ...(sealed.name !== undefined && { name: sealed.name }),
       requested_at: new Date(at).toISOString()
     } satisfies ComposeAccepted)
 
@@ -48,10 +59,7 @@ export const requestCompose = Effect.fnUntraced(
     // A key's first request may have been refused long ago.
     const at = Millis.make(now - timeOf(composeId) > ageOfKeys ? now : timeOf(composeId))
     // Not by its constructor, which would check once more what has just been checked.
-    const command: ComposeCommand = {
-      _tag: "RequestCompose", composeId, request: sealed, builder: distribution.builder, resolves: distribution.resolves,
-      ...(tests.length > 0 && { tests })
-    }
+    const command: ComposeCommand = { _tag: "RequestCompose", composeId, request: sealed, ...asked }
     const intent = { tenantId, messageId: `request-${composeId}`, at, actor: { kind: role, id: subject }, trace }
     const reserved = (yield* Reservations).reserve(tenantId, { composeId, bytes: estimatedBytes(sealed) })
     // A client that leaves in between would leave a reservation behind that nobody uses.

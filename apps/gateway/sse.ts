@@ -53,14 +53,15 @@ const printed = ({ jobId, attempt, at, lines }: LogLines, id: string): string =>
     event("line", { job: jobId, attempt, at: time(at), text }, index === lines.length - 1 ? id : undefined)
   ).join("")
 
-const progressed = ({ jobId, attempt, at, progress }: ProgressReport): Progressed => ({
+export const progressed = ({ jobId, attempt, at, progress: { bytesDone, bytesPerSecond, bytesTotal, percent, stage } }: ProgressReport): Progressed => ({
   job: jobId,
   attempt,
   at: time(at),
-  stage: progress.stage,
-  percent: progress.percent,
-  ...(progress.bytesDone !== undefined && { bytes_done: progress.bytesDone }),
-  ...(progress.bytesTotal !== undefined && { bytes_total: progress.bytesTotal })
+  stage,
+  percent,
+  ...(bytesDone !== undefined && { bytes_done: bytesDone }),
+  ...(bytesTotal !== undefined && { bytes_total: bytesTotal }),
+  ...(bytesPerSecond !== undefined && { bytes_per_second: bytesPerSecond })
 })
 
 const statusChanged = ({ recorded, row, compose }: Decided): StatusChanged => {

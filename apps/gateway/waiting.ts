@@ -11,7 +11,7 @@ const patience = "300 millis"
 
 export const outlooks = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId, { compose }: ComposeState) {
   const queued = [...compose.jobs.values()].some(({ state }) => state === "queued")
-  if (compose.status !== "open" || !queued) return []
+  if (!queued) return []
   const scheduling = yield* Scheduling
   return yield* scheduling.waiting(tenantId, id).pipe(Effect.timeout(patience), Effect.orElseSucceed((): ReadonlyArray<JobOutlook> => []))
 })
@@ -49,7 +49,7 @@ const placeOf = ({ pool, position }: JobOutlook) => position === undefined ? `in
 
 /** Whoever uploads or tests need not be able to make the image. */
 const workerWanted = ({ architecture, distribution, imageType, kind, pool, since }: JobOutlook): string =>
-  kind === "upload" || kind === "test"
+  kind === "upload" || kind === "test" || kind === "delete"
     ? `waiting for a worker that ${kind}s in pool ${pool} since ${iso(since)}`
     : `waiting for a worker of ${architecture} in pool ${pool} since ${iso(since)}, to ${kind} ${distribution} ${imageType}`
 

@@ -1,5 +1,6 @@
 /** What single commands need beyond the service; `main.ts` names the technology and loads it only then. */
 import { Context, type Layer } from "effect"
+import type { Blobs } from "../../domain/ports/blobs.ts"
 import type { EventLog } from "../../domain/ports/event-log.ts"
 import type { Parked } from "../../domain/ports/parked.ts"
 import type { WorkerCache } from "../../domain/ports/worker-cache.ts"
@@ -17,8 +18,8 @@ export interface Backends {
 export class Adapters extends Context.Service<Adapters, {
   /** The issuer whose keys are in this folder. */
   localIssuer(keys: string): Layer.Layer<LocalIssuer>
-  /** Log and read models, past the gateway. */
-  backends(backends: Backends): Layer.Layer<EventLog | Parked | ProjectionStore, { readonly message: string }>
+  /** Log, blobs and read models, past the gateway. */
+  backends(backends: Backends): Layer.Layer<EventLog | Blobs | Parked | ProjectionStore, { readonly message: string }>
   /** The cache of this machine's workers in this folder. */
   workerCache(dir: string): Layer.Layer<WorkerCache>
   readonly imageContents: Layer.Layer<ImageContents>

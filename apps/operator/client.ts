@@ -6,12 +6,15 @@ import { Context, Effect, Schema, type Scope } from "effect"
 import { prefix } from "./api-prefix.ts"
 import { commandFailed, type CommandFailed, exitCodes } from "./command-failed.ts"
 
+/** A list is said once for each of its values. */
+export type Query = Readonly<Record<string, string | number | ReadonlyArray<string> | undefined>>
+
 export interface Call {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE"
-  readonly query?: Readonly<Record<string, string | number | undefined>>
+  readonly query?: Query
   readonly headers?: Readonly<Record<string, string>>
-  /** JSON text. */
-  readonly body?: string
+  /** JSON text, or bytes of the type that the headers say. */
+  readonly body?: string | Uint8Array
 }
 
 export class Kiln extends Context.Service<Kiln, {
@@ -27,9 +30,11 @@ export class Kiln extends Context.Service<Kiln, {
 export const kilnAt = ({ token, url }: { readonly url: string; readonly token: string }): Kiln["Service"] => {
   const open = (path: string, { body, headers, method = "GET", query = {} }: Call = {}) => {
     const target = new URL(`${url.replace(/\/+$/, "")}${prefix}${path}`)
-    for (const [key, value] of Object.entries(query)) if (value !== undefined) target.searchParams.set(key, String(value))
+    for (const [key, value] of Object.entries(query)) {
+      for (const each of Array.isArray(value) ? value : [value]) if (each !== undefined) target.searchParams.append(key, String(each))
+    }
     const asJson: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" }
-    return request(target, { method, headers: { authorization: `Bearer ${token}`, ...asJson, ...headers }, ...(body === undefined ? {} : { body }) })
+    return request(target, { method, headers: { authorization: `Bearer ${token}`, ...asJson, ...headers }, ...(body === undefined ? {} : { body: body as NonNullable<RequestInit["body"]> }) })
   }
   return {
     url,

@@ -10,6 +10,8 @@ const load = <Module, A, E, R>(module: () => Promise<Module>, run: (module: Modu
 const described = (words: string) => <A>(flag: Flag.Flag<A>) => Flag.withDescription(flag, words)
 const off = <A>(flag: Flag.Flag<A>) => Flag.withoutNegation(Flag.withDefault(flag as Flag.Flag<boolean>, false))
 const optional = (name: string, words: string) => Flag.String(name).pipe(described(words), Flag.optional)
+/** As in projections/all.ts, which takes longer to load than a short command runs; a test holds them together. */
+export const projectionNames = ["composes", "jobs", "images", "accounts", "audit"] as const
 const id = Argument.String("id").pipe(
   Argument.withDescription("The compose, as kiln list shows it"),
   Argument.filter((text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text), () => "a compose's id, as kiln list shows it")
@@ -21,6 +23,7 @@ const build = Command.make("build", {
   download: Flag.String("download").pipe(
     Flag.withOptionalValue("."), Flag.withMetavar("dir"), described("Fetch the files when done, here or to --download=dir"), Flag.optional
   ),
+  target: Flag.String("target").pipe(Flag.withMetavar("json"), described("Where the images go, in place of what the file says; any number of times"), Flag.atLeast(0)),
   idempotencyKey: optional("idempotency-key", "The same key makes the same compose, however often it is sent")
 }, (input) => talking(load(() => import("./commands/build.ts"), ({ build }) => build(input)))).pipe(
   Command.withDescription("Ask for images and watch them being built"),
@@ -43,19 +46,76 @@ const logs = Command.make("logs", {
   Command.withDescription("Print what the jobs of a compose printed")
 )
 
+const limit = Flag.Int("limit").pipe(Flag.withMetavar("n"), described("At most so many (20)"), Flag.filter((n) => n > 0, () => "1 or more"), Flag.optional)
+const all = Flag.Boolean("all").pipe(described("All pages"), off)
+const within = (what: string) => ({
+  since: optional("since", `${what} at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 2h for two hours ago`),
+  until: optional("until", `${what} before`)
+})
+const architecture = Flag.Literals("architecture", ["x86_64", "aarch64"]).pipe(described("Only with an image for this architecture"), Flag.optional)
+const target = Flag.Literals("target", ["file", "s3", "aws", "gcp", "azure", "oci"]).pipe(described("Only with an image that goes there"), Flag.optional)
+
 const list = Command.make("list", {
   status: Flag.Literals("status", ["pending", "running", "succeeded", "failed", "canceled"]).pipe(described("Only in this state"), Flag.optional),
   distribution: optional("distribution", "Only of this distribution"),
-  since: optional("since", "Requested at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 2h for two hours ago"),
-  until: optional("until", "Requested before"),
-  search: optional("search", "Every word in id, name, labels, distribution or failure"),
-  limit: Flag.Int("limit").pipe(Flag.withMetavar("n"), described("At most so many (20)"), Flag.filter((n) => n > 0, () => "1 or more"), Flag.optional),
-  all: Flag.Boolean("all").pipe(described("All pages"), off)
+  type: optional("type", "Only with an image of this type"),
+  architecture,
+  target,
+  requester: optional("requester", "Only what this one asked for: the subject of a token"),
+  label: Flag.String("label").pipe(Flag.withMetavar("name[=value]"), described("Only with this label, any number of times"), Flag.atLeast(0)),
+  ...within("Requested"),
+  search: optional("search", "Every word begins a word of id, name, labels, distribution or failure"),
+  limit,
+  all
 }, (input) => talking(load(() => import("./commands/list.ts"), ({ list }) => list(input)))).pipe(
   Command.withDescription("List composes, newest first")
 )
 
-const show = Command.make("show", { id }, (input) =>
+const ofTenant = optional("tenant", "Of this tenant, for operators")
+
+const history = Command.make("history", {
+  compose: optional("compose", "Only of this compose"),
+  kind: Flag.Literals("kind", ["resolve", "build", "test", "upload", "delete"]).pipe(described("Only jobs of this kind"), Flag.optional),
+  status: Flag.Literals("status", ["queued", "running", "succeeded", "failed", "lost", "canceled"]).pipe(described("Only in this state"), Flag.optional),
+  worker: optional("worker", "Only by this worker"),
+  ...within("Queued"), limit, all
+}, (input) => talking(load(() => import("./commands/history.ts"), ({ history }) => history(input)))).pipe(
+  Command.withDescription("List what jobs have run, newest first: every attempt, where, how long, and what came of it")
+)
+
+const images = Command.make("images", {
+  compose: optional("compose", "Only of this compose"),
+  distribution: optional("distribution", "Only of this distribution"),
+  type: optional("type", "Only of this image type"),
+  architecture,
+  target,
+  digest: optional("digest", "Only with these bytes"),
+  ...within("Built"), limit, all
+}, (input) => talking(load(() => import("./commands/history.ts"), ({ listImages }) => listImages(input)))).pipe(
+  Command.withDescription("List images that were built and where their copies are, newest first")
+)
+
+const usage = Command.make("usage", {
+  by: Flag.Literals("by", ["total", "day", "compose"]).pipe(described("Summed up in all, by day (UTC) or by compose (total)"), Flag.withDefault("total" as const)),
+  tenant: ofTenant,
+  ...within("Of attempts that ended"), limit, all
+}, (input) => talking(load(() => import("./commands/history.ts"), ({ usage }) => usage(input)))).pipe(
+  Command.withDescription("Show build minutes, bytes and what they cost")
+)
+
+const audit = Command.make("audit", {
+  actor: optional("actor", "Only by this one: the subject of a token"),
+  action: optional("action", "Only this, such as ComposeCanceled"),
+  id: optional("id", "Only to this compose, or whatever has that id"),
+  tenant: ofTenant,
+  ...within("Done"), limit, all
+}, (input) => talking(load(() => import("./commands/history.ts"), ({ audit }) => audit(input)))).pipe(
+  Command.withDescription("List who did what, newest first, for operators of the tenant or of the installation")
+)
+
+const asOf = optional("as-of", "As it was at this time: 2026-01-31T12:00:00Z, or 2h for two hours ago")
+
+const show = Command.make("show", { id, asOf }, (input) =>
   talking(load(() => import("./commands/show.ts"), ({ show }) => show(input)))).pipe(
   Command.withDescription("Show a compose with its images, jobs and attempts")
 )
@@ -82,6 +142,28 @@ const download = Command.make("download", {
   Command.withDescription("Fetch the files of a compose and check them; a broken download goes on where it stopped")
 )
 
+const files = Command.make("files").pipe(
+  Command.withDescription("Files that requests name by their digests"),
+  Command.withSubcommands([
+    Command.make("add", {
+      files: Argument.String("file").pipe(Argument.withDescription("What to store"), Argument.atLeast(1))
+    }, (input) => talking(load(() => import("./commands/files.ts"), ({ addFiles }) => addFiles(input)))).pipe(
+      Command.withDescription("Store files and print their digests")
+    ),
+    Command.make("list", {}, () => talking(load(() => import("./commands/files.ts"), ({ listFiles }) => listFiles()))).pipe(
+      Command.withDescription("List stored files, newest first")
+    ),
+    Command.make("remove", {
+      digest: Argument.String("digest").pipe(
+        Argument.withDescription("The file, as kiln files list shows it"),
+        Argument.filter((text) => /^sha256:[0-9a-f]{64}$/.test(text), () => "a digest, sha256: and 64 hex digits")
+      )
+    }, (input) => talking(load(() => import("./commands/files.ts"), ({ removeFile }) => removeFile(input)))).pipe(
+      Command.withDescription("Remove a stored file; builds that name it fail from then on")
+    )
+  ])
+)
+
 const evidence = Command.make("evidence", {
   id,
   output: Flag.String("output").pipe(Flag.withAlias("o"), Flag.withMetavar("dir"), described("Where to put the documents (here)"), Flag.withDefault(".")),
@@ -97,6 +179,14 @@ const verifyImage = Command.make("verify-image", {
   sbom: optional("sbom", "A bill of materials that must be the image's (else <file>.spdx.json and <file>.cdx.json, where they are)")
 }, (input) => alone(load(() => import("./commands/verify-image.ts"), ({ verifyImage }) => verifyImage(input)))).pipe(
   Command.withDescription("Check a downloaded image against its signed provenance, without asking anybody")
+)
+
+const verifyBuild = Command.make("verify-build", {
+  id,
+  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Image n, counted from 0 (0)"), Flag.withDefault(0)),
+  detach: Flag.Boolean("detach").pipe(described("Print the id of the compose that verifies and leave, instead of watching"), off)
+}, (input) => talking(load(() => import("./commands/verify-build.ts"), ({ verifyBuild }) => verifyBuild(input)))).pipe(
+  Command.withDescription("Have an image built again, by another worker if there is one, and say how the two differ")
 )
 
 const compare = Command.make("compare", {
@@ -152,12 +242,26 @@ const token = Command.make("token", {
 )
 
 const replay = Command.make("replay", {
-  projection: Flag.Literals("projection", ["composes", "jobs"]).pipe(described("Which read model"))
+  projection: Flag.Literals("projection", projectionNames).pipe(described("Which read model")),
+  tenant: optional("tenant", "Only the rows of this tenant"),
+  from: Flag.Int("from").pipe(Flag.withMetavar("position"), described("Only what has an entry after this place in the log, each from its own beginning"), Flag.optional),
+  until: optional("until", "As it was at this time, in a table beside the live one")
 }, (input) => alone(load(() => import("./replay.ts"), ({ replay }) => replay(input)))).pipe(
-  Command.withDescription("Rebuild a read model from the log")
+  Command.withDescription("Rebuild a read model from the log, while it is being read; run it where npm start runs"),
+  Command.withExamples([
+    { command: "kiln replay --projection composes", description: "All of it; interrupted, it goes on where it stopped" },
+    { command: "kiln replay --projection composes --tenant acme", description: "One tenant's rows" }
+  ])
+)
+
+const verify = Command.make("verify", {
+  projection: Flag.Literals("projection", projectionNames).pipe(described("Only this read model, and not the log itself"), Flag.optional)
+}, (input) => alone(load(() => import("./commands/verify.ts"), ({ verify }) => verify(input)))).pipe(
+  Command.withDescription("Check that read models are what the log says and that the log is whole; run it where npm start runs")
 )
 
 const quota = Command.make("quota", {
+  asOf,
   tenant: optional("tenant", "Of this tenant, for operators")
 }, (input) => talking(load(() => import("./commands/quota.ts"), ({ quota }) => quota(input)))).pipe(
   Command.withDescription("Show what is limited, how much of it is used, and when there is more")
@@ -185,7 +289,62 @@ const policy = Command.make("policy").pipe(
   ])
 )
 
-const tenants = Command.make("tenants").pipe(Command.withDescription("Tenants' policies, for operators"), Command.withSubcommands([policy]))
+const remove = Command.make("delete", {
+  id,
+  image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Only image n, counted from 0"), Flag.optional),
+  target: Flag.Int("target").pipe(Flag.withMetavar("n"), described("Only target n of an image, counted from 0"), Flag.optional)
+}, (input) => talking(load(() => import("./commands/copies.ts"), ({ deleteCopies }) => deleteCopies(input)))).pipe(
+  Command.withDescription("Remove what a compose has delivered, from its clouds and from Kiln's own store")
+)
+
+const retention = Command.make("retention", {
+  dryRun: Flag.Boolean("dry-run").pipe(described("Only list them"), off)
+}, (input) => talking(load(() => import("./commands/copies.ts"), ({ retention }) => retention(input)))).pipe(
+  Command.withDescription("Remove your copies whose time is over now, as happens by itself every few minutes")
+)
+
+const targets = Command.make("targets").pipe(
+  Command.withDescription("Where images are delivered to"),
+  Command.withSubcommands([
+    Command.make("check", {
+      file: Argument.String("file").pipe(Argument.withDescription("A request as for kiln build, whose targets are tried; - reads standard input"), Argument.optional),
+      target: optional("target", "Without a file: one target as JSON, such as {\"type\":\"s3\",\"bucket\":\"images\",\"credentials\":\"prod\"}")
+    }, (input) => talking(load(() => import("./commands/targets.ts"), ({ checkTargets }) => checkTargets(input)))).pipe(
+      Command.withDescription("Try what deliveries would do, before a build is wasted; nothing is left behind")
+    )
+  ])
+)
+
+const setName = Argument.String("name").pipe(Argument.withDescription("The set's name"))
+
+const credentials = Command.make("credentials").pipe(
+  Command.withDescription("What opens clouds and registries for your targets"),
+  Command.withSubcommands([
+    Command.make("list", {}, () => talking(load(() => import("./commands/credentials.ts"), ({ listCredentials }) => listCredentials()))).pipe(
+      Command.withDescription("List the sets, without their values")
+    ),
+    Command.make("set", {
+      name: setName,
+      fromFile: Flag.String("from-file").pipe(Flag.withMetavar("file"), described("The set as JSON or YAML; - reads standard input"))
+    }, (input) => talking(load(() => import("./commands/credentials.ts"), ({ setCredentials }) => setCredentials(input)))).pipe(
+      Command.withDescription("Store a set, in place of one of that name")
+    ),
+    Command.make("remove", { name: setName }, (input) =>
+      talking(load(() => import("./commands/credentials.ts"), ({ removeCredentials }) => removeCredentials(input)))).pipe(
+      Command.withDescription("Remove a set")
+    )
+  ])
+)
+
+const tenants = Command.make("tenants").pipe(
+  Command.withDescription("Tenants and their policies, for operators"),
+  Command.withSubcommands([
+    Command.make("list", { limit, all }, (input) => talking(load(() => import("./commands/history.ts"), ({ listTenants }) => listTenants(input)))).pipe(
+      Command.withDescription("List tenants and what they have used of their quotas")
+    ),
+    policy
+  ])
+)
 
 const workers = Command.make("workers", {
   name: Argument.String("name").pipe(Argument.withDescription("Only workers of this name, with the images they hold in --json"), Argument.optional),
@@ -238,6 +397,11 @@ const parked = Command.make("parked").pipe(
       talking(load(() => import("./commands/parked.ts"), ({ listParked }) => listParked()))).pipe(
       Command.withDescription("List what is parked, newest first; --json has the beginning of its text")
     ),
+    Command.make("retry", {
+      projection: Flag.Literals("projection", projectionNames).pipe(described("Only of this read model"), Flag.optional)
+    }, (input) => alone(load(() => import("./commands/parked.ts"), ({ retryParked }) => retryParked(input)))).pipe(
+      Command.withDescription("Take in anew what read models have put aside; run it where npm start runs")
+    ),
     Command.make("drop", {
       id: Argument.String("id").pipe(
         Argument.withDescription("As kiln parked list shows it"),
@@ -257,9 +421,9 @@ const completions = Command.make("completions", {
 )
 
 export const kiln = root.pipe(Command.withSubcommands([
-  { group: "Composes", commands: [build, watch, logs, list, show, cancel, retry, download] },
-  { group: "Trust", commands: [evidence, verifyImage, compare, vulnerabilities] },
+  { group: "Composes", commands: [build, watch, logs, list, history, images, show, cancel, retry, download, files, remove, retention] },
+  { group: "Trust", commands: [evidence, verifyImage, verifyBuild, compare, vulnerabilities] },
   { group: "Catalog", commands: [distributions, packages, depsolve] },
-  { group: "Tenants", commands: [quota, tenants] },
-  { group: "Operation", commands: [workers, worker, discard, pools, parked, token, replay, completions] }
+  { group: "Tenants", commands: [quota, usage, audit, credentials, targets, tenants] },
+  { group: "Operation", commands: [workers, worker, discard, pools, parked, token, replay, verify, completions] }
 ]))

@@ -19,7 +19,9 @@ export interface DownloadRequest {
 
 export const downloadImages = Effect.fn("downloadImages")(function*(id: string, { filename, folder, image }: DownloadRequest) {
   const list = Effect.flatMap(Kiln, (kiln) => kiln.json<ReadonlyArray<ArtifactView>>(`/composes/${id}/artifacts`))
-  const wanted = namedFiles((yield* list).filter((artifact) => image === undefined || artifact.image === image)
+  // The same file may have been delivered to several places.
+  const wanted = namedFiles((yield* list).filter((artifact, at, all) =>
+    (image === undefined || artifact.image === image) && all.findIndex((other) => other.image === artifact.image && other.digest === artifact.digest) === at)
     .map((artifact) => ({ ...artifact, filename: filename ?? artifact.filename })))
   if (wanted.length === 0) return yield* nothingThere(id, image)
   return yield* Effect.forEach(wanted, Effect.fnUntraced(function*({ file: artifact, name }) {

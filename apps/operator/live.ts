@@ -98,7 +98,7 @@ const progressed = (job: LiveJob, data: EventOf<"progress">): LiveJob => {
     percent: data.percent,
     bytesDone: data.bytes_done,
     bytesTotal: data.bytes_total,
-    rate: before?.stage === data.stage ? rateOf(before, data.bytes_done, at) : undefined,
+    rate: data.bytes_per_second ?? (before?.stage === data.stage ? rateOf(before, data.bytes_done, at) : undefined),
     at
   }
   return { ...job, attempt: data.attempt, startedAt: job.startedAt ?? at, progress }

@@ -11,15 +11,15 @@ const adapters = Adapters.of({
     Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/cache/worker-cache.ts")), ({ WorkerCacheFiles }) => WorkerCacheFiles(dir))),
   backends: ({ nats, postgres, partitions }) =>
     Layer.unwrap(Effect.promise(async () => {
-      const [{ EventLogJetStream }, { ParkedJetStream }, { CoreNatsLive }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([
-        import("../../infra/jetstream/event-log.ts"), import("../../infra/jetstream/parked.ts"), import("../../infra/jetstream/nats.ts"),
+      const [{ EventLogJetStream }, { BlobsJetStream }, { ParkedJetStream }, { CoreNatsLive }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([
+        import("../../infra/jetstream/event-log.ts"), import("../../infra/jetstream/blobs.ts"), import("../../infra/jetstream/parked.ts"), import("../../infra/jetstream/nats.ts"),
         import("../../infra/postgres/projection-store-postgres.ts"), import("../../infra/postgres/sql.ts")
       ])
       const { host, password, username } = new URL(nats)
       const core = CoreNatsLive({ servers: host, user: decodeURIComponent(username), password: decodeURIComponent(password) }, "operator")
       const replicas = Number(process.env["KILN_REPLICAS"] ?? 1)
       return Layer.merge(
-        Layer.merge(EventLogJetStream({ partitions, replicas }), ParkedJetStream({ replicas })).pipe(Layer.provide(core)),
+        Layer.mergeAll(EventLogJetStream({ partitions, replicas }), BlobsJetStream({ replicas }), ParkedJetStream({ replicas })).pipe(Layer.provide(core)),
         ProjectionStorePostgres.pipe(Layer.provide(SqlLive(Redacted.make(postgres))))
       )
     }))

@@ -1,53 +1,54 @@
-/** Rebuilds a read model from the log, beside the live one, while readers are served. */
-import { Effect } from "effect"
-import { projections } from "../../projections/all.ts"
+/** Rebuilds read models from the log, beside the live ones, while readers are served. */
+import { Effect, Exit, Option, Schema } from "effect"
+import { TenantId } from "../../domain/ids.ts"
 import { rebuild } from "../projector/rebuild.ts"
-import { Adapters } from "./adapters.ts"
+import { rebuildPast, rebuildTenant, refoldFrom } from "../projector/replay-part.ts"
 import { commandFailed } from "./command-failed.ts"
-import { localEndpoint } from "./endpoint.ts"
 import { answer, Output } from "./output.ts"
+import { backends, projectionNamed } from "./past-the-gateway.ts"
+import { count, progressOf } from "./progress.ts"
+import { readTime } from "./read-time.ts"
 import { span } from "./units.ts"
 
 export interface ReplayInput {
   readonly projection: string
+  readonly tenant: Option.Option<string>
+  readonly from: Option.Option<number>
+  readonly until: Option.Option<string>
 }
 
-export const replay = Effect.fn("replay")(function*({ projection: name }: ReplayInput) {
-  const projection = projections.get(name)
-  if (projection === undefined) {
-    return yield* commandFailed("invalid", `There is no projection ${name}; there is ${[...projections.keys()].join(", ")}`)
-  }
-  const local = yield* localEndpoint
-  const nats = process.env["KILN_NATS_CORE_URL"] ?? local?.nats
-  const postgres = process.env["KILN_POSTGRES_URL"] ?? local?.postgres
-  if (nats === undefined || postgres === undefined) {
-    return yield* commandFailed("unreachable",
-      "Replay reads the log itself: run it where npm start runs, or set KILN_NATS_CORE_URL and KILN_POSTGRES_URL")
-  }
-  const { backends } = yield* Adapters
-  const { json, terminal, writeError } = yield* Output
-  const begun = performance.now()
-  const rate = (entries: number) => Math.round(entries / Math.max(0.001, (performance.now() - begun) / 1000))
-  let entries = 0
-  let shownAt = 0
-  const show = ({ position, head }: { readonly position: number; readonly head: number }) =>
-    Effect.sync(() => {
-      entries = Math.max(entries, position)
-      if (json || performance.now() - shownAt < 200) return
-      shownAt = performance.now()
-      const percent = Math.floor((100 * position) / Math.max(1, head))
-      const line = `${name}: ${percent} % · ${count(position)} of ${count(head)} entries · ${count(rate(position))} a second`
-      writeError(terminal ? `\r\u001b[K${line}` : `${line}\n`)
-    })
-  yield* rebuild(projection, show).pipe(
-    Effect.provide(backends({ nats, postgres, partitions: Number(process.env["KILN_PARTITIONS"] ?? 1) })),
+const isTenant = Schema.decodeUnknownExit(TenantId)
+
+export const replay = Effect.fn("replay")(function*(input: ReplayInput) {
+  const projection = yield* projectionNamed(input.projection)
+  const named = Option.map(input.tenant, isTenant)
+  if (Option.isSome(named) && Exit.isFailure(named.value)) return yield* commandFailed("invalid", "--tenant is not the name of a tenant")
+  const tenant = Option.isSome(named) && Exit.isSuccess(named.value) ? named.value.value : undefined
+  const until = yield* readTime("--until", input.until)
+  if (until !== undefined && Option.isSome(input.from)) return yield* commandFailed("invalid", "--from and --until do not go together: the past is built from its beginning")
+  const reach = yield* backends("replay")
+  const progress = progressOf(yield* Output, projection.name)
+  const run = Effect.gen(function*() {
+    if (until !== undefined) {
+      yield* rebuildPast(projection, Date.parse(until), tenant, progress.show)
+      return { words: `as of ${until} stands beside the live one as kiln.${projection.name}__past`, table: `kiln.${projection.name}__past` }
+    }
+    if (Option.isSome(input.from)) {
+      const { poisoned, refolded } = yield* refoldFrom(projection, input.from.value, tenant, progress.show)
+      return { words: `has ${count(refolded)} of its aggregates folded anew`, refolded, ...(poisoned.length > 0 && { still_parked: poisoned }) }
+    }
+    if (tenant !== undefined) {
+      yield* rebuildTenant(projection, tenant, progress.show)
+      return { words: `has the rows of ${tenant} built anew` }
+    }
+    yield* rebuild(projection, progress.show)
+    return { words: `was rebuilt from ${count(progress.entries())} entries and swapped in` }
+  })
+  const { words, ...result } = yield* run.pipe(
+    Effect.provide(reach),
     Effect.mapError(({ message }) => commandFailed("unreachable", `The replay stopped: ${message}; start it again and it goes on from there`))
   )
-  if (terminal && !json && shownAt > 0) writeError("\r\u001b[K")
-  const seconds = (performance.now() - begun) / 1000
-  yield* answer({ projection: name, entries, seconds: Math.round(seconds * 1000) / 1000 }, () => [
-    `The read model ${name} was rebuilt from ${count(entries)} entries in ${span(performance.now() - begun)} and swapped in`
-  ])
+  yield* progress.clear
+  yield* answer({ projection: projection.name, entries: progress.entries(), seconds: progress.seconds(), ...result },
+    () => [`The read model ${projection.name} ${words}, in ${span(progress.seconds() * 1000)}`])
 })
-
-const count = (value: number) => value.toLocaleString("en")

@@ -1,10 +1,10 @@
 /** Feeds one projection from one stream: entries in order, rows and checkpoint together. */
 import { Effect, Metric, Stream } from "effect"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import type { LogEntry, Recorded } from "../../domain/recorded.ts"
+import type { LogEntry } from "../../domain/recorded.ts"
 import type { Projection } from "../../projections/projection.ts"
 import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
-import { parkEntry } from "../park.ts"
+import { parkPoison } from "./poison.ts"
 import { lag, position, projected } from "./metrics.ts"
 
 const batchSize = 1000
@@ -28,7 +28,8 @@ export const followLog = Effect.fn("followLog")(function*(
     Stream.takeUntil((entries) => entries.at(-1)!.position.sequence >= until),
     Stream.runForEach(Effect.fnUntraced(function*(entries) {
       const upTo = entries.at(-1)!.position.sequence
-      yield* store.apply(projection, generation, { stream, after, upTo, recorded: yield* readable(projection, entries) })
+      const poisons = yield* store.apply(projection, generation, { stream, after, upTo, entries })
+      yield* Effect.forEach(poisons, (poison) => parkPoison(projection, poison), { discard: true })
       after = upTo
       yield* measure(projection, generation, entries)
       yield* onBatch(upTo)
@@ -43,13 +44,3 @@ const measure = Effect.fnUntraced(function*(projection: Projection, generation: 
   yield* Metric.update(Metric.withAttributes(position, labels), newest.position.sequence)
   if (newest._tag === "Recorded") yield* Metric.update(Metric.withAttributes(lag, labels), Date.now() - newest.at)
 })
-
-/** One entry that cannot be read does not hold up all others. */
-const readable = (projection: Projection, entries: ReadonlyArray<LogEntry>) =>
-  Effect.map(
-    Effect.forEach(entries, (entry) =>
-      entry._tag === "Recorded"
-        ? Effect.succeed<Recorded<"compose"> | undefined>(entry.aggregate === "compose" ? entry : undefined)
-        : Effect.as(parkEntry(`projector ${projection.name}`, entry), undefined)),
-    (all) => all.filter((entry) => entry !== undefined)
-  )

@@ -57,7 +57,7 @@ export class Desk {
       this.cache.record(entry)
       return this.scheduler.record(entry, now)
     }
-    if (entry.events.some(({ _tag }) => _tag === "PolicySet" || _tag === "PolicyCleared")) {
+    if (entry.aggregate === "account" && entry.events.some(({ _tag }) => _tag === "PolicySet" || _tag === "PolicyCleared")) {
       this.policies.record(entry)
       this.#shares.forget(entry.tenantId)
       this.scheduler.policyChanged(entry.tenantId)

@@ -13,7 +13,7 @@ export const followLog = Effect.fnUntraced(function*(desk: Desk, stream: string,
   const dispatch = yield* Dispatch
   const caughtUp = yield* Deferred.make<void>()
   const stop = ({ attempt, composeId, jobId, speaker, tenantId, token }: RunningJob) =>
-    dispatch.stop(speaker, { tenantId, composeId, jobId, attempt, token })
+    dispatch.stop(speaker, { tenantId, composeId, jobId, attempt, token }, true)
 
   yield* Effect.gen(function*() {
     const head = yield* log.head(stream)

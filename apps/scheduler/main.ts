@@ -1,14 +1,16 @@
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
-import { Config, Duration, Effect, Layer } from "effect"
+import { Config, Duration, Effect, Layer, Option } from "effect"
 import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
 import { DispatchJetStream } from "../../infra/jetstream/dispatch.ts"
 import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
 import { NatsFromEnvironment, natsSettings } from "../../infra/jetstream/from-environment.ts"
 import { LeasesJetStream } from "../../infra/jetstream/leases.ts"
 import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
+import { StoredFilesJetStream } from "../../infra/jetstream/stored-files.ts"
 import { WorkerAdmission } from "../../infra/jetstream/worker-admission.ts"
 import { TokensFromEnvironment } from "../../infra/jose/from-environment.ts"
+import { AttesterFiles } from "../../infra/keys/attester-files.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
 import type { JobKind } from "../../domain/job.ts"
@@ -16,6 +18,7 @@ import { DemandJetStream } from "../../infra/jetstream/demand.ts"
 import { SchedulingAnswersNats } from "../../infra/jetstream/scheduling.ts"
 import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
 import { policyFileFromEnvironment } from "../../infra/policies/policy-file.ts"
+import { buildMinutes } from "../build-minutes.ts"
 import { runProcess } from "../process.ts"
 import { runScheduler } from "./scheduler.ts"
 
@@ -23,28 +26,33 @@ const settings = Config.all({
   keys: Config.String("KILN_KEYS"),
   instance: Config.String("KILN_INSTANCE").pipe(Config.withDefault(`${hostname()}-${randomUUID()}`)),
   lostAfter: Config.Duration("KILN_LOST_AFTER").pipe(Config.withDefault("30 seconds")),
-  targetWait: Config.Duration("KILN_TARGET_WAIT").pipe(Config.withDefault("30 seconds"))
+  buildMinutes,
+  retentionEvery: Config.Duration("KILN_RETENTION_EVERY").pipe(Config.withDefault("10 minutes")),
+  targetWait: Config.Duration("KILN_TARGET_WAIT").pipe(Config.withDefault("30 seconds")),
+  publicUrl: Config.option(Config.String("KILN_PUBLIC_URL")),
+  signingKey: Config.option(Config.String("KILN_SIGNING_KEY"))
 })
 
 /** A worker ends its attempts by itself a little earlier; this is for one that cannot. */
-const minutes: Record<JobKind, number> = { resolve: 12, build: 62, test: 47, upload: 62 }
+const minutes: Record<Exclude<JobKind, "build">, number> = { resolve: 12, test: 47, delete: 17, upload: 24 * 60 + 2 }
 
 const Ports = Layer.unwrap(Effect.gen(function*() {
   const nats = yield* natsSettings
-  const { keys } = yield* settings
+  const { keys, signingKey } = yield* settings
   return Layer.mergeAll(
-    EventLogJetStream(nats), BlobsJetStream(nats), SnapshotsJetStream(nats), LeasesJetStream(nats), DispatchJetStream(nats),
+    EventLogJetStream(nats), BlobsJetStream(nats), StoredFilesJetStream(nats), SnapshotsJetStream(nats), LeasesJetStream(nats), DispatchJetStream(nats),
     DemandJetStream(nats), ParkedJetStream(nats), SchedulingAnswersNats,
-    SealerFiles(keys), WorkerAdmission("scheduler").pipe(Layer.provide(TokensFromEnvironment))
+    SealerFiles(keys), AttesterFiles(keys, Option.getOrUndefined(signingKey)), WorkerAdmission("scheduler").pipe(Layer.provide(TokensFromEnvironment))
   )
 })).pipe(Layer.provide(NatsFromEnvironment("scheduler")))
 
 const readiness = { ready: false }
 
 runProcess("scheduler", Effect.gen(function*() {
-  const { instance, lostAfter, targetWait } = yield* settings
+  const { buildMinutes, instance, lostAfter, publicUrl, retentionEvery, targetWait } = yield* settings
   yield* runScheduler({
     instance, policyFile: yield* policyFileFromEnvironment, lostAfterMs: Duration.toMillis(lostAfter), targetWaitMs: Duration.toMillis(targetWait),
-    deadlineMs: (kind) => minutes[kind] * 60_000, onReady: Effect.sync(() => void (readiness.ready = true))
+    retentionEveryMs: Duration.toMillis(retentionEvery),
+    deadlineMs: (kind) => (kind === "build" ? buildMinutes + 2 : minutes[kind]) * 60_000, onReady: Effect.sync(() => void (readiness.ready = true)), ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value })
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

@@ -1,10 +1,12 @@
 /** Follows the log, lays jobs on workers' queues, takes in what they report. One instance works; others wait for its lease. */
 import { Effect, Metric, Schedule, Semaphore } from "effect"
 import type { Digest, WorkerId } from "../../domain/ids.ts"
+import type { Attester } from "../../domain/ports/attester.ts"
 import type { Blobs } from "../../domain/ports/blobs.ts"
 import { Demand } from "../../domain/ports/demand.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { type Held, Leases } from "../../domain/ports/lease.ts"
+import type { StoredFiles } from "../../domain/ports/stored-files.ts"
 import type { Sealer } from "../../domain/ports/sealer.ts"
 import { SchedulingAnswers } from "../../domain/ports/scheduling.ts"
 import { Snapshots } from "../../domain/ports/snapshots.ts"
@@ -12,15 +14,21 @@ import { Dispatch } from "../../domain/ports/work.ts"
 import { discardOf } from "../../domain/scheduling/discard.ts"
 import { waitingOf } from "../../domain/scheduling/job-outlook.ts"
 import { demandOf } from "../../domain/scheduling/outlook.ts"
+import { expiredCopyOf } from "../../domain/scheduling/expired-copy.ts"
+import { usualRetention } from "../../domain/retention.ts"
 import type { Assignment } from "../../domain/scheduling/scheduler.ts"
 import { workersOf } from "../../domain/scheduling/worker-outlook.ts"
 import { AccountsLive } from "../accounts.ts"
+import { builderIdOf } from "../signed-provenance.ts"
+import { documentsFor } from "./attest.ts"
+import { copiesKeeper } from "./keep-copies.ts"
 import { measureDemand } from "./demand-metrics.ts"
 import { Desk, type DeskOptions } from "./desk.ts"
 import { dispatchJob } from "./dispatch-job.ts"
 import { followLog } from "./follow-log.ts"
 import { heartbeats, reports, undeliverable } from "./hear.ts"
 import { dispatched, openJobs, workers } from "./metrics.ts"
+import { filePartFor } from "./file-parts.ts"
 import { secretsFor } from "./secrets.ts"
 import { quotaSettler } from "./settle-quota.ts"
 import { encodeSnapshot, loadSnapshot } from "./snapshot.ts"
@@ -33,8 +41,14 @@ export interface SchedulerOptions extends DeskOptions {
   readonly targetWaitMs: number
   /** What was given to a worker has begun after this, in milliseconds, or it is given to another; 15 s if it is not said. */
   readonly beginWithinMs?: number
+  /** This installation's address, which provenance names. */
+  readonly publicUrl?: string
+  /** How often retention looks for copies whose time is over; 10 minutes if it is not said. */
+  readonly retentionEveryMs?: number
   readonly onReady?: Effect.Effect<void>
 }
+
+const usualRetentionEveryMs = 10 * 60_000
 
 const snapshotName = "scheduler"
 const snapshotEvery = "30 seconds"
@@ -57,12 +71,16 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const { scheduler } = desk
   let isReady = false
 
+  const copies = yield* copiesKeeper({
+    positions: { ...desk.positions }, everyMs: options.retentionEveryMs ?? usualRetentionEveryMs,
+    retentionOf: (tenantId) => ({ ...usualRetention, ...desk.policies.of(tenantId).retention })
+  })
   const puts = yield* Semaphore.make(64)
   const scope = yield* Effect.scope
-  const context = yield* Effect.context<EventLog | Sealer | Blobs | Dispatch>()
+  const context = yield* Effect.context<EventLog | Sealer | Blobs | Dispatch | StoredFiles | Attester>()
   const layDown = ({ job, speaker }: Assignment) => {
     const given = { ...job }
-    return dispatchJob(desk.cache, speaker, scheduler.mayUpload(speaker), given).pipe(
+    return dispatchJob(desk.cache, speaker, scheduler.mayUpload(speaker), given, copies.storedAlone).pipe(
       Effect.tap((sequence) => {
         if (sequence !== undefined) scheduler.laid(given, sequence)
         return Metric.update(dispatched, 1)
@@ -112,13 +130,17 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     workers: (name) => isHeld() ? workersOf(scheduler, Date.now(), name) : undefined,
     pools: () => isHeld() ? demandOf(scheduler, targetWaitMs, Date.now()) : undefined,
     waiting: (tenantId, composeId) => isHeld() ? waitingOf(scheduler, tenantId, composeId, Date.now()) : undefined,
-    discard: (name, digest) => isHeld() ? discard(name, digest) : undefined
+    discard: (name, digest) => isHeld() ? discard(name, digest) : undefined,
+    retention: (tenantId, now) => isHeld() ? copies.expired(tenantId, now)?.map(expiredCopyOf) : undefined
   })
 
   const quota = yield* quotaSettler({
     positions: { ...desk.positions }, countsBytes: (tenantId) => desk.policies.of(tenantId).storedBytes !== undefined
   })
-  const caughtUp = yield* Effect.forEach(log.streams, (stream) => followLog(desk, stream, pump, quota.record))
+  const caughtUp = yield* Effect.forEach(log.streams, (stream) => followLog(desk, stream, pump, (entry) => {
+    quota.record(entry)
+    copies.record(entry)
+  }))
   yield* Effect.forEach(caughtUp, (each) => each, { discard: true }).pipe(
     // Only what the log has told of can be known to lie on a queue.
     Effect.andThen(dispatch.lying.pipe(Effect.tapError((error) => Effect.logWarning(error.message)), Effect.retry(Schedule.spaced("1 second")))),
@@ -134,9 +156,14 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     measure.pipe(Effect.delay("1 second"), Effect.forever),
     save.pipe(Effect.delay(snapshotEvery), Effect.forever),
     Effect.provide(quota.run, AccountsLive),
+    copies.run,
     // The log knows workers by name; only the desk knows whose pool a name is of.
     dispatch.serveSecrets((speaker, claim) =>
-      scheduler.owns(speaker, claim) ? Effect.provideContext(secretsFor(speaker, claim), context) : Effect.succeed(undefined))
+      scheduler.owns(speaker, claim) ? Effect.provideContext(secretsFor(speaker, claim), context) : Effect.succeed(undefined)),
+    dispatch.serveFiles((speaker, claim, part) =>
+      scheduler.owns(speaker, claim) ? Effect.provideContext(filePartFor(desk.cache, speaker, claim, part), context) : Effect.succeed(undefined)),
+    dispatch.serveDocuments((speaker, claim, manifest) =>
+      scheduler.owns(speaker, claim) ? Effect.provideContext(documentsFor(speaker, claim, manifest, builderIdOf(options.publicUrl)), context) : Effect.succeed(undefined))
   ], { concurrency: "unbounded", discard: true }).pipe(Effect.andThen(Effect.never))
 }, Effect.scoped)
 

@@ -14,6 +14,7 @@ import { Snapshots } from "../../domain/ports/snapshots.ts"
 import { composeRef, type LogEntry } from "../../domain/recorded.ts"
 import { Accounts } from "../accounts.ts"
 import { readCompose } from "../read-compose.ts"
+import { freeBytes, freesBytes } from "./free-bytes.ts"
 
 export interface SettlerOptions {
   /** Up to where the caller has taken in the log; what comes after is given to `record`. */
@@ -29,6 +30,11 @@ export interface QuotaSettler {
   record(entry: LogEntry): void
   /** Works for ever. */
   readonly run: Effect.Effect<never, never, Accounts | EventLog | Snapshots>
+}
+
+interface Freed {
+  readonly tenantId: TenantId
+  readonly composeId: ComposeId
 }
 
 const snapshotName = "quota"
@@ -56,13 +62,17 @@ export const quotaSettler = ({ countsBytes, overdueMs = 5 * 60_000, positions: f
 
     const takeIn = Effect.fnUntraced(function*(entries: ReadonlyArray<LogEntry>) {
       const ends: Array<EndedCompose> = []
+      const freed: Array<Freed> = []
       for (const entry of entries) {
         if (entry._tag === "Unreadable" || entry.position.sequence <= (positions[entry.position.stream] ?? 0)) continue
         const end = open.record(entry, countsBytes)
         if (end !== undefined) ends.push(end)
+        if (countsBytes(entry.tenantId) && freesBytes(entry)) freed.push({ tenantId: entry.tenantId, composeId: entry.id as ComposeId })
       }
       yield* Effect.forEach(Map.groupBy(ends, ({ tenantId }) => tenantId), ([tenantId, own]) => patiently(settle(tenantId, own)),
         { concurrency: 16, discard: true })
+      // What was stored has been counted by now.
+      yield* Effect.forEach(freed, ({ composeId, tenantId }) => patiently(freeBytes(tenantId, composeId)), { discard: true })
       for (const { position: { sequence, stream } } of entries) positions[stream] = Math.max(sequence, positions[stream] ?? 0)
     })
 

@@ -5,7 +5,7 @@ import type { Blob } from "../../domain/artifact.ts"
 import type { TestReport, WorkTestReport } from "../../domain/boot-test.ts"
 import { type ComposeCommand, ReturnJob } from "../../domain/compose-commands.ts"
 import type { ComposeEvent } from "../../domain/compose-events.ts"
-import { type Compose, ComposeDecider } from "../../domain/compose.ts"
+import { type Compose, ComposeDecider, isLive } from "../../domain/compose.ts"
 import { decideAll, fold } from "../../domain/decider.ts"
 import { type ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
 import { type Failure, type JobOutcome, Uploaded } from "../../domain/job.ts"
@@ -15,6 +15,7 @@ import { EventLog, LogUnavailable } from "../../domain/ports/event-log.ts"
 import { type Actor, composeRef } from "../../domain/recorded.ts"
 import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
 import { type Claim, type Speaker, speakerKey, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
+import { listed } from "../../domain/verification.ts"
 import { type ComposeCache, seeCompose } from "./compose-cache.ts"
 import { putEvidence } from "./put-evidence.ts"
 
@@ -42,7 +43,7 @@ export const takeReports = Effect.fnUntraced(function*(cache: ComposeCache, spea
 
 const mayBegin = (compose: Compose, { attempt, jobId, token }: Claim): boolean => {
   const job = compose.jobs.get(jobId)
-  if (compose.status !== "open" || job?.attempt !== attempt) return false
+  if (job === undefined || !isLive(compose, job) || job.attempt !== attempt) return false
   return job.state === "queued" || (job.state === "running" && job.token === token)
 }
 
@@ -111,12 +112,16 @@ const outcomeOf = Effect.fnUntraced(function*(speaker: Speaker, outcome: WorkOut
     }
     case "Built":
       return yield* builtBy(speaker, outcome)
+    case "Verified":
+      return { ...outcome, ...listed(outcome.differences, outcome.more), by: speaker.worker }
     case "Tested": {
       const { reason, report, verdict } = outcome
       return { _tag: "Tested", verdict, ...(reason !== undefined && { reason }), ...(yield* testedOf(report)) }
     }
     case "Uploaded":
       return Uploaded.make(outcome)
+    case "Removed":
+      return outcome
   }
 })
 

@@ -1,5 +1,6 @@
 /** Looks after what nobody reports: workers that fall silent, jobs that lie on queues nobody serves, attempts without an end. */
 import { Effect, Metric } from "effect"
+import { isLive } from "../../domain/compose.ts"
 import { Dispatch } from "../../domain/ports/work.ts"
 import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
 import type { Desk } from "./desk.ts"
@@ -54,7 +55,7 @@ const clearDeserted = Effect.fnUntraced(function*(desk: Desk, shunned: Shunned, 
 const recalled = Effect.fnUntraced(function*({ cache, scheduler }: Desk, { attempt, composeId, jobId, tenantId }: OpenJob) {
   const { compose, recorded } = yield* readCompose(tenantId, composeId)
   const job = compose.jobs.get(jobId)
-  if (compose.status === "open" && job?.state === "queued" && job.attempt === attempt) return false
+  if (job !== undefined && isLive(compose, job) && job.state === "queued" && job.attempt === attempt) return false
   yield* Effect.logWarning("the log has more of a job than the scheduler knew", { tenantId, composeId, jobId, attempt, state: job?.state })
   cache.forget(composeId)
   for (const entry of recorded) scheduler.record(entry, Date.now())

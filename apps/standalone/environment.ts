@@ -9,6 +9,7 @@ export const environment = (home: string): NodeJS.ProcessEnv => ({
   NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(home, "compile-cache"),
   KILN_HOME: home,
   KILN_INSTANCE: instanceOf(home),
+  KILN_DEPLOYMENT: process.env["KILN_DEPLOYMENT"] ?? instanceOf(home),
   KILN_PARTITIONS: process.env["KILN_PARTITIONS"] ?? "1",
   KILN_REPLICAS: "1",
   KILN_KEYS: join(home, "keys"),

@@ -3,26 +3,45 @@ import { createHash } from "node:crypto"
 import { Effect } from "effect"
 import { Digest } from "../../domain/ids.ts"
 import { buildKeyText, type Manifest, manifestOf } from "../../domain/manifest.ts"
-import { Artifacts } from "../../domain/ports/artifacts.ts"
+import type { Artifacts } from "../../domain/ports/artifacts.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
 import { BuildFailed, type ImageBuilder, ImageBuilders, type Report, type Secrets } from "../../domain/ports/image-builder.ts"
+import type { ImageContents } from "../../domain/ports/image-contents.ts"
+import type { ConvertedImages } from "../../domain/ports/converted-images.ts"
+import type { CredentialSets } from "../../domain/ports/credential-sets.ts"
+import type { ImageDocument, ImageTargets } from "../../domain/ports/image-targets.ts"
+import type { Journals } from "../../domain/ports/journals.ts"
 import type { ImageTests } from "../../domain/ports/image-tests.ts"
 import { WorkOutcome, type WorkEvidence, type WorkItem } from "../../domain/work.ts"
 import { keyedSerial, type KeyedSerial } from "../keyed-serial.ts"
 import { keepEvidence, keptEvidence, makeEvidence, readInventory } from "./evidence.ts"
+import { type AskPart, fetchFiles } from "./fetch-files.ts"
+import { removeCopy } from "./handle-delete.ts"
 import { type TestFailed, testImage } from "./handle-test.ts"
+import { uploadImage } from "./handle-upload.ts"
 import { ImageMissing } from "./image-missing.ts"
+import { verifyBuild } from "./verify-build.ts"
 
-const { Resolved, Built, Uploaded } = WorkOutcome.cases
+const { Resolved, Built } = WorkOutcome.cases
 
 export interface JobContext {
   readonly workspace: string
   readonly report: Report
   /** Asks for the job's secrets; only jobs that have any ask. */
   readonly secrets: Effect.Effect<Secrets, { readonly message: string }>
+  /** Asks for a part of a stored file; only builds that name one ask. */
+  readonly filePart: AskPart
+  /** Asks for what is said of the image, signed for its manifest in a registry; only uploads to registries ask. */
+  readonly documents?: (manifest: Digest) => Effect.Effect<ReadonlyArray<ImageDocument>, { readonly message: string }>
+  /** Goes into what is made in clouds, so that whose it is can be seen. */
+  readonly deployment: string
+  /** Whether it was ended because nobody wants it any more, and not to be done by somebody else. */
+  readonly isCanceled: () => boolean
 }
 
-export const handleJob = (item: WorkItem, context: JobContext): Effect.Effect<WorkOutcome, BuildFailed | ImageMissing | TestFailed, ImageBuilders | HeldImages | Artifacts | ImageTests> => {
+type Needs = ImageBuilders | HeldImages | Artifacts | ImageTests | ImageContents | ImageTargets | CredentialSets | ConvertedImages | Journals
+
+export const handleJob = (item: WorkItem, context: JobContext): Effect.Effect<WorkOutcome, BuildFailed | ImageMissing | TestFailed, Needs> => {
   switch (item.kind) {
     case "resolve":
       return resolveImage(item, context)
@@ -30,8 +49,10 @@ export const handleJob = (item: WorkItem, context: JobContext): Effect.Effect<Wo
       return buildImage(item, context)
     case "test":
       return testImage(item, context.workspace, context.report)
+    case "delete":
+      return removeCopy(item, context)
     case "upload":
-      return uploadImage(item)
+      return uploadImage(item, context)
   }
 }
 
@@ -45,6 +66,7 @@ const buildImage = Effect.fnUntraced(function*(item: WorkItem, context: JobConte
   const held = yield* HeldImages
   const manifest = manifestOf(builder.name, item, item.lock)
   const digest = Digest.make(`sha256:${createHash("sha256").update(buildKeyText(manifest)).digest("hex")}`)
+  if (item.verify !== undefined) return yield* verifyBuild(item.verify, digest, built(item, builder, manifest, context), context)
   const make = foundOrBuilt(item, builder, manifest, digest, context)
   if (builder.alwaysBuilds) return yield* make
   const turns = turnsAt(held)
@@ -60,35 +82,28 @@ const turnsAt = (held: HeldImages["Service"]): KeyedSerial<Digest> => {
 }
 const turns = new WeakMap<HeldImages["Service"], KeyedSerial<Digest>>()
 
-const foundOrBuilt = Effect.fnUntraced(function*(item: WorkItem, builder: ImageBuilder, manifest: Manifest, digest: Digest, { workspace, report, secrets }: JobContext) {
+const foundOrBuilt = Effect.fnUntraced(function*(item: WorkItem, builder: ImageBuilder, manifest: Manifest, digest: Digest, context: JobContext) {
   const held = yield* HeldImages
   const known = builder.alwaysBuilds ? undefined : yield* held.find(digest)
   if (known !== undefined) {
-    report.line(`manifest ${digest} was built before; its image is used again`)
+    context.report.line(`manifest ${digest} was built before; its image is used again`)
     return Built.make({ manifest: digest, artifact: known, reused: true, ...said((yield* keptEvidence(digest)) ?? (yield* makeEvidence(manifest, known, undefined))) })
   }
-  const open = hasSecrets(item) ? yield* Effect.mapError(secrets, ({ message }) => new BuildFailed({ class: "platform", message })) : new Map<string, string>()
-  const file = yield* builder.build(manifest, open, workspace, report)
-  const inventory = yield* readInventory(file, report)
+  const file = yield* built(item, builder, manifest, context)
+  const inventory = yield* readInventory(file, context.report)
   const artifact = yield* held.keep(digest, file)
   const evidence = yield* makeEvidence(manifest, artifact, inventory)
   yield* keepEvidence(digest, evidence)
   return Built.make({ manifest: digest, artifact, reused: false, ...said(evidence) })
 })
 
-const said = (evidence: WorkEvidence | undefined) => (evidence === undefined ? {} : { evidence })
+const built = Effect.fnUntraced(function*(item: WorkItem, builder: ImageBuilder, manifest: Manifest, { filePart, report, secrets, workspace }: JobContext) {
+  const open = hasSecrets(item) ? yield* Effect.mapError(secrets, ({ message }) => new BuildFailed({ class: "platform", message })) : new Map<string, string>()
+  const files = yield* fetchFiles(item, workspace, filePart, report)
+  return yield* builder.build(manifest, open, workspace, report, files)
+})
 
-/** From this worker's disk, or, if its holder is gone, from the store that it may lie in already. */
-const uploadImage = Effect.fnUntraced(function*({ artifact, target }: WorkItem) {
-  const artifacts = yield* Artifacts
-  if (artifact === undefined || target === undefined) return yield* new BuildFailed({ class: "platform", message: "there is nothing to upload" })
-  const path = yield* (yield* HeldImages).path(artifact.digest)
-  if (path !== undefined) yield* artifacts.put(path, artifact.digest)
-  else if ((yield* artifacts.size(artifact.digest)) !== artifact.size) {
-    return yield* new ImageMissing({ message: "the image to upload is neither on this worker nor in the store" })
-  }
-  return Uploaded.make({ target, artifact })
-}, Effect.catchTag(["HeldImagesUnavailable", "ArtifactsUnavailable"], ({ message }) => new BuildFailed({ class: "platform", message })))
+const said = (evidence: WorkEvidence | undefined) => (evidence === undefined ? {} : { evidence })
 
 const builderOf = Effect.fnUntraced(function*({ builder }: WorkItem): Effect.fn.Return<ImageBuilder, BuildFailed, ImageBuilders> {
   return (yield* ImageBuilders).builders.get(builder) ??

@@ -1,27 +1,34 @@
 import { readFileSync } from "node:fs"
 import { Config, Effect, Layer, Option, Schema } from "effect"
-import { Architecture, PoolScope, scopeOf, WorkerId } from "../../domain/ids.ts"
+import { Architecture, Deployment, PoolScope, scopeOf, WorkerId } from "../../domain/ids.ts"
 import { Slots } from "../../domain/job.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
 import { buildersFromEnvironment } from "../../infra/builders/builders.ts"
+import { cacheBytesOf } from "../../infra/debian/config.ts"
+import { ImageContentsTools } from "../../infra/contents/image-contents.ts"
+import { CredentialSetsFromEnvironment } from "../../infra/credentials/credential-sets-file.ts"
+import { ConvertedImagesCache } from "../../infra/formats/converted-images-cache.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
 import { ImageTestsQemu } from "../../infra/qemu/image-tests-qemu.ts"
 import type { Abilities } from "../../domain/work.ts"
 import { removeTree } from "../../infra/sandbox/remove-tree.ts"
+import { JournalsFiles } from "../../infra/targets/journals.ts"
+import { ImageTargetsHere } from "../../infra/targets/targets.ts"
 import { readWorkerFile } from "../../infra/worker-file/worker-file.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
 import { runProcess } from "../process.ts"
 import { distributionsHere } from "./distributions-here.ts"
+import { buildMinutes } from "../build-minutes.ts"
 import { runWorker } from "./worker.ts"
 
 const minutes = (count: number) => count * 60_000
 const Architectures = Schema.fromJsonString(Schema.NonEmptyArray(Architecture))
 const native: ReadonlyArray<Architecture> = process.arch === "arm64" ? ["aarch64"] : ["x86_64"]
 const SlotsAsJson = Schema.fromJsonString(Slots)
-/** Who builds can also boot what it has built. */
-const withTests = (slots: Slots): Slots => ({ ...slots, test: slots.test ?? Math.min(1, slots.build) })
+/** Who builds can also boot what it has built, and who uploads can take it away again. */
+const withOthers = (slots: Slots): Slots => ({ ...slots, test: slots.test ?? Math.min(1, slots.build), delete: slots.delete ?? Math.min(2, slots.upload) })
 
 const settings = Config.all({
   servers: Config.String("KILN_NATS_URL"),
@@ -34,8 +41,10 @@ const settings = Config.all({
   /** How many jobs of each kind at once, as JSON. */
   slots: Config.schema(SlotsAsJson, "KILN_SLOTS").pipe(Config.withDefault({ resolve: 2, build: 1, upload: 4 })),
   cache: Config.String("KILN_CACHE"),
+  deployment: Config.schema(Deployment, "KILN_DEPLOYMENT").pipe(Config.withDefault("kiln")),
   workDir: Config.String("KILN_WORK"),
   artifacts: Config.String("KILN_ARTIFACTS"),
+  buildMinutes,
   testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
 })
 
@@ -57,7 +66,7 @@ const abilities = Effect.gen(function*() {
   const offered = testDistribution ? Architecture.literals : native
   const found: Abilities = {
     architectures: file.architectures ?? Option.getOrElse(architectures, () => offered),
-    slots: withTests(file.slots === undefined ? slots : { resolve: 0, build: 0, upload: 0, ...file.slots }),
+    slots: withOthers(file.slots === undefined ? slots : { resolve: 0, build: 0, upload: 0, ...file.slots }),
     distributions: yield* distributionsHere(yield* buildersFromEnvironment, file.distributions),
     ...(file.image_types && { imageTypes: file.image_types }),
     ...(file.labels && { labels: file.labels })
@@ -72,6 +81,10 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
     WorkplaceJetStream({ servers, scope: yield* scope, worker, token: () => readFileSync(tokenFile, "utf8").trim() }),
     HeldImagesFiles(`${cache}/held`),
     ImageTestsQemu,
+    ImageContentsTools,
+    CredentialSetsFromEnvironment,
+    ImageTargetsHere, JournalsFiles(`${cache}/journals`),
+    ConvertedImagesCache({ dir: cache, bytes: cacheBytesOf(process.env).cacheBytes }),
     ArtifactsFiles(artifacts),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders }))
   )
@@ -80,9 +93,9 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
 const readiness = { ready: false }
 
 runProcess("worker", Effect.gen(function*() {
-  const { workDir } = yield* settings
+  const { buildMinutes, deployment, workDir } = yield* settings
   yield* runWorker({
-    abilities: yield* abilities, workDir, removeTree, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
-    deadlines: { resolve: minutes(10), build: minutes(60), test: minutes(45), upload: minutes(60) }
+    abilities: yield* abilities, deployment, workDir, removeTree, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
+    deadlines: { resolve: minutes(10), build: minutes(buildMinutes), test: minutes(45), upload: minutes(24 * 60), delete: minutes(15) }
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

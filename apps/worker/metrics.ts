@@ -7,6 +7,8 @@ const seconds = Metric.histogram("kiln_attempt_seconds", {
   description: "How long attempts take", boundaries: [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 900, 3600]
 })
 
+export const uploadedBytes = Metric.counter("kiln_uploaded_bytes_total", { description: "Bytes sent to clouds, by target type", incremental: true })
+
 const known = new Map<string, Effect.Effect<void>>()
 const durations = new Map<string, Metric.Metric<number, unknown>>()
 

@@ -4,6 +4,7 @@ import { Cause, Deferred, Effect, Fiber, Metric, Schedule, Semaphore, Stream } f
 import type { Artifact } from "../../domain/artifact.ts"
 import { AttemptToken, type Digest, Millis } from "../../domain/ids.ts"
 import { type Failure, JobKind } from "../../domain/job.ts"
+import { CredentialSets } from "../../domain/ports/credential-sets.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
 import { type JobDelivery, Workplace } from "../../domain/ports/work.ts"
 import { type Abilities, AttemptReturned, AttemptStarted, type Claim, SessionBegan, type WorkItem, type WorkReport } from "../../domain/work.ts"
@@ -23,6 +24,8 @@ export interface WorkerOptions {
   /** Milliseconds that an attempt may take. */
   readonly deadlines: Record<JobKind, number>
   readonly version: string
+  /** Of this installation, among others that may use the same clouds. */
+  readonly deployment: string
   readonly onReady?: Effect.Effect<void>
 }
 
@@ -34,11 +37,14 @@ const sayWithinMs = 100
 interface Attempt {
   readonly claim: Claim
   readonly stop: Deferred.Deferred<void>
+  /** Nobody wants it any more, neither from us nor from anybody else. */
+  canceled: boolean
 }
 
-export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, deadlines, version, removeTree, onReady = Effect.void }: WorkerOptions) {
+export const runWorker = Effect.fn("runWorker")(function*({ abilities, deployment, workDir, deadlines, version, removeTree, onReady = Effect.void }: WorkerOptions) {
   const workplace = yield* Workplace
   const images = yield* HeldImages
+  const sets = yield* CredentialSets
   const session = randomBytes(12).toString("base64url")
   const running = new Map<string, Attempt>()
   const durations = new Durations()
@@ -51,8 +57,10 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
     Effect.gen(function*() {
       const held = yield* images.held
       const text = held.join()
+      const credentials = yield* sets.offered
       workplace.heartbeat({
         session, ...abilities, draining, version, running: [...running.values()].map(({ claim }) => claim), at: Millis.make(Date.now()),
+        ...(credentials.length > 0 && { credentials }),
         ...((inFull || text !== told) && { held })
       })
       told = text
@@ -70,7 +78,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
   const begin = (item: Pick<WorkItem, "tenantId" | "composeId" | "jobId" | "attempt">): Attempt => {
     const { tenantId, composeId, jobId, attempt } = item
     const token = AttemptToken.make(`${session}${randomBytes(18).toString("base64url")}`)
-    const begun = { claim: { tenantId, composeId, jobId, attempt, token }, stop: Deferred.makeUnsafe<void>() }
+    const begun = { claim: { tenantId, composeId, jobId, attempt, token }, stop: Deferred.makeUnsafe<void>(), canceled: false }
     running.set(token, begun)
     return begun
   }
@@ -122,16 +130,20 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
   })
 
   /** What to report at its end; nothing if the attempt is not ours any more. */
-  const run = (item: WorkItem, { claim, stop }: Attempt, told: Effect.Effect<void>) =>
+  const run = (item: WorkItem, attempt: Attempt, told: Effect.Effect<void>) =>
     Effect.gen(function*() {
+      const { claim, stop } = attempt
       const feed = makeFeed({
         progress: (progress) => workplace.progress(claim, progress),
         lines: (lines) => workplace.lines(claim, lines)
       })
       const deadline = deadlines[item.kind]
       const secrets = Effect.andThen(told, workplace.secrets(claim))
-      const handle = (workspace: string) => handleJob(item, { workspace, report: feed, secrets })
-      const handled = (item.kind === "upload" ? handle(workDir) : workspaces.use(handle)).pipe(
+      const handle = (workspace: string) => handleJob(item, {
+        workspace, report: feed, secrets, filePart: (wanted) => Effect.andThen(told, workplace.filePart(claim, wanted)),
+        documents: (manifest) => Effect.andThen(told, workplace.documents(claim, manifest)), deployment, isCanceled: () => attempt.canceled
+      })
+      const handled = (item.kind === "upload" || item.kind === "delete" ? handle(workDir) : workspaces.use(handle)).pipe(
         Effect.timeoutOrElse({
           duration: deadline,
           orElse: () => Effect.fail<Failure>({ class: "timeout", message: `not done after ${deadline / 60_000} minutes` })
@@ -179,7 +191,9 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, workDir, 
     if (message._tag === "RollCall") return heartbeat(true)
     if (message._tag === "Discard") return discard(message.digest)
     const attempt = running.get(message.claim.token)
-    return attempt === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(attempt.stop, undefined))
+    if (attempt === undefined) return Effect.void
+    attempt.canceled = message.canceled
+    return Effect.asVoid(Deferred.succeed(attempt.stop, undefined))
   }))
 
   yield* workspaces.clear

@@ -26,8 +26,14 @@ interface Outcomes {
   readonly resolved?: typeof Resolved.Type
 }
 
+/** What an image is called somewhere, beside its file. */
+export interface Subject {
+  readonly name: string
+  readonly digest: { readonly sha256: string }
+}
+
 /** `undefined` until the image is built. `builderId`: the URI of whoever vouches for the build. */
-export const provenanceOf = (history: ReadonlyArray<Recorded<"compose">>, image: number, builderId: string) => {
+export const provenanceOf = (history: ReadonlyArray<Recorded<"compose">>, image: number, builderId: string, as?: Subject) => {
   const requested = eventsOf(history).find(({ event }) => event._tag === "ComposeRequested")?.event as typeof ComposeRequested.Type | undefined
   const outcomes = outcomesOf(history, image)
   const asked = requested?.request.images[image]
@@ -39,7 +45,7 @@ export const provenanceOf = (history: ReadonlyArray<Recorded<"compose">>, image:
   const packages = requested.request.customizations?.packages
   return {
     _type: statementType,
-    subject: [{ name: artifact.filename, digest: sha256(artifact.digest), annotations: { size: artifact.size } }],
+    subject: [...(as === undefined ? [] : [as]), { name: artifact.filename, digest: sha256(artifact.digest), annotations: { size: artifact.size } }],
     predicateType,
     predicate: {
       buildDefinition: {

@@ -8,6 +8,7 @@ export class BlobsUnavailable extends Schema.TaggedError<BlobsUnavailable>()("Bl
 export class Blobs extends Context.Service<Blobs, {
   /** Storing the same bytes again is cheap and changes nothing. */
   put(bytes: Uint8Array): Effect.Effect<Blob, BlobsUnavailable>
+  has(digest: Digest): Effect.Effect<boolean, BlobsUnavailable>
   /** `undefined` when there is no such blob. */
   get(digest: Digest): Effect.Effect<Uint8Array | undefined, BlobsUnavailable>
 }>()("domain/ports/Blobs") {}

@@ -1,4 +1,5 @@
 import { Context, type Effect, Schema, type Stream } from "effect"
+import type { TenantId } from "../ids.ts"
 import type { AggregateKind, AggregateRef, Decision, LogEntry, Position, Recorded } from "../recorded.ts"
 
 /** Somebody else's decision took the revision first: read again and decide again. */
@@ -38,6 +39,9 @@ export class EventLog extends Context.Service<EventLog, {
 
   /** All entries of a stream after a sequence, or those of one kind: old ones first, then new ones as they come; never ends by itself. */
   follow(stream: string, after: number, only?: AggregateKind): Stream.Stream<LogEntry, LogUnavailable>
+
+  /** Entries after one sequence and up to another, or a tenant's alone of them; ends there. */
+  scan(stream: string, range: { readonly after: number; readonly upTo: number; readonly tenantId?: TenantId | undefined }): Stream.Stream<LogEntry, LogUnavailable>
 
   /** The sequence of a stream's last entry, 0 when it is empty. */
   head(stream: string): Effect.Effect<number, LogUnavailable>

@@ -1,6 +1,6 @@
 import { Context, type Effect, Schema } from "effect"
 import { FailureClass } from "../failure-class.ts"
-import type { Architecture } from "../ids.ts"
+import type { Architecture, Digest } from "../ids.ts"
 import type { ImageSpec, Lock, Manifest } from "../manifest.ts"
 import type { Parameter } from "../parameters.ts"
 
@@ -18,6 +18,8 @@ export interface Progress {
   readonly percent: number
   readonly bytesDone?: number
   readonly bytesTotal?: number
+  /** How fast, where that is known. */
+  readonly bytesPerSecond?: number
 }
 
 /** Where a running job says what it does. Both return at once and never fail. */
@@ -28,6 +30,9 @@ export interface Report {
 
 /** Secrets of this job in clear, by the place they belong to, such as `users.admin.password`. Memory only. */
 export type Secrets = ReadonlyMap<string, string>
+
+/** Where the stored files lie that the customizations name by digest; read only. */
+export type FilesByDigest = ReadonlyMap<Digest, string>
 
 /** A file in the job's workspace, not yet in any store. */
 export interface BuiltFile {
@@ -45,6 +50,10 @@ export interface DistributionInfo {
   readonly builder: string
   /** Whether images of it need a lock, made by `resolve`, before they can be built. */
   readonly resolves: boolean
+  /** Whether the same manifest always gives the same image, so that a build can be verified by another. */
+  readonly reproducible?: true
+  /** Whether files may be named by their digests. */
+  readonly filesByDigest?: true
   /** The customizations that its images can have, by their keys; absent: all. Others are refused when they are asked for. */
   readonly customizations?: ReadonlyArray<string>
   readonly architectures: ReadonlyArray<{
@@ -60,6 +69,12 @@ export interface ImageTypeInfo {
   readonly options: ReadonlyArray<string>
   /** Whether its file is a disk that an emulator boots, and so can be tested. */
   readonly bootable: boolean
+  /** Whether its file is a disk, of which clouds can make machines; as `bootable` unless said. */
+  readonly disk?: boolean
+  /** Customizations that mean nothing to such an image, by their paths, such as `kernel.append`, and why in a sentence. */
+  readonly unfit?: Readonly<Record<string, string>>
+  /** Its machines get user data of their own, which goes before what the image brings: that is a #cloud-config or a program, nothing else. */
+  readonly ownUserData?: true
   /** What `options.parameters` may hold, where `options` has that key. */
   readonly parameters?: Readonly<Record<string, Parameter>>
 }
@@ -78,7 +93,7 @@ export interface ImageBuilder {
   /** Exact packages for a spec. Network is used here, as little as may be, and in `build` for fetching what the lock names. */
   resolve(spec: ImageSpec, workspace: string, report: Report): Effect.Effect<Lock, BuildFailed>
   /** Makes the artifact in `workspace`, an empty folder that the caller removes. Interruption ends every process it began. */
-  build(manifest: Manifest, secrets: Secrets, workspace: string, report: Report): Effect.Effect<BuiltFile, BuildFailed>
+  build(manifest: Manifest, secrets: Secrets, workspace: string, report: Report, files?: FilesByDigest): Effect.Effect<BuiltFile, BuildFailed>
 }
 
 export class ImageBuilders extends Context.Service<ImageBuilders, {

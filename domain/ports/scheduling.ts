@@ -3,6 +3,7 @@ import { Context, type Effect, Schema } from "effect"
 import type { ComposeId, Digest, TenantId, WorkerId } from "../ids.ts"
 import type { PoolDemand } from "../scaling/demand.ts"
 import type { DiscardAnswer } from "../scheduling/discard.ts"
+import type { ExpiredCopy } from "../scheduling/expired-copy.ts"
 import type { JobOutlook } from "../scheduling/job-outlook.ts"
 import type { WorkerOutlook } from "../scheduling/worker-outlook.ts"
 
@@ -17,6 +18,8 @@ export class Scheduling extends Context.Service<Scheduling, {
   waiting(tenantId: TenantId, composeId: ComposeId): Effect.Effect<ReadonlyArray<JobOutlook>, SchedulerSilent>
   /** Has the worker of that name told to remove an image that it holds. */
   discard(name: WorkerId, digest: Digest): Effect.Effect<DiscardAnswer, SchedulerSilent>
+  /** A tenant's copies whose time is over; with `now` they are removed. */
+  retention(tenantId: TenantId, now: boolean): Effect.Effect<ReadonlyArray<ExpiredCopy>, SchedulerSilent>
 }>()("domain/ports/Scheduling") {}
 
 /** Looked up at once, from memory; `undefined` leaves the answer to another. */
@@ -26,6 +29,8 @@ export interface SchedulingDesk {
   waiting(tenantId: TenantId, composeId: ComposeId): ReadonlyArray<JobOutlook> | undefined
   /** Tells the worker too, without waiting for it. */
   discard(name: WorkerId, digest: Digest): DiscardAnswer | undefined
+  /** Begins with the removal too, without waiting for it. */
+  retention(tenantId: TenantId, now: boolean): ReadonlyArray<ExpiredCopy> | undefined
 }
 
 export class SchedulingAnswers extends Context.Service<SchedulingAnswers, {

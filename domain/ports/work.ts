@@ -3,6 +3,7 @@ import { Context, type Effect, Schema, type Stream } from "effect"
 import type { Digest } from "../ids.ts"
 import type { Claim, Heartbeat, Lying, Speaker, WorkItem, WorkReport } from "../work.ts"
 import type { Progress } from "./image-builder.ts"
+import type { ImageDocument } from "./image-targets.ts"
 
 export class WorkUnavailable extends Schema.TaggedError<WorkUnavailable>()("WorkUnavailable", { message: Schema.String }) {}
 
@@ -40,14 +41,26 @@ export class Dispatch extends Context.Service<Dispatch, {
   readonly heartbeats: Stream.Stream<Speaker & { readonly heartbeat: Heartbeat }, WorkUnavailable>
   /** Asks every worker for a heartbeat now. */
   readonly rollCall: Effect.Effect<void>
-  /** Tells a worker that an attempt is not its own any more. */
-  stop(speaker: Speaker, claim: Claim): Effect.Effect<void>
+  /** Tells a worker that an attempt is not its own any more. `canceled`: nor anybody else's. */
+  stop(speaker: Speaker, claim: Claim, canceled?: boolean): Effect.Effect<void>
   /** Tells a worker to remove an image that it holds. Neither waits nor fails: an answer is what its heartbeat says next. */
   discard(speaker: Speaker, digest: Digest): void
   /** Answers workers that ask for the secrets of a job they hold; `undefined` refuses. */
   serveSecrets(answer: (speaker: Speaker, claim: Claim) => Effect.Effect<ReadonlyMap<string, string> | undefined>):
     Effect.Effect<never, WorkUnavailable>
+  /** Answers workers that ask for a part of a stored file which a job of theirs names; `undefined` refuses. */
+  serveFiles(answer: (speaker: Speaker, claim: Claim, wanted: FilePart) => Effect.Effect<Uint8Array | "gone" | undefined>):
+    Effect.Effect<never, WorkUnavailable>
+  /** Answers workers that push an image with what is said of it, signed for its manifest in the registry; `undefined` refuses. */
+  serveDocuments(answer: (speaker: Speaker, claim: Claim, manifest: Digest) => Effect.Effect<ReadonlyArray<ImageDocument> | undefined>):
+    Effect.Effect<never, WorkUnavailable>
 }>()("domain/ports/Dispatch") {}
+
+/** Counted from 0. */
+export interface FilePart {
+  readonly digest: Digest
+  readonly index: number
+}
 
 /** A job in a worker's hands. Until it is acknowledged it comes again after a while. */
 export interface JobDelivery {
@@ -57,7 +70,7 @@ export interface JobDelivery {
 
 export type Control =
   | { readonly _tag: "RollCall" }
-  | { readonly _tag: "Stop"; readonly claim: Claim }
+  | { readonly _tag: "Stop"; readonly claim: Claim; readonly canceled: boolean }
   | { readonly _tag: "Discard"; readonly digest: Digest }
 
 export class Workplace extends Context.Service<Workplace, {
@@ -68,6 +81,10 @@ export class Workplace extends Context.Service<Workplace, {
   heartbeat(heartbeat: Heartbeat): void
   readonly control: Stream.Stream<Control, WorkUnavailable>
   secrets(claim: Claim): Effect.Effect<ReadonlyMap<string, string>, WorkUnavailable>
+  /** `gone`: the tenant has no such file any more, or it no such part. */
+  filePart(claim: Claim, wanted: FilePart): Effect.Effect<Uint8Array | "gone", WorkUnavailable>
+  /** What is said of the image that a job pushes, signed for its manifest in the registry. */
+  documents(claim: Claim, manifest: Digest): Effect.Effect<ReadonlyArray<ImageDocument>, WorkUnavailable>
   /** Neither waits nor fails: what cannot be sent is not said. */
   progress(claim: Claim, progress: Progress): void
   lines(claim: Claim, lines: ReadonlyArray<string>): void

@@ -44,6 +44,14 @@ interface Line {
   inHeap: boolean
   time: number
   order: number
+  /** Nothing that waits here was queued before. */
+  oldest: number
+}
+
+/** What a line's `oldest` was when this was written; void if it is another one now. */
+interface Age {
+  readonly line: Line
+  readonly queuedAt: number
 }
 
 export interface NeedQueue {
@@ -59,6 +67,7 @@ export interface Lane {
   readonly kind: JobKind
   readonly queues: Map<string, NeedQueue>
   readonly turns: Map<TenantId, Turn>
+  readonly ages: Heap<Age>
   /** The virtual time of the last job served. */
   time: number
   waiting: number
@@ -69,6 +78,7 @@ export interface Lane {
 const priorities: ReadonlyArray<Priority> = ["high", "normal", "low"]
 /** Ids of composes begin with the time of their request: what is queued again stands where it stood, also after a restart. */
 const older = (one: OpenJob, other: OpenJob) => one.composeId < other.composeId
+const earlier = (one: Age, other: Age) => one.queuedAt < other.queuedAt
 const sooner = (one: Line, other: Line) => one.time < other.time || (one.time === other.time && one.order < other.order)
 
 export class FairQueue {
@@ -90,6 +100,7 @@ export class FairQueue {
     if (line.turn.waiting === 0) line.turn.time = Math.max(line.turn.time, line.lane.time)
     this.#count(line, 1)
     this.#enter(line)
+    if (job.queuedAt < line.oldest) this.#age(line, job.queuedAt)
   }
 
   remove(job: OpenJob): void {
@@ -109,11 +120,11 @@ export class FairQueue {
     return line !== undefined && line.lane !== this.laneOf(job)
   }
 
-  /** The next job of a lane that this worker can do. */
-  take(lane: Lane, worker: Worker): OpenJob | undefined {
+  /** The next job of a lane that this worker can do. `hasOther`: whether somebody else could do what wants to avoid it. */
+  take(lane: Lane, worker: Worker, hasOther: (need: Need, worker: Worker) => boolean = () => false): OpenJob | undefined {
     let first: Line | undefined
     for (const queue of lane.queues.values()) {
-      if (queue.waiting === 0 || !suits(queue.need, worker)) continue
+      if (queue.waiting === 0 || !suits(queue.need, worker) || (avoids(queue.need, worker) && hasOther(queue.need, worker))) continue
       const line = this.#first(queue)
       if (line !== undefined && (first === undefined || sooner(line, first))) first = line
     }
@@ -164,7 +175,7 @@ export class FairQueue {
     const { kind } = job.need
     if (this.#lastLane?.pool === pool && this.#lastLane.kind === kind) return this.#lastLane
     const key = `${pool}/${kind}`
-    const lane: Lane = this.lanes.get(key) ?? { pool, kind, queues: new Map(), turns: new Map(), time: 0, waiting: 0, meanMs: undefined }
+    const lane: Lane = this.lanes.get(key) ?? { pool, kind, queues: new Map(), turns: new Map(), ages: new Heap(earlier), time: 0, waiting: 0, meanMs: undefined }
     this.lanes.set(key, lane)
     this.#lastLane = lane
     return lane
@@ -172,6 +183,25 @@ export class FairQueue {
 
   queueOf(job: OpenJob): NeedQueue | undefined {
     return lineOf(job)?.queue
+  }
+
+  /** When the job was queued that has waited longest in a lane; Infinity if none waits. Ten thousand tenants are not asked one by one. */
+  oldestQueuedAt({ ages }: Lane): number {
+    for (;;) {
+      const age = ages.peek()
+      if (age === undefined) return Infinity
+      const { line, queuedAt } = age
+      const isVoid = line.oldest !== queuedAt
+      const oldest = isVoid ? Infinity : oldestIn(line)
+      if (oldest === queuedAt) return queuedAt
+      ages.pop()
+      if (!isVoid) this.#age(line, oldest)
+    }
+  }
+
+  #age(line: Line, oldest: number): void {
+    line.oldest = oldest
+    if (oldest < Infinity) line.lane.ages.push({ line, queuedAt: oldest })
   }
 
   /** How many jobs go before this one if nothing changes, itself included; undefined if it does not wait for a slot. */
@@ -244,8 +274,8 @@ export class FairQueue {
     turn.waiting += by
     queue.waiting += by
     lane.waiting += by
-    // One a worker that holds images: they come and go.
-    if (queue.waiting === 0 && queue.need.holder !== undefined) lane.queues.delete(queueKey(queue.need))
+    // One a worker that holds images, or is avoided: they come and go.
+    if (queue.waiting === 0 && (queue.need.holder !== undefined || queue.need.avoid !== undefined)) lane.queues.delete(queueKey(queue.need))
   }
 
   #lineOf(job: OpenJob): Line {
@@ -264,7 +294,7 @@ export class FairQueue {
       lane.turns.set(job.tenantId, turn)
     }
     const line: Line = {
-      lane, turn, queue, waiting: 0, inHeap: false, time: 0, order: 0,
+      lane, turn, queue, waiting: 0, inHeap: false, time: 0, order: 0, oldest: Infinity,
       jobs: { high: new Waiting(older), normal: new Waiting(older), low: new Waiting(older) }
     }
     queue.lines.set(job.tenantId, line)
@@ -283,16 +313,33 @@ export class FairQueue {
 /** Nobody else writes that mark. */
 const lineOf = ({ place }: OpenJob): Line | undefined => place as Line | undefined
 
+/** The first of each priority has waited longest, but for those queued again, which stand where they stood; it may be a little too young. */
+const oldestIn = (line: Line): number => {
+  let oldest = Infinity
+  if (line.waiting === 0) return oldest
+  for (const priority of priorities) {
+    const waiting: Iterable<OpenJob> = line.jobs[priority]
+    for (const { attempt, place, queuedAt } of waiting) {
+      if (place !== line) continue
+      oldest = Math.min(oldest, queuedAt)
+      if (attempt === 1) break
+    }
+  }
+  return oldest
+}
+
 const keys = new WeakMap<Need, string>()
 
 const queueKey = (need: Need): string => {
   const known = keys.get(need)
   if (known !== undefined) return known
-  const { architecture, distribution, holder, imageType } = need
-  const key = holder === undefined ? `${architecture}/${distribution}/${imageType}` : `@${holder.worker}`
+  const { architecture, avoid, distribution, holder, imageType } = need
+  const key = holder === undefined ? `${architecture}/${distribution}/${imageType}${avoid === undefined ? "" : `!${avoid}`}` : `@${holder.worker}`
   keys.set(need, key)
   return key
 }
 
 const suits = (need: Need, worker: Worker): boolean =>
   need.holder === undefined ? canDo(worker, need) : worker.speaker.worker === need.holder.worker && canDo(worker, need)
+
+const avoids = (need: Need, worker: Worker): boolean => need.avoid === worker.speaker.worker

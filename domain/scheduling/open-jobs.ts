@@ -5,13 +5,14 @@ import type { AttemptToken, ComposeId, Digest, JobId, PoolScope, TenantId, Worke
 import type { JobKind } from "../job.ts"
 import { type Speaker, speakerKey } from "../work.ts"
 
-/** What a job asks of whoever does it. `holder`: where the image lies that it is about. */
+/** What a job asks of whoever does it. `holder`: where the image lies that it is about. `avoid`: who does it only if nobody else can. */
 export interface Need {
   readonly kind: JobKind
   readonly architecture: string
   readonly distribution: string
   readonly imageType: string
   readonly holder?: { readonly worker: WorkerId; readonly digest: Digest }
+  readonly avoid?: WorkerId
 }
 
 /**
@@ -87,10 +88,10 @@ export class OpenJobs {
   }
 
   queue(tenantId: TenantId, event: typeof JobQueued.Type, at: number, revision: number): OpenJob {
-    const { attempt, composeId, jobId, kind, request, distribution, held, notBefore = 0, priority = "normal" } = event
+    const { attempt, avoid, composeId, jobId, kind, request, distribution, held, notBefore = 0, priority = "normal" } = event
     const job: OpenJob = {
       tenantId, composeId, jobId, priority, attempt, queuedAt: at, revision, notBefore,
-      need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }) },
+      need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }), ...(avoid && { avoid }) },
       state: "ready", speaker: undefined, since: at, sequence: 0, token: undefined, place: undefined
     }
     this.add(job)
@@ -146,7 +147,7 @@ export class OpenJobs {
   }
 
   #need(need: Need): Need {
-    if (need === this.#lastNeed || need.holder !== undefined) return need
+    if (need === this.#lastNeed || need.holder !== undefined || need.avoid !== undefined) return need
     const key = `${need.kind}/${need.architecture}/${need.distribution}/${need.imageType}`
     const known = this.#needs.get(key) ?? need
     this.#needs.set(key, known)

@@ -2,7 +2,7 @@
 import { Millis, type PoolId, poolsOf } from "../ids.ts"
 import { JobKind } from "../job.ts"
 import { type KindDemand, type PoolDemand, wantedSlots, type WorkerDemand } from "../scaling/demand.ts"
-import type { Lane } from "./fair-queue.ts"
+import type { FairQueue, Lane } from "./fair-queue.ts"
 import { load, slotsOf, type Worker } from "./fleet.ts"
 import type { Scheduler } from "./scheduler.ts"
 
@@ -15,39 +15,22 @@ export const demandOf = (scheduler: Scheduler, targetWaitMs: number, now: number
 const poolDemand = (scheduler: Scheduler, pool: PoolId, targetWaitMs: number, now: number): PoolDemand => {
   const workers = [...scheduler.fleet.serving(pool)].filter((worker) => scheduler.fleet.isLive(worker, now))
   const kinds = Object.fromEntries(JobKind.literals.map((kind) =>
-    [kind, kindDemand(workers, kind, scheduler.queue.lanes.get(`${pool}/${kind}`), targetWaitMs, now)]))
+    [kind, kindDemand(workers, kind, scheduler.queue, scheduler.queue.lanes.get(`${pool}/${kind}`), targetWaitMs, now)]))
   return { pool, at: Millis.make(now), kinds: kinds as PoolDemand["kinds"], workers: workers.map(workerDemand) }
 }
 
-const kindDemand = (workers: ReadonlyArray<Worker>, kind: JobKind, lane: Lane | undefined, targetWaitMs: number, now: number): KindDemand => {
+const kindDemand = (workers: ReadonlyArray<Worker>, kind: JobKind, queue: FairQueue, lane: Lane | undefined, targetWaitMs: number, now: number): KindDemand => {
   const busySlots = workers.reduce((sum, worker) => sum + worker.busy[kind], 0)
   const freeSlots = workers.filter(({ heartbeat }) => heartbeat?.draining === false)
     .reduce((sum, worker) => sum + Math.max(0, slotsOf(worker, kind) - worker.busy[kind]), 0)
   const waiting = lane?.waiting ?? 0
-  const oldestWaitMs = waiting === 0 ? 0 : Math.max(0, now - oldestQueuedAt(lane!))
+  const oldestWaitMs = waiting === 0 ? 0 : Math.max(0, now - queue.oldestQueuedAt(lane!))
   const meanDurationMs = lane?.meanMs
   return {
     waiting, oldestWaitMs, busySlots, freeSlots,
     wantedSlots: wantedSlots({ waiting, busySlots, oldestWaitMs, meanDurationMs: meanDurationMs ?? 0, targetWaitMs }),
     ...(meanDurationMs !== undefined && { meanDurationMs: Math.round(meanDurationMs) })
   }
-}
-
-/** Each tenant's first has waited longest, but for those queued again, which stand where they stood; it may be a little too young. */
-const oldestQueuedAt = (lane: Lane): number => {
-  let oldest = Infinity
-  for (const { lines } of lane.queues.values()) {
-    for (const { jobs, waiting } of lines.values()) {
-      if (waiting === 0) continue
-      for (const those of [jobs.high, jobs.normal, jobs.low]) {
-        for (const { attempt, queuedAt } of those) {
-          oldest = Math.min(oldest, queuedAt)
-          if (attempt === 1) break
-        }
-      }
-    }
-  }
-  return oldest
 }
 
 const workerDemand = (worker: Worker): WorkerDemand => ({

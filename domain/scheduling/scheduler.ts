@@ -8,9 +8,9 @@ import type { JobKind } from "../job.ts"
 import type { Recorded } from "../recorded.ts"
 import { type Claim, type Heartbeat, type Lying, type Speaker, speakerKey } from "../work.ts"
 import { FairQueue, type Lane, type Share } from "./fair-queue.ts"
-import { Fleet, slotsOf, type Worker } from "./fleet.ts"
+import { canDo, Fleet, slotsOf, type Worker } from "./fleet.ts"
 import { Heap } from "./heap.ts"
-import { aboutJob, isRunning, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
+import { aboutJob, isRunning, type Need, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
 
 export interface SchedulerConfig {
   readonly shareOf: (tenantId: TenantId) => Share
@@ -166,13 +166,21 @@ export class Scheduler {
     // A copy: who gets a job goes to the end of the turn.
     for (const worker of Array.from(this.fleet.serving(lane.pool))) {
       if (worker.busy[lane.kind] >= this.#room(worker, lane, now)) continue
-      const job = this.queue.take(lane, worker)
+      const job = this.queue.take(lane, worker, (need) => this.#hasOther(lane.pool, need, worker, now))
       if (job === undefined) continue
       this.#assign(job, worker.speaker, now)
       due.push({ speaker: worker.speaker, job })
       found = true
     }
     return found
+  }
+
+  /** Whether anybody but this one can do it, now or once there is room. */
+  #hasOther(pool: PoolId, need: Need, worker: Worker, now: number): boolean {
+    for (const other of this.fleet.serving(pool)) {
+      if (other.speaker.worker !== worker.speaker.worker && this.fleet.isOpen(other, now) && canDo(other, need)) return true
+    }
+    return false
   }
 
   #room(worker: Worker, lane: Lane, now: number): number {

@@ -1,5 +1,6 @@
 /** The workers as operators see them: what they may do, what they do, and how they fare. */
 import { Schema } from "effect"
+import { OfferedSet } from "../credential-sets.ts"
 import { ComposeId, Digest, JobId, Millis, PoolId, poolsOf, TenantId, WorkerId } from "../ids.ts"
 import { JobKind, Slots } from "../job.ts"
 import { Abilities, speakerKey } from "../work.ts"
@@ -30,6 +31,7 @@ export const WorkerOutlook = Schema.Struct({
   /** These four are absent while only the log has told of it. */
   abilities: Schema.optionalKey(Abilities),
   version: Schema.optionalKey(Schema.String),
+  credentials: Schema.optionalKey(Schema.Array(OfferedSet)),
   /** When this run of it was heard first, and when last. */
   sessionSince: Schema.optionalKey(Millis),
   heardAt: Schema.optionalKey(Millis),
@@ -67,9 +69,10 @@ const stateOf = (worker: Worker, { fleet }: Scheduler, now: number): WorkerState
 
 const heard = ({ firstHeardAt, heardAt, heartbeat }: Worker) => {
   if (heartbeat === undefined) return {}
-  const { architectures, distributions, imageTypes, labels, slots, version } = heartbeat
+  const { architectures, credentials, distributions, imageTypes, labels, slots, version } = heartbeat
   return {
     abilities: { architectures, slots, ...(distributions && { distributions }), ...(imageTypes && { imageTypes }), ...(labels && { labels }) },
+    ...(credentials && { credentials }),
     version, sessionSince: Millis.make(firstHeardAt), heardAt: Millis.make(heardAt)
   }
 }

@@ -7,6 +7,7 @@ import { debianConfigOf } from "../debian/config.ts"
 import { diskimageBuilder } from "../diskimage-builder/builder.ts"
 import { mkosiBuilder } from "../mkosi/builder.ts"
 import { osbuildBuilder } from "../osbuild/builder.ts"
+import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { simulatedBuilder } from "../simulated/simulated-builder.ts"
 import { type AddedDistribution, BuildersFileWrong, readBuildersFile } from "./builders-file.ts"
 
@@ -21,7 +22,7 @@ export const buildersFromEnvironment = Effect.gen(function*() {
   const path = Option.getOrElse(file, () => "")
   const { distributions } = path === "" ? { distributions: [] } : yield* readBuildersFile(path)
   const own = [debianBuilder(debianConfigOf(cache, process.env)), ...testDistribution ? [simulatedBuilder] : []]
-  const added = addedBuilders(distributions, cache)
+  const added = addedBuilders(distributions, cache, limitsOf(process.env))
   const ids = new Set(own.flatMap(({ offers }) => offers.map(({ id }) => id)))
   const taken = distributions.findIndex(({ distribution }) => ids.has(distribution))
   if (taken >= 0) {
@@ -33,11 +34,12 @@ export const buildersFromEnvironment = Effect.gen(function*() {
 })
 
 /** One builder of each kind that has any distribution. */
-const addedBuilders = (distributions: ReadonlyArray<AddedDistribution>, cache: string): ReadonlyArray<ImageBuilder> => {
+const addedBuilders = (distributions: ReadonlyArray<AddedDistribution>, cache: string, limits: Limits): ReadonlyArray<ImageBuilder> => {
   const of = <Name extends AddedDistribution["builder"]>(name: Name) =>
     distributions.filter((each): each is Extract<AddedDistribution, { readonly builder: Name }> => each.builder === name)
   return [
-    commandBuilder(of("command")), diskimageBuilder(of("diskimage-builder"), cache), osbuildBuilder(of("osbuild"), cache), mkosiBuilder(of("mkosi"), cache)
+    commandBuilder(of("command"), limits), diskimageBuilder(of("diskimage-builder"), cache, limits),
+    osbuildBuilder(of("osbuild"), cache, limits), mkosiBuilder(of("mkosi"), cache, limits)
   ].filter(({ offers }) => offers.length > 0)
 }
 

@@ -9,9 +9,11 @@ import { missingProgram } from "../builders/has-program.ts"
 import { obstaclesOf } from "../builders/obstacles.ts"
 import { steady } from "../builders/steady.ts"
 import { diskFailure, failureOf } from "../debian/failures.ts"
-import { contained } from "../process/contained.ts"
 import { hiding } from "../process/hiding.ts"
-import { run } from "../process/run.ts"
+import { type Command, run } from "../process/run.ts"
+import { limited } from "../sandbox/limited.ts"
+import { type Limits, limitsOf } from "../sandbox/limits.ts"
+import { confined } from "../sandbox/sandbox.ts"
 import { jobOf } from "./job.ts"
 import { classOfExit, type ProgramFailure, progressOf, saidOf } from "./said.ts"
 import type { CommandDistribution } from "./settings.ts"
@@ -21,7 +23,7 @@ const usualGraceSeconds = 0.7
 const wordsKept = 40
 const takes = ({ customizations = [] }: CommandDistribution): ReadonlyArray<string> => customizations
 
-export const commandBuilder = (entries: ReadonlyArray<CommandDistribution>): ImageBuilder => ({
+export const commandBuilder = (entries: ReadonlyArray<CommandDistribution>, limits: Limits = limitsOf({})): ImageBuilder => ({
   name,
   // Nobody knows whether the program would make the same once more.
   alwaysBuilds: true,
@@ -41,8 +43,8 @@ export const commandBuilder = (entries: ReadonlyArray<CommandDistribution>): Ima
     }
     let made: Made | undefined
     let failure: ProgramFailure | undefined
-    const { code } = yield* run({
-      argv: yield* contained(entry.program),
+    const command: Command = {
+      argv: entry.program,
       cwd: workspace,
       env: { HOME: workspace, TMPDIR: workspace, ...entry.env },
       stdin: jobOf(manifest, parameters, secrets, workspace, output),
@@ -55,7 +57,10 @@ export const commandBuilder = (entries: ReadonlyArray<CommandDistribution>): Ima
         else if ("failure" in said) failure ??= said.failure
         else heard.progress(progressOf(said))
       }
-    })
+    }
+    const { code } = yield* (entry.sandbox === undefined
+      ? limited(command, workspace, limits)
+      : confined(command, { network: false, read: [], ...entry.sandbox, write: [workspace, output] }, workspace, limits))
     if (failure === undefined && code === 0 && made !== undefined) return yield* artifactIn(workspace, made)
     const hide = hiding(secrets.values())
     const { class: kind, message } = failure ?? endOf(code, words)

@@ -2,7 +2,8 @@
 import { mkdir, readFile, readlink, rename, utimes, writeFile } from "node:fs/promises"
 import { createHash, randomUUID } from "node:crypto"
 import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { Effect, Semaphore } from "effect"
 import type { Repository } from "../../domain/customizations.ts"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
@@ -11,11 +12,13 @@ import { withoutSlash, type DebianConfig } from "./config.ts"
 import type { Archive, Release } from "./distributions.ts"
 import { diskFailure, excerptOf } from "./failures.ts"
 import { machineMirrors } from "./machine-mirrors.ts"
-import { run } from "../process/run.ts"
+import { run, type Command, type Ran } from "../process/run.ts"
+import { limitsOf } from "../sandbox/limits.ts"
+import { confined, type View } from "../sandbox/sandbox.ts"
 import { checkHosts } from "./public-hosts.ts"
 import { pinsOf, repositoryFailure, repositoryUri, sourceLine, withoutRedirects } from "./repositories.ts"
 import { scriptPath } from "./scripts.ts"
-import { tidyOwnStates } from "./own-states.ts"
+import { ownStates, tidyOwnStates } from "./own-states.ts"
 
 export interface IndexSource {
   readonly uri: string
@@ -32,6 +35,8 @@ export interface AptIndex {
   /** Environment and arguments that make an apt program use it. */
   readonly env: Readonly<Record<string, string>>
   readonly options: ReadonlyArray<string>
+  /** What apt has to see in a sandbox; there where strangers had a hand in the lists. */
+  readonly foreign?: View
 }
 
 const defaultUpdateMs = 10 * 60_000
@@ -80,10 +85,13 @@ export interface AptIndexes {
     report?: Report,
     repositories?: ReadonlyArray<Repository>
   ): Effect.Effect<AptIndex, BuildFailed>
+  /** Runs a program of apt on an index. */
+  ask(index: AptIndex, argv: readonly [string, ...ReadonlyArray<string>]): Effect.Effect<Ran, BuildFailed>
 }
 
 /** One a process. Processes that share a cache take turns by a lock in the file system. */
 export const aptIndexes = (config: DebianConfig): AptIndexes => {
+  const limits = config.limits ?? limitsOf({})
   const states = new Map<
     string,
     { readonly turn: Semaphore.Semaphore; askAgainAt: number; dir?: string; known?: AptIndex }
@@ -124,7 +132,7 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
       .join("")
     const own = repositories.length > 0
     const dir = own
-      ? join(config.cacheDir, "apt", "own", digestOf(JSON.stringify([architecture, list, repositories])).slice(0, 32))
+      ? join(config.cacheDir, "apt", ownStates, digestOf(JSON.stringify([architecture, list, repositories])).slice(0, 32))
       : join(config.cacheDir, "apt", `${release.id}-${architecture}-${digestOf(list).slice(0, 12)}`)
     const keyOf = ({ id }: Repository) => join(dir, "keys", `${id}.asc`)
     const conf = aptConf(dir, architecture, acquireSettings(yield* machineAcquire)) +
@@ -147,11 +155,11 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
     return { dir, sources: [...mirrors, ...repositories.map((each) => ({ uri: repositoryUri(each), suite: each.suite }))] }
   })
 
-  const read = (dir: string, sources: ReadonlyArray<{ uri: string; suite: string }>) =>
+  const read = (dir: string, sources: ReadonlyArray<{ uri: string; suite: string }>, own: boolean) =>
     Effect.tryPromise({
       try: async (): Promise<AptIndex | undefined> => {
         const link = await readlink(join(dir, "current")).catch(() => undefined)
-        if (link === undefined) return undefined
+        if (link === undefined || !/^gen\/[0-9a-f]{64}$/.test(link)) return undefined
         const index = join(dir, link)
         const lists = sources.map(({ suite, uri }) =>
           join(index, "lists", `${escapedUri(uri)}_${suite.endsWith("/") ? escapedUri(suite) : `dists_${escapedUri(suite)}_`}`)
@@ -163,6 +171,7 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
             sources.map(async (source, at) => ({ ...source, revision: digestOf(await signedRelease(lists[at]!)) }))
           ),
           env: { APT_CONFIG: join(dir, "apt.conf") },
+          ...(own && { foreign: { read: [dir], write: [] } }),
           options: ["-o", `Dir::State::lists=${join(index, "lists")}`, "-o", `Dir::Cache=${index}`]
         }
       },
@@ -186,11 +195,16 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
         if (own) yield* tidyOwnStates(config.cacheDir)
         const { dir, sources } = yield* prepare(release, architecture, repositories)
         const everyMs = config.updateEveryMs ?? defaultUpdateMs
-        const updated = yield* run({
-          argv: ["bash", scriptPath("update-index.sh"), dir, String(everyMs / 60_000), ...(seed ? [join(seed, "lists")] : [])],
+        const script = scriptPath("update-index.sh")
+        const update: Command = {
+          argv: ["bash", script, dir, String(everyMs / 60_000), ...(seed ? [join(seed, "lists")] : [])],
           ...(report && { onLine: (line) => report.line(line) })
-        })
-        const index = yield* read(dir, sources)
+        }
+        // What tenants' repositories answer is read as nobody of this machine, here and wherever it is read again.
+        const updated = yield* own
+          ? confined(update, { read: [dirname(script), ...(seed ? [seed] : []), ...sources.flatMap(folderOf)], write: [dir], network: true }, dir, limits)
+          : run(update)
+        const index = yield* read(dir, sources, own)
         if (index === undefined) {
           return yield* repositoryFailure(repositories, updated.tail) ?? new BuildFailed({
             class: /No space left/i.test(updated.tail.join("\n")) ? "platform" : "repository",
@@ -207,8 +221,17 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
     )
   })
 
-  return { get }
+  const ask: AptIndexes["ask"] = ({ dir, env, foreign }, argv) => {
+    const command: Command = { argv, env, collect: true }
+    return foreign === undefined ? run(command) : confined(command, foreign, dir, limits)
+  }
+
+  return { get, ask }
 }
+
+/** A mirror may be a folder of this machine. */
+const folderOf = ({ uri }: { readonly uri: string }): ReadonlyArray<string> =>
+  /^(file|copy):/.test(uri) ? [fileURLToPath(uri.replace(/^(file|copy):\/*/, "file:///"))] : []
 
 const archiveVariable: Record<Archive, string> = {
   debian: "KILN_DEBIAN_MIRROR",

@@ -5,7 +5,6 @@ import { Effect } from "effect"
 import type { BuildFailed, Report } from "../../domain/ports/image-builder.ts"
 import type { Cache, Shelf } from "../cache/cache.ts"
 import { locked } from "../cache/lock.ts"
-import { run } from "../process/run.ts"
 import type { Limits } from "../sandbox/limits.ts"
 import { confinedOrFail } from "../sandbox/sandbox.ts"
 import { digestOf } from "./apt-index.ts"
@@ -14,21 +13,13 @@ import type { Release } from "./distributions.ts"
 import { diskFailure, failureOf, onDiskAfterMemory } from "./failures.ts"
 import { baseProgress } from "./progress.ts"
 import { baseScriptsDigest, scriptPath } from "./scripts.ts"
+import { treeMakersHere } from "./versions-here.ts"
 
 export interface Scratch {
   readonly dir: string
   /** Size of a tmpfs over `dir`, or "". */
   readonly memory: string
 }
-
-/** The tools whose versions may show in a tree. */
-export const treeTools = Effect.map(
-  run({
-    argv: ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "mmdebstrap", "apt", "dpkg", "tar"],
-    collect: true
-  }),
-  ({ stdout }) => stdout.split("\n").sort().join("\n")
-)
 
 export const baseTree = Effect.fn("debian.baseTree")(function*(
   release: Release,
@@ -42,7 +33,7 @@ export const baseTree = Effect.fn("debian.baseTree")(function*(
 ) {
   const { base, baseEpoch } = repository.facts
   const key = digestOf(
-    [release.suite, ...release.base, ...base, baseEpoch, baseScriptsDigest(), yield* treeTools].join("\n")
+    [release.suite, ...release.base, ...base, baseEpoch, baseScriptsDigest(), yield* treeMakersHere].join("\n")
   )
   const name = `${key}.tar.zst`
   const kept = Effect.mapError(shelf.take("base", name), diskFailure("taking the base tree"))
@@ -96,7 +87,7 @@ const make = Effect.fnUntraced(function*(
       },
       { read: [dirname(script), repository.dir], write: [dir, out] },
       dir,
-      limits,
+      { ...limits, scratch: Number(memory) },
       ({ code, tail }) => failureOf("making the base tree", code, tail)
     )
   )

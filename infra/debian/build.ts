@@ -1,20 +1,21 @@
 /** From a manifest to a disk: packages, base tree, customizations, disk, qcow2. */
-import { existsSync } from "node:fs"
-import { mkdir, rm, writeFile } from "node:fs/promises"
+import { constants, existsSync, statSync } from "node:fs"
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import type { Lock, Manifest } from "../../domain/manifest.ts"
-import { BuildFailed, type BuiltFile, type Report, type Secrets } from "../../domain/ports/image-builder.ts"
+import { BuildFailed, type BuiltFile, type FilesByDigest, type Report, type Secrets } from "../../domain/ports/image-builder.ts"
 import { baseTree, type Scratch } from "./base-tree.ts"
 import { closedRepository, type ClosedRepository } from "./closed-repository.ts"
 import { imageSources, type DebianConfig } from "./config.ts"
-import { customizationFiles, missingSecrets, passwordHash, secretNameOf } from "./customization-files.ts"
+import { customizationFiles, missingSecrets, passwordHash, secretNameOf, type StoredTexts } from "./customization-files.ts"
+import { storedTexts } from "./stored-texts.ts"
 import { diskIdsOf } from "./disk-ids.ts"
 import { debianArchitectures, type Release } from "./distributions.ts"
 import { diskFailure, failureOf, onDiskAfterMemory } from "./failures.ts"
 import { isMachine, kernelArgumentsOf, typeFiles } from "./image-input.ts"
 import { imagePackagesOf } from "./image-packages.ts"
-import { fileOf, type ImageType } from "./image-types/image-type.ts"
+import { asksCloud, fileOf, type ImageType } from "./image-types/image-type.ts"
 import { writeInventory } from "./inventory.ts"
 import { memoryScratch } from "./namespaces.ts"
 import { stageOf } from "./progress.ts"
@@ -37,7 +38,7 @@ const begins = { download: 0, base: 12, "base-system": 70, packages: 72, customi
 export const build = (config: DebianConfig) => {
   const cache = cacheAt(config.cacheDir, config.cacheBytes)
   const limits = config.limits ?? limitsOf({})
-  return Effect.fn("debian.build")(function*(manifest: Manifest, secrets: Secrets, workspace: string, report: Report) {
+  return Effect.fn("debian.build")(function*(manifest: Manifest, secrets: Secrets, workspace: string, report: Report, files?: FilesByDigest) {
     const type = yield* imageTypeFor(manifest.image)
     const architecture = debianArchitectures[manifest.image.architecture]
     const { release, extras } = imagePackagesOf(yield* releaseOf(manifest.distribution), architecture, type, manifest)
@@ -45,6 +46,7 @@ export const build = (config: DebianConfig) => {
     if (lock === undefined)
       return yield* new BuildFailed({ class: "user", message: "lock: this builder needs the packages resolved first" })
     const hashes = yield* passwordHashes(manifest, secrets)
+    const stored = yield* storedTexts(manifest, files)
     const hide = hiding([...secrets.values(), ...hashes.values()])
     const quiet: Report = { progress: (progress) => report.progress(progress), line: (line) => report.line(hide(line)) }
 
@@ -60,20 +62,26 @@ export const build = (config: DebianConfig) => {
       begins.base,
       guardOf(manifest, config)
     )
-    const scratch = (name: string) => scratchOf(join(workspace, name), lock, manifest, config)
+    const scratch = (name: string) => scratchOf(join(workspace, name), lock, manifest, stored, config)
     const base = yield* baseTree(release, repository, cache, shelf, scratch("scratch-base"), limits, quiet, [
       begins.base,
       begins["base-system"]
     ]).pipe(Effect.ensuring(clear(join(workspace, "scratch-base"))))
     const input = join(workspace, "input")
-    yield* writeInput(input, manifest, type, lock, release, repository, extras, hashes, config)
+    yield* writeInput(input, manifest, type, lock, release, repository, extras, hashes, stored, config)
     const { extension, mediaType } = fileOf(type)
     const image = join(workspace, `image.${extension}`)
-    yield* makeImage(manifest, type, release, repository, base, input, image, scratch("scratch-image"), limits, quiet).pipe(
-      Effect.ensuring(Effect.andThen(clear(join(workspace, "scratch-image")), clear(input))),
-      Effect.onError(() => clear(join(workspace, "facts")))
+    // Made while the image is: what is installed is known long before.
+    const looked = Deferred.makeUnsafe<void>()
+    const writing = yield* Deferred.await(looked).pipe(
+      Effect.andThen(writeInventory(join(workspace, "facts"), join(workspace, "inventory.json"), repository.facts.epoch)),
+      Effect.forkChild
     )
-    const inventory = yield* writeInventory(join(workspace, "facts"), join(workspace, "inventory.json"), repository.facts.epoch)
+    yield* makeImage(manifest, type, release, repository, base, input, image, scratch("scratch-image"), limits, quiet, () => Deferred.doneUnsafe(looked, Effect.void)).pipe(
+      Effect.ensuring(Effect.andThen(clear(join(workspace, "scratch-image")), clear(input))),
+      Effect.onError(() => Effect.andThen(Fiber.interrupt(writing), Effect.andThen(clear(join(workspace, "facts")), clear(join(workspace, "inventory.json")))))
+    )
+    const inventory = yield* Fiber.join(writing)
     const name = manifest.customizations.hostname ?? manifest.distribution
     return {
       path: image,
@@ -114,10 +122,12 @@ const scratchOf = (
   dir: string,
   lock: Lock,
   { customizations }: Manifest,
+  stored: StoredTexts,
   config: DebianConfig
 ): Effect.Effect<Scratch> => {
   const packages = lock.packages.reduce((sum, { size }) => sum + size, 0)
-  const files = (customizations.files ?? []).reduce((sum, { data }) => sum + 2 * data.length, 0)
+  const files = (customizations.files ?? []).reduce((sum, { data, digest }) =>
+    sum + 2 * (digest === undefined ? (data ?? "").length : statSync(stored.get(digest)!.at).size), 0)
   return Effect.gen(function*() {
     const memory = yield* memoryScratch(10 * packages + 2 * files + 256 * 2 ** 20, config.scratch ?? "auto")
     yield* Effect.promise(() => mkdir(dir, { recursive: true }))
@@ -144,6 +154,7 @@ const writeInput = (
   { facts }: ClosedRepository,
   extras: ReadonlyArray<string>,
   hashes: ReadonlyMap<string, string>,
+  stored: StoredTexts,
   config: DebianConfig
 ) => {
   const base = new Set(facts.base)
@@ -156,7 +167,7 @@ const writeInput = (
     { path: "sources.extras", text: `deb [trusted=yes] copy:///run/kiln/repository ${release.suite} main\n` },
     { path: "sources.list", text: imageSources(release, lock.sources, config.imageMirrors) },
     ...typeFiles(type, manifest, diskIdsOf(manifest)),
-    ...customizationFiles(manifest.customizations, hashes).map(({ path, text }) => ({
+    ...customizationFiles(manifest.customizations, hashes, stored, asksCloud(type)).map(({ path, text }) => ({
       path: join("custom", path),
       text
     }))
@@ -167,7 +178,8 @@ const writeInput = (
       await mkdir(input, { mode: 0o700, recursive: true })
       for (const { path, text } of files) {
         await mkdir(dirname(join(input, path)), { recursive: true })
-        await writeFile(join(input, path), text)
+        if (typeof text === "string" || text instanceof Uint8Array) await writeFile(join(input, path), text)
+        else await copyFile(text.at, join(input, path), constants.COPYFILE_FICLONE)
       }
     },
     catch: diskFailure("writing the customizations")
@@ -184,7 +196,9 @@ const makeImage = Effect.fnUntraced(function*(
   image: string,
   scratch: Effect.Effect<Scratch>,
   limits: Limits,
-  report: Report
+  report: Report,
+  /** When it is known what is installed. */
+  onLooked: () => void
 ) {
   const ids = diskIdsOf(manifest)
   const { dir, memory } = yield* scratch
@@ -197,6 +211,7 @@ const makeImage = Effect.fnUntraced(function*(
       return report.progress({ stage, percent: begins.convert + ((100 - begins.convert) * percent) / 100 })
     if (next === undefined) return report.line(line)
     stage = next
+    if (stage === "customize") onLooked()
     report.progress({ stage, percent: begins[stage as keyof typeof begins] ?? begins.customize })
   }
   const failed = ({ code, tail }: Ran) => {
@@ -243,7 +258,7 @@ const makeImage = Effect.fnUntraced(function*(
       },
       { read: [dirname(script), dirname(convertScript), guestDir, base, ...(onTop ? [repository.dir] : [])], write: [workspace] },
       workspace,
-      limits,
+      { ...limits, scratch: Number(memory) },
       failed
     )
   )

@@ -43,10 +43,10 @@ export const debianBuilder = (config: DebianConfig): ImageBuilder => {
     offers: debianDistributions,
     obstacles: Effect.map(probe, ({ ready, summary }) => new Map(ready ? [] : debianDistributions.map(({ id }) => [id, summary]))),
     resolve: (spec, _, report) => Effect.andThen(plain(config.cacheDir), resolved(spec, report)),
-    build: (manifest, secrets, workspace, report) =>
+    build: (manifest, secrets, workspace, report, stored) =>
       plain(config.cacheDir, workspace).pipe(
         Effect.andThen(tidyOnce),
-        Effect.andThen(built(manifest, secrets, workspace, report))
+        Effect.andThen(built(manifest, secrets, workspace, report, stored))
       )
   }
 }

@@ -29,7 +29,7 @@ const mirrorsOf = (debian?: string, security?: string, ubuntu?: string): Partial
   ...(ubuntu && { ubuntu: withoutSlash(ubuntu) })
 })
 
-const cacheBytesOf = (env: Env): Pick<DebianConfig, "cacheBytes"> => {
+export const cacheBytesOf = (env: Env): Pick<DebianConfig, "cacheBytes"> => {
   const text = env["KILN_CACHE_BYTES"]
   return text === undefined || text === "" ? {} : { cacheBytes: bytesOf("KILN_CACHE_BYTES", text) }
 }

@@ -12,7 +12,13 @@ import { broughtUnit, linksOf } from "./units.ts"
 export interface DataFile {
   /** Made of words of this file only. */
   readonly path: string
-  readonly text: string | Uint8Array
+  readonly text: string | Uint8Array | StoredText
+}
+
+/** What lies in a file already. `text`: what it says, of one that is read for more than its bytes. */
+export interface StoredText {
+  readonly at: string
+  readonly text: string
 }
 
 const cryptHash = /^\$[0-9a-z]{1,8}\$[!-9;-~]+$/
@@ -39,12 +45,17 @@ export const missingSecrets = ({ users = [] }: Manifest["customizations"], secre
 type Customizations = Manifest["customizations"]
 type TenantFile = NonNullable<Customizations["files"]>[number]
 
-/** What a file holds; text in base64 has been checked when it was asked for. */
-export const contentOf = ({ data, data_encoding }: Pick<TenantFile, "data" | "data_encoding">): string | Uint8Array =>
-  data_encoding === "base64" ? Buffer.from(data, "base64") : data
+export type StoredTexts = ReadonlyMap<string, StoredText>
+
+/** What a file holds; text in base64 has been checked when it was asked for, and a stored file is there. */
+const contentOf = ({ data = "", data_encoding, digest }: TenantFile, stored: StoredTexts): DataFile["text"] =>
+  digest !== undefined ? stored.get(digest)! : data_encoding === "base64" ? Buffer.from(data, "base64") : data
 
 /** A unit is read for how it is to be enabled. */
-const asText = (file: TenantFile) => ({ path: file.path, data: Buffer.from(contentOf(file)).toString() })
+const asText = (stored: StoredTexts) => (file: TenantFile) => {
+  const content = contentOf(file, stored)
+  return { path: file.path, data: typeof content === "string" ? content : content instanceof Uint8Array ? Buffer.from(content).toString() : content.text }
+}
 
 const owned = ({ ensure_parents, group, path, user }: Pick<TenantFile, "path" | "user" | "group" | "ensure_parents">) => ({
   path,
@@ -54,9 +65,9 @@ const owned = ({ ensure_parents, group, path, user }: Pick<TenantFile, "path" | 
 })
 
 /** Ours first: a tenant's file may take the place of one. */
-const placedFiles = (customizations: Customizations, files: ReadonlyArray<TenantFile>) => [
-  ...settingFiles(customizations).map(({ data, field, mode = "644", path }: SettingFile) => ({ field, path, data, mode })),
-  ...files.map((file, index) => ({ field: `files[${index}]`, ...owned(file), data: contentOf(file), mode: file.mode ?? "644" }))
+const placedFiles = (customizations: Customizations, files: ReadonlyArray<TenantFile>, stored: StoredTexts, asksCloud: boolean) => [
+  ...settingFiles(customizations, asksCloud).map(({ data, field, mode = "644", path }: SettingFile) => ({ field, path, data, mode })),
+  ...files.map((file, index) => ({ field: `files[${index}]`, ...owned(file), data: contentOf(file, stored), mode: file.mode ?? "644" }))
 ]
 
 const userFiles = (users: NonNullable<Customizations["users"]>, hashes: ReadonlyMap<string, string>) =>
@@ -77,9 +88,9 @@ const userFiles = (users: NonNullable<Customizations["users"]>, hashes: Readonly
   )
 
 /** Units of the tree are enabled by its own systemctl; those that come as files by links. */
-const serviceFiles = (customizations: Customizations, files: ReadonlyArray<TenantFile>) => {
+const serviceFiles = (customizations: Customizations, files: ReadonlyArray<TenantFile>, stored: StoredTexts) => {
   const { firewall, services } = customizations
-  const units = files.map(asText)
+  const units = files.map(asText(stored))
   const ownUnits = (names: ReadonlyArray<string>) => names.filter((name) => broughtUnit(units, name) === undefined)
   const links = (services?.enabled ?? []).flatMap((name) => {
     const brought = broughtUnit(units, name)
@@ -118,7 +129,9 @@ const certificatesIn = (text: string): ReadonlyArray<string> =>
 
 export const customizationFiles = (
   customizations: Customizations,
-  hashes: ReadonlyMap<string, string>
+  hashes: ReadonlyMap<string, string>,
+  stored: StoredTexts = new Map(),
+  asksCloud = false
 ): ReadonlyArray<DataFile> => {
   const { cacerts, directories = [], files = [], firewall, groups = [], hostname, keyboard, locale, proxy, timezone, users = [] } = customizations
   return [
@@ -129,8 +142,8 @@ export const customizationFiles = (
     ...directories.flatMap((directory, index) =>
       filesIn(`directories/${numbered(index)}`, { field: `directories[${index}]`, ...owned(directory), mode: directory.mode })
     ),
-    ...placedFiles(customizations, files).flatMap((file, index) => filesIn(`files/${numbered(index)}`, file)),
-    ...serviceFiles(customizations, files),
+    ...placedFiles(customizations, files, stored, asksCloud).flatMap((file, index) => filesIn(`files/${numbered(index)}`, file)),
+    ...serviceFiles(customizations, files, stored),
     ...(firewall === undefined ? [] : firewallFiles(firewall)),
     ...(cacerts === undefined ? [] : certificateFiles(cacerts))
   ]

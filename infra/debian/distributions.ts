@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { Architecture } from "../../domain/ids.ts"
 import type { DistributionInfo } from "../../domain/ports/image-builder.ts"
 import { imageTypes } from "./image-types/all.ts"
-import type { Base, Family, ImageType } from "./image-types/image-type.ts"
+import { asksCloud, type Base, type Family, type ImageType, isDisk } from "./image-types/image-type.ts"
 
 export type Archive = "debian" | "security" | "ubuntu"
 
@@ -107,9 +107,14 @@ const infoOf = (release: Release, architectures: ReadonlyArray<Architecture>): D
   name: release.name,
   builder: builderName,
   resolves: true,
+  reproducible: true,
+  filesByDigest: true,
   architectures: architectures.map((architecture) => ({
     architecture,
-    imageTypes: imageTypes.map(({ name, description, options, bootable }) => ({ type: name, description, options, bootable }))
+    imageTypes: imageTypes.map((type) => ({
+      type: type.name, description: type.description, options: type.options, bootable: type.bootable, disk: isDisk(type.format),
+      ...(type.unfit && { unfit: type.unfit }), ...(asksCloud(type) && { ownUserData: true as const })
+    }))
   }))
 })
 

@@ -3,9 +3,9 @@ import { readFile, writeFile } from "node:fs/promises"
 import { Effect } from "effect"
 import type { InstalledPackage, Inventory, OwnLicense } from "../../domain/evidence/inventory.ts"
 import { spdxOf } from "../../domain/evidence/licenses.ts"
-import { run } from "../process/run.ts"
 import { licensesOf, paragraphsOf } from "./copyright-file.ts"
 import { diskFailure } from "./failures.ts"
+import { makersHere } from "./versions-here.ts"
 
 /** The files that `inventory.pl` has found, by path. */
 export const filesIn = (facts: Buffer): ReadonlyMap<string, string> => {
@@ -52,27 +52,15 @@ export const inventoryOf = (files: ReadonlyMap<string, string>, epoch: number, t
   return { epoch, packages, licenses: [...own.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)), tools }
 }
 
-/** A package may point to the documentation of another of its source in place of its own, and slim.sh removes the pointer. */
+/** A package may point to the documentation of another of its source in place of its own, by a link or by dependence alone. */
 const documented = ({ name, source }: Installed, all: ReadonlyArray<Installed>, files: ReadonlyMap<string, string>) =>
   [name, ...all.filter((other) => other.source.name === source.name && other.source.version === source.version).map((other) => other.name)]
     .map(copyrightOf)
     .find((path) => files.has(path))
 
-const makers = ["apt", "dpkg", "e2fsprogs", "mmdebstrap", "qemu-utils", "squashfs-tools", "syslinux", "systemd-boot-efi", "tar", "zstd"]
-
-/** Those of the programs that make an image which this machine has. */
-const toolVersions = Effect.map(
-  run({ argv: ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}|${Package}|${Version}\n", ...makers], collect: true }),
-  ({ stdout }) =>
-    Object.fromEntries(stdout.split("\n").flatMap((line) => {
-      const [status, name, version] = line.split("|")
-      return status?.startsWith("ii") && name && version ? [[name, version]] : []
-    }))
-)
-
 /** Makes an inventory of what `inventory.pl` has left in `facts`. */
 export const writeInventory = Effect.fn("debian.inventory")(function*(facts: string, out: string, epoch: number) {
-  const tools = yield* toolVersions
+  const tools = yield* makersHere
   yield* Effect.tryPromise({
     try: async () => writeFile(out, JSON.stringify(inventoryOf(filesIn(await readFile(facts)), epoch, tools))),
     catch: diskFailure("making the inventory")

@@ -3,13 +3,18 @@ import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
 
+/** The folder that they are in. Those of earlier versions share files with everybody's lists, and must not be given to a sandbox. */
+export const ownStates = "foreign"
+const outdated = "own"
+
 const hour = 3_600_000
 const most = 24
 
 /** A state's folder is changed whenever it is used, at least once an hour; so none that is in use is ever removed. */
 export const tidyOwnStates = (cacheDir: string): Effect.Effect<void> =>
   Effect.promise(async () => {
-    const folder = join(cacheDir, "apt", "own")
+    const folder = join(cacheDir, "apt", ownStates)
+    await rm(join(cacheDir, "apt", outdated), { recursive: true, force: true }).catch(() => {})
     const names = await readdir(folder).catch(() => [])
     const states = await Promise.all(
       names.map(async (name) => {

@@ -1,7 +1,7 @@
 /** The archives a lock names, by their SHA-256: fetched once, and checked when they come. */
 import { createHash } from "node:crypto"
 import { createReadStream, createWriteStream, existsSync } from "node:fs"
-import { mkdir, open, rename, rm } from "node:fs/promises"
+import { mkdir, rename, rm } from "node:fs/promises"
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from "node:http"
 import type { LookupFunction } from "node:net"
 import { Agent as HttpsAgent, get as httpsGet } from "node:https"
@@ -13,6 +13,8 @@ import { Effect } from "effect"
 import type { LockedPackage } from "../../domain/manifest.ts"
 import { BuildFailed, type Report } from "../../domain/ports/image-builder.ts"
 import type { Shelf } from "../cache/cache.ts"
+import { sha256Of } from "../files/sha256-of.ts"
+import { collectOften } from "../process/collect-often.ts"
 import { machineAcquire } from "./apt-index.ts"
 import { proxyOf } from "./apt-output.ts"
 import { assertPublic, publicLookup } from "./public-hosts.ts"
@@ -26,22 +28,6 @@ const silenceMs = 30_000
 
 /** A shelf's own archives, as a repository has them. */
 export const poolOf = (shelf: Shelf) => join(shelf.dir, "repository", "pool")
-
-/** By one small buffer: a stream's would pile up until they are collected. */
-export const sha256Of = async (path: string): Promise<string> => {
-  const hash = createHash("sha256")
-  const buffer = Buffer.allocUnsafe(1 << 18)
-  const file = await open(path)
-  try {
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length)
-      if (bytesRead === 0) return hash.digest("hex")
-      hash.update(buffer.subarray(0, bytesRead))
-    }
-  } finally {
-    await file.close()
-  }
-}
 
 interface Agents {
   readonly proxied: boolean
@@ -154,11 +140,13 @@ export const fetchPackages = Effect.fn("debian.fetch")(function*(
   report.line(`fetching ${missing.length} packages, ${(bytesTotal / 1e6).toFixed(1)} MB`)
   tell()
   const agent = yield* agents
+  const passed = collectOften()
   const fetched = (item: LockedPackage) =>
     Effect.tryPromise({
       try: (signal) =>
         download(item, place(item), agent, signal, guarded(item.url), (bytes) => {
           bytesDone += bytes
+          passed(bytes)
           tell()
         }),
       catch: (error) => {

@@ -15,7 +15,7 @@ import { imageTypeOf } from "./image-types/all.ts"
 import type { ImageType } from "./image-types/image-type.ts"
 import { nearestNames } from "./nearest.ts"
 import { tidyResolved } from "./own-states.ts"
-import { run, type Ran } from "../process/run.ts"
+import type { Ran } from "../process/run.ts"
 
 export const releaseOf = (distribution: string): Effect.Effect<Release, BuildFailed> => {
   const release = releases.find(({ id }) => id === distribution)
@@ -46,7 +46,7 @@ export const resolve = (indexes: AptIndexes) =>
     const index = yield* indexes.get(release, architecture, report, spec.customizations.repositories)
     const wishes = request(packages, spec.customizations)
     const path = join(index.dir, "resolved", `${digestOf(JSON.stringify([...wishes].sort()))}.json`)
-    const lock = (yield* remembered(path)) ?? (yield* ask(index, release, spec, wishes, path))
+    const lock = (yield* remembered(path)) ?? (yield* ask(indexes, index, release, spec, wishes, path))
     report.progress({ stage: "resolve", percent: 100 })
     return lock
   })
@@ -60,6 +60,7 @@ const remembered = (path: string): Effect.Effect<Lock | undefined> =>
   )
 
 const ask = Effect.fnUntraced(function*(
+  indexes: AptIndexes,
   index: AptIndex,
   release: Release,
   spec: ImageSpec,
@@ -72,11 +73,7 @@ const ask = Effect.fnUntraced(function*(
     const unknown = odd.filter((name) => !names.has(name))
     if (unknown.length > 0) return yield* yield* notFound(index, unknown)
   }
-  const ran = yield* run({
-    argv: ["apt-get", "-q", "-y", ...index.options, "install", "--print-uris", "--", ...wishes],
-    env: index.env,
-    collect: true
-  })
+  const ran = yield* indexes.ask(index, ["apt-get", "-q", "-y", ...index.options, "install", "--print-uris", "--", ...wishes])
   if (ran.code !== 0) return yield* yield* refusal(index, ran)
   const lock: Lock = {
     distribution: release.id,

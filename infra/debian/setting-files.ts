@@ -65,6 +65,13 @@ const cloudInitFiles = (user_data: string): ReadonlyArray<SettingFile> =>
     }
   ].map((file) => ({ field: "cloud_init.user_data", ...file }))
 
+/** Where a cloud has the first word, and says who may enter: what it brings goes before this, key by key. */
+const besideCloud = (user_data: string): ReadonlyArray<SettingFile> => [
+  user_data.startsWith("#!")
+    ? { field: "cloud_init.user_data", path: "/var/lib/cloud/scripts/per-instance/90-kiln-user-data", data: user_data, mode: "700" }
+    : { field: "cloud_init.user_data", path: "/etc/cloud/cloud.cfg.d/95-kiln-user-data.cfg", data: user_data, mode: "600" }
+]
+
 const firstBootUnit = "/etc/systemd/system/kiln-first-boot.service"
 
 /** Once, whatever comes of it; a run that lost its power is none, and is begun again. */
@@ -93,7 +100,8 @@ WantedBy=multi-user.target
     }
   ].map((file) => ({ field: "first_boot.script", ...file }))
 
-export const settingFiles = (customizations: SealedCustomizations): ReadonlyArray<SettingFile> => {
+/** `asksCloud`: whether its machines get user data from elsewhere too. */
+export const settingFiles = (customizations: SealedCustomizations, asksCloud = false): ReadonlyArray<SettingFile> => {
   const { cloud_init, first_boot, keyboard, ntp_servers = [], proxy, repositories = [], sysctl } = customizations
   return [
     ...repositoryFiles(repositories),
@@ -101,7 +109,7 @@ export const settingFiles = (customizations: SealedCustomizations): ReadonlyArra
     ...(proxy === undefined ? [] : [aptProxy(proxy)]),
     ...(ntp_servers.length === 0 ? [] : [timeServers(ntp_servers)]),
     ...(keyboard === undefined ? [] : [keyboardFile(keyboard)]),
-    ...(cloud_init === undefined ? [] : cloudInitFiles(cloud_init.user_data)),
+    ...(cloud_init === undefined ? [] : asksCloud ? besideCloud(cloud_init.user_data) : cloudInitFiles(cloud_init.user_data)),
     ...(first_boot === undefined ? [] : firstBootFiles(first_boot.script))
   ]
 }

@@ -18,6 +18,8 @@ const unitName = /^[A-Za-z0-9:_\\@-][A-Za-z0-9:_.\\@-]*$/
 
 export const unitNameOf = (name: string): string => (suffixes.test(name) ? name : `${name}.service`)
 
+export const isUnitPath = (path: string): boolean => folders.test(path)
+
 /** The file that a request brings for a unit; an instance may come from its template. */
 export const broughtUnit = (files: ReadonlyArray<File>, name: string): File | undefined => {
   const unit = unitNameOf(name)

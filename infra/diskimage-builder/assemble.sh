@@ -11,5 +11,5 @@ ls tree/boot/vmlinuz-* >/dev/null 2>&1 || { echo "kiln-no-kernel" >&2; exit 1; }
 # Packed without what is mounted there, and without knowing of a disk.
 mkdir -p tree/dev tree/proc tree/run tree/sys
 cp "$KILN_INPUT/fstab" tree/etc/fstab
-bash "$disk" tree "$out"
+bash "$disk" "$PWD/tree" "$out"
 rm -rf --one-file-system tree

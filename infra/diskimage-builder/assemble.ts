@@ -9,8 +9,8 @@ import { diskFailure, failureOf } from "../debian/failures.ts"
 import { fstabOf, partitionsOf, planText } from "../debian/layout.ts"
 import { scriptPath } from "../debian/scripts.ts"
 import { convert, type DiskFormat } from "../formats/convert.ts"
-import { contained } from "../process/contained.ts"
-import { runOrFail } from "../process/run.ts"
+import { limitedOrFail } from "../sandbox/limited.ts"
+import type { Limits } from "../sandbox/limits.ts"
 
 const architectures = { x86_64: "amd64", aarch64: "arm64" } as const
 const mebibyte = 2 ** 20
@@ -18,7 +18,7 @@ const mebibyte = 2 ** 20
 const wholeBytes: Partial<Record<DiskFormat, number>> = { gcp: 2 ** 30 }
 
 export const assemble = Effect.fn("diskimage-builder.assemble")(function*(
-  manifest: Manifest, packed: BuiltFile, workspace: string, report: Report, from: number
+  manifest: Manifest, packed: BuiltFile, workspace: string, report: Report, from: number, limits: Limits
 ): Effect.fn.Return<BuiltFile, BuildFailed> {
   const ids = diskIdsOf(manifest)
   const format = packed.format as DiskFormat
@@ -33,8 +33,8 @@ export const assemble = Effect.fn("diskimage-builder.assemble")(function*(
     catch: diskFailure("writing the plan of the disk")
   })
   report.progress({ stage: "disk", percent: from })
-  yield* runOrFail({
-    argv: yield* contained(["bash", join(import.meta.dirname, "assemble.sh"), packed.path, raw, scriptPath("disk.sh")]),
+  yield* limitedOrFail({
+    argv: ["bash", join(import.meta.dirname, "assemble.sh"), packed.path, raw, scriptPath("disk.sh")],
     cwd: workspace,
     graceMs: 900,
     env: {
@@ -43,7 +43,7 @@ export const assemble = Effect.fn("diskimage-builder.assemble")(function*(
       KILN_DISK_ID: ids.disk, KILN_ESP_ID: ids.esp, KILN_FAT_ID: ids.fat
     },
     onLine: report.line
-  }, ({ code, tail }) => tail.some((line) => line.startsWith("kiln-no-kernel"))
+  }, workspace, limits, ({ code, tail }) => tail.some((line) => line.startsWith("kiln-no-kernel"))
     ? new BuildFailed({ class: "platform", message: "there is no kernel in the tree: only trees with a kernel can be assembled", excerpt: tail.join("\n") })
     : failureOf("making the disk", code, tail))
   yield* Effect.promise(() => rm(packed.path, { force: true }))

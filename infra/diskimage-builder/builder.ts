@@ -13,8 +13,9 @@ import { obstaclesOf } from "../builders/obstacles.ts"
 import { steady } from "../builders/steady.ts"
 import { diskFailure } from "../debian/failures.ts"
 import { isRoot } from "../sandbox/ids.ts"
-import { contained } from "../process/contained.ts"
-import { run, runOrFail } from "../process/run.ts"
+import { run } from "../process/run.ts"
+import { limitedOrFail } from "../sandbox/limited.ts"
+import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { assemble } from "./assemble.ts"
 import { detachLoops } from "./loops.ts"
 import { dibProgress, textOf } from "./progress.ts"
@@ -29,7 +30,7 @@ const architectures = { x86_64: "amd64", aarch64: "arm64" } as const
 /** Of a build, what is left to Kiln's own assembler. */
 const assembling = 90
 
-export const diskimageBuilder = (entries: ReadonlyArray<DibDistribution>, cacheDir: string): ImageBuilder => ({
+export const diskimageBuilder = (entries: ReadonlyArray<DibDistribution>, cacheDir: string, limits: Limits = limitsOf({})): ImageBuilder => ({
   name,
   // Elements fetch what is newest, and their order in time is in the image.
   alwaysBuilds: true,
@@ -53,11 +54,11 @@ export const diskimageBuilder = (entries: ReadonlyArray<DibDistribution>, cacheD
     const [kind, extension] = dibFormats[type.assemble !== true && isDibFormat(type.format) ? type.format : "tar"]
     const share = type.assemble === true ? assembling / 100 : 1
     const program = entry.program ?? usualProgram
-    yield* runOrFail({
-      argv: yield* contained([
+    yield* limitedOrFail({
+      argv: [
         program[0], ...program.slice(1), "-a", architectures[manifest.image.architecture], "-o", join(workspace, "image"), "-t", kind,
         "--image-cache", cache, ...(packages.length > 0 ? ["-p", packages.join(",")] : []), ...entry.elements, ...(type.elements ?? [])
-      ]),
+      ],
       cwd: workspace,
       env: {
         // Two apts at once in one folder of archives would wait for each other, and give up.
@@ -75,9 +76,9 @@ export const diskimageBuilder = (entries: ReadonlyArray<DibDistribution>, cacheD
         const where = whereOf(text)
         if (where !== undefined) heard.progress({ stage: where.stage, percent: where.percent * share })
       }
-    }, ({ code, tail }) => whyDib(code, tail.map(textOf), packages)).pipe(Effect.ensuring(detachLoops(workspace)))
+    }, workspace, limits, ({ code, tail }) => whyDib(code, tail.map(textOf), packages)).pipe(Effect.ensuring(detachLoops(workspace)))
     const made = yield* artifactIn(workspace, { path: `image.${extension}`, ...namesOf(manifest.distribution, type.format) })
-    const file = type.assemble === true ? yield* assemble(manifest, made, workspace, heard, assembling) : made
+    const file = type.assemble === true ? yield* assemble(manifest, made, workspace, heard, assembling, limits) : made
     heard.progress({ stage: "done", percent: 100 })
     return file
   })

@@ -1,7 +1,7 @@
 /** `Artifacts` in a folder, each file under its own digest: `<folder>/sha256/ab/<hex>`. */
 import { randomBytes } from "node:crypto"
 import { constants, createReadStream, createWriteStream, statSync } from "node:fs"
-import { chmod, copyFile, link, mkdir, open, rename, rm, stat } from "node:fs/promises"
+import { chmod, copyFile, link, mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -16,9 +16,11 @@ export const ArtifactsFiles = (folder: string): Layer.Layer<Artifacts> =>
   Layer.succeed(Artifacts, Artifacts.of({
     put: Effect.fnUntraced(function*(file, digest) {
       const place = placeOf(folder, digest)
-      const size = yield* attempt(async (signal) => sizeOf(place) ?? await takeIn(file, place, signal))
+      const size = yield* attempt(async (signal) => await used(place) ?? await takeIn(file, place, signal))
       return { digest, size }
     }),
+    remove: (digest, unusedSince) => attempt(() => discard(placeOf(folder, digest), unusedSince)),
+    path: (digest) => attempt(async () => sizeOf(placeOf(folder, digest)) === undefined ? undefined : placeOf(folder, digest)),
     size: (digest) => attempt(async () => sizeOf(placeOf(folder, digest))),
     read: (digest, start, end) =>
       end < start ? Stream.empty : NodeStream.fromReadable({
@@ -36,6 +38,36 @@ const placeOf = (folder: string, digest: Digest): string => {
 /** Asks the kernel at once: handing so small a question to a thread takes longer. */
 const sizeOf = (place: string): number | undefined => statSync(place, { throwIfNoEntry: false })?.size
 
+/** The mark comes first: whoever removes the file at the same time sees it, or the file is gone here. */
+const used = async (place: string): Promise<number | undefined> => {
+  if (sizeOf(place) === undefined) return undefined
+  await mark(place)
+  return sizeOf(place)
+}
+
+/** When it was last put; times of the file itself change with every other name that it has. */
+const markOf = (place: string) => `${place}.used`
+const mark = (place: string) => writeFile(markOf(place), "")
+
+/** Out of the way first, then a look at who has put it meanwhile. Killed in between, the next one goes on from there. */
+const discard = async (place: string, unusedSince: number) => {
+  if (sinceOf(place) > unusedSince) return
+  const aside = `${place}.gone`
+  await rename(place, aside).catch(ifGone)
+  if (sinceOf(place) > unusedSince) await link(aside, place).catch(ifThere)
+  else await rm(markOf(place), { force: true })
+  await rm(aside, { force: true })
+}
+
+const sinceOf = (place: string): number => statSync(markOf(place), { throwIfNoEntry: false })?.mtimeMs ?? 0
+
+const ifGone = (error: unknown) => {
+  if (codeOf(error) !== "ENOENT") throw error
+}
+const ifThere = (error: unknown) => {
+  if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOENT") throw error
+}
+
 /** Complete and on disk under another name first; only then does it get the name by which it is found. */
 const takeIn = async (file: string, place: string, signal: AbortSignal): Promise<number> => {
   await mkdir(dirname(place), { recursive: true })
@@ -44,6 +76,7 @@ const takeIn = async (file: string, place: string, signal: AbortSignal): Promise
     await linkOrCopy(file, draft, signal)
     await chmod(draft, 0o444)
     await sync(draft)
+    await mark(place)
     signal.throwIfAborted()
     await rename(draft, place)
     await sync(dirname(place))

@@ -1,14 +1,14 @@
 /** A worker's own images on its disk: bytes by content, and a note a manifest that says which bytes it became. */
 import { createHash, randomUUID } from "node:crypto"
-import { createReadStream, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { copyFile, mkdir, readdir, readFile, rename, rm, utimes } from "node:fs/promises"
 import { basename, join } from "node:path"
-import { pipeline } from "node:stream/promises"
 import { Effect, Exit, Layer, Schema } from "effect"
 import { Artifact } from "../../domain/artifact.ts"
 import { Digest } from "../../domain/ids.ts"
 import { HeldImages, HeldImagesUnavailable } from "../../domain/ports/held-images.ts"
 import type { BuiltFile } from "../../domain/ports/image-builder.ts"
+import { sha256Of } from "./sha256-of.ts"
 
 const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Artifact))
 const isDigest = Schema.is(Digest)
@@ -128,9 +128,7 @@ const artifactOf = async ({ path, filename, format, mediaType }: BuiltFile): Pro
 
 const digestOf = async (path: string, size = Infinity): Promise<Digest> => {
   if (size <= small) return Digest.make(`sha256:${createHash("sha256").update(readFileSync(path)).digest("hex")}`)
-  const hash = createHash("sha256")
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
-  return Digest.make(`sha256:${hash.digest("hex")}`)
+  return Digest.make(`sha256:${await sha256Of(path)}`)
 }
 
 const keepNote = (place: string, text: string) => {

@@ -22,6 +22,8 @@ export const BlobsJetStream = ({ replicas }: { readonly replicas: number }) =>
         }
         return { digest, size: bytes.length }
       }),
+      has: (digest) =>
+        Effect.map(Effect.tryPromise({ try: () => bucket.info(digest), catch: unavailable }), (known) => known !== null && !known.deleted),
       get: (digest) =>
         Effect.tryPromise({ try: () => bucket.getBlob(digest), catch: unavailable }).pipe(Effect.map((bytes) => bytes ?? undefined))
     })

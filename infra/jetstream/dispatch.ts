@@ -1,13 +1,15 @@
 /** The scheduler's end of the work account. */
 import { Effect, Exit, Layer, Queue as EffectQueue, Schema, Stream } from "effect"
+import { Digest } from "../../domain/ids.ts"
 import { Dispatch, type ReportDelivery, type Undeliverable, WorkUnavailable } from "../../domain/ports/work.ts"
 import { Claim, Heartbeat, type Lying, type Speaker, speakerKey, WorkItem, WorkReport } from "../../domain/work.ts"
-import { type Msg, nanos } from "@nats-io/transport-node"
+import { headers, type Msg, nanos, type NatsConnection } from "@nats-io/transport-node"
 import { AckPolicy, DeliverPolicy, type JetStreamManager, type JsMsg } from "@nats-io/jetstream"
+import { packed } from "./packed-documents.ts"
 import { attentive, type Nats, WorkNats } from "./nats.ts"
 import { ensureWorkStreams } from "./streams.ts"
 import { dropMessage, type Patience, patience, undeliverable } from "./undeliverable.ts"
-import { controlSubject, queueConsumer, queueOf, queueSubject, rollCallSubject, speakerOf } from "./work-subjects.ts"
+import { controlSubject, partHeader, queueConsumer, queueOf, queueSubject, rollCallSubject, speakerOf } from "./work-subjects.ts"
 
 const unavailable = (error: unknown) => new WorkUnavailable({ message: `the work queues do not answer: ${(error as Error).message}` })
 const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
@@ -66,23 +68,28 @@ export const DispatchJetStream = ({ patience: given = patience, replicas }: { re
         Stream.tap(ensureQueue)
       ),
       rollCall: Effect.sync(() => nats.nc.publish(rollCallSubject)),
-      stop: (speaker, claim) => Effect.sync(() => nats.nc.publish(controlSubject(speaker), JSON.stringify(claim))),
+      stop: (speaker, claim, canceled) =>
+        Effect.sync(() => nats.nc.publish(controlSubject(speaker), JSON.stringify({ ...claim, ...(canceled === true && { canceled }) }))),
       discard: (speaker, digest) => {
         if (!nats.nc.isClosed()) nats.nc.publish(controlSubject(speaker), JSON.stringify({ discard: digest }))
       },
-      serveSecrets: (answer) =>
-        Effect.scoped(Effect.gen(function*() {
-          const asked = yield* EffectQueue.unbounded<Msg>()
-          yield* Effect.acquireRelease(
-            Effect.sync(() => nats.nc.subscribe("worker.*.*.secrets", { callback: (_, message) => void EffectQueue.offerUnsafe(asked, message) })),
-            (subscription) => Effect.sync(() => subscription.unsubscribe())
-          )
-          return yield* EffectQueue.take(asked).pipe(
-            Effect.flatMap((message) => Effect.forkChild(respond(message, answer))),
-            Effect.forever
-          )
-        }))
+      serveSecrets: (answer) => served(nats.nc, "secrets", (message) => respond(message, answer)),
+      serveFiles: (answer) => served(nats.nc, "files", (message) => respondPart(message, answer)),
+      serveDocuments: (answer) => served(nats.nc, "documents", (message) => respondDocuments(message, answer))
     })
+  }))
+
+const served = (nc: NatsConnection, what: string, respond: (message: Msg) => Effect.Effect<void>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const asked = yield* EffectQueue.unbounded<Msg>()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => nc.subscribe(`worker.*.*.${what}`, { callback: (_, message) => void EffectQueue.offerUnsafe(asked, message) })),
+      (subscription) => Effect.sync(() => subscription.unsubscribe())
+    )
+    return yield* EffectQueue.take(asked).pipe(
+      Effect.flatMap((message) => Effect.forkChild(respond(message))),
+      Effect.forever
+    )
   }))
 
 type Answer = Parameters<Dispatch["Service"]["serveSecrets"]>[0]
@@ -97,6 +104,32 @@ const respond = (message: Msg, answer: Answer) =>
     if (!message.reply?.startsWith(fromWorkers) || Exit.isFailure(claim)) return
     const secrets = yield* answer(speaker, claim.value)
     message.respond(JSON.stringify(secrets === undefined ? { refused: true } : { secrets: Object.fromEntries(secrets) }))
+  })
+
+const AskedPart = Schema.fromJsonString(Schema.Struct({ claim: Claim, digest: Digest, index: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 20 })) }))
+const decodePart = Schema.decodeUnknownExit(AskedPart)
+
+/** A part goes as it is, with a header that says so; without one the answer is the reason why there is none. */
+const respondPart = (message: Msg, answer: Parameters<Dispatch["Service"]["serveFiles"]>[0]) =>
+  Effect.gen(function*() {
+    const asked = decodePart(message.string())
+    if (!message.reply?.startsWith(fromWorkers) || Exit.isFailure(asked)) return
+    const { claim, ...wanted } = asked.value
+    const part = yield* answer(speakerOf(message.subject), claim, wanted)
+    if (part === undefined || part === "gone") return void message.respond(part ?? "refused")
+    const said = headers()
+    said.set(partHeader, String(wanted.index))
+    message.respond(part, { headers: said })
+  })
+
+const decodeManifest = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Struct({ claim: Claim, manifest: Digest })))
+
+const respondDocuments = (message: Msg, answer: Parameters<Dispatch["Service"]["serveDocuments"]>[0]) =>
+  Effect.gen(function*() {
+    const asked = decodeManifest(message.string())
+    if (!message.reply?.startsWith(fromWorkers) || Exit.isFailure(asked)) return
+    const documents = yield* answer(speakerOf(message.subject), asked.value.claim, asked.value.manifest)
+    message.respond(documents === undefined ? "refused" : yield* packed(documents))
   })
 
 /** Made anew by whoever begins to listen: what an earlier listener had in its hands comes at once and not when its time is over. */

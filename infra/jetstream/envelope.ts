@@ -1,8 +1,6 @@
 /** A decision as the bytes of one message, and back. */
 import { Exit, Schema } from "effect"
 import { type AggregateKind, type AggregateRef, aggregateEvents, type Decision, DecisionFields, type LogEntry, type Position, type Recorded } from "../../domain/recorded.ts"
-import { AccountEvent } from "../../domain/account.ts"
-import { ComposeEvent } from "../../domain/compose-events.ts"
 import { TenantId } from "../../domain/ids.ts"
 import { schemaVersion, upcast, type Upcaster, upcasters } from "../../domain/upcast.ts"
 
@@ -23,7 +21,9 @@ const codecOf = (envelope: Schema.Codec<unknown, unknown>) => ({
 
 type Envelope = { [Kind in AggregateKind]: ReturnType<typeof envelopeOf<Kind>>["Type"] }[AggregateKind]
 
-const codecs: Record<AggregateKind, ReturnType<typeof codecOf>> = { compose: codecOf(envelopeOf("compose")), account: codecOf(envelopeOf("account")) }
+const codecs: Record<AggregateKind, ReturnType<typeof codecOf>> = {
+  compose: codecOf(envelopeOf("compose")), account: codecOf(envelopeOf("account")), credentials: codecOf(envelopeOf("credentials"))
+}
 const isKind = (aggregate: unknown): aggregate is AggregateKind => typeof aggregate === "string" && Object.hasOwn(codecs, aggregate)
 
 export const encode = (ref: AggregateRef, revision: number, decision: Decision): string =>
@@ -34,7 +34,7 @@ export const encode = (ref: AggregateRef, revision: number, decision: Decision):
   })
 
 export const decode = (subject: string, position: Position, text: string, chain: ReadonlyArray<Upcaster> = upcasters): LogEntry => {
-  const unreadable = (reason: string): LogEntry => ({ _tag: "Unreadable", position, subject, reason })
+  const unreadable = (reason: string): LogEntry => ({ _tag: "Unreadable", position, subject, ...refIn(subject), reason })
   const json = parse(text)
   if (json === undefined) return unreadable("not a JSON object")
   const version = json["schema"]
@@ -52,13 +52,22 @@ export const decode = (subject: string, position: Position, text: string, chain:
   return { _tag: "Recorded", position, tenantId: tenant, aggregate, id, revision, ...decision } as Recorded
 }
 
+function tagsOf(kind: AggregateKind): ReadonlySet<string> {
+  return new Set(Object.keys(aggregateEvents[kind].cases))
+}
 const tags: Record<AggregateKind, ReadonlySet<string>> = {
-  compose: new Set(Object.keys(ComposeEvent.cases)), account: new Set(Object.keys(AccountEvent.cases))
+  compose: tagsOf("compose"), account: tagsOf("account"), credentials: tagsOf("credentials")
 }
 
 /** The mark of our encoder, and events that this program knows. What is damaged or foreign has it not, or not these. */
 const isOurs = ({ checked, events }: Readonly<Record<string, unknown>>, kind: AggregateKind): boolean =>
   checked === true && Array.isArray(events) && events.length > 0 && events.every((event: { readonly _tag?: unknown } | null) => tags[kind].has(event?._tag as string))
+
+/** What lies at an address that our streams take, but that is none of an aggregate of ours, is nobody's. */
+const refIn = (subject: string): { readonly ref?: AggregateRef } => {
+  const [, tenant, aggregate, id] = subject.split(".")
+  return isKind(aggregate) && Schema.is(TenantId)(tenant) && id !== undefined ? { ref: { tenantId: tenant, aggregate, id } } : {}
+}
 
 const parse = (text: string): Record<string, unknown> | undefined => {
   try {

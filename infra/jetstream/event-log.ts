@@ -1,5 +1,5 @@
 /** The log on JetStream. The version is the subject's last token on a write-once stream, so the server settles every race. */
-import type { StoredMsg } from "@nats-io/jetstream"
+import type { JsMsg, StoredMsg } from "@nats-io/jetstream"
 import { Effect, Layer, Queue, Stream } from "effect"
 import { EventLog, LogUnavailable, type Stored, WrongRevision } from "../../domain/ports/event-log.ts"
 import type { AggregateKind, AggregateRef, Decision, LogEntry, Recorded } from "../../domain/recorded.ts"
@@ -59,6 +59,8 @@ export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
       watch: (ref, after) => watch(nats, replicas, streamOf(ref, partitions).name, subjectOf(ref, partitions), after),
       streams,
       follow: (stream, after, only) => follow(nats, stream, after, only && `${prefixes.get(stream)}.*.${only}.>`),
+      scan: (stream, { after, tenantId, upTo }) =>
+        scan(nats, stream, after, upTo, tenantId === undefined ? undefined : `${prefixes.get(stream)}.${tenantId}.>`),
       head: (stream) =>
         Effect.map(Effect.tryPromise({ try: () => nats.jsm.streams.info(stream), catch: unavailable }), ({ state }) => state.last_seq)
     })
@@ -139,15 +141,34 @@ const watch = <Kind extends AggregateKind>(
 const wakeEvery = "5 seconds"
 
 const follow = (nats: Nats, stream: string, after: number, filter?: string): Stream.Stream<LogEntry, LogUnavailable> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const [, messages] = yield* Effect.acquireRelease(
+  Stream.unwrap(Effect.map(consume(nats, stream, after, filter), ({ messages }) =>
+    Stream.fromAsyncIterable(messages, unavailable).pipe(Stream.map((message) => entryOf(stream, message)))))
+
+/** What a filter leaves out is not delivered: the last message that it lets through says that none follows. */
+const scan = (nats: Nats, stream: string, after: number, upTo: number, filter?: string): Stream.Stream<LogEntry, LogUnavailable> =>
+  after >= upTo ? Stream.empty : Stream.unwrap(Effect.gen(function*() {
+    const { messages, pending } = yield* consume(nats, stream, after, filter)
+    if (pending === 0) return Stream.empty
+    return Stream.fromAsyncIterable(messages, unavailable).pipe(
+      Stream.takeUntil((message) => message.seq >= upTo || message.info.pending === 0),
+      Stream.filter((message) => message.seq <= upTo),
+      Stream.map((message) => entryOf(stream, message))
+    )
+  }))
+
+const entryOf = (stream: string, message: JsMsg): LogEntry => decode(message.subject, { stream, sequence: message.seq }, message.string())
+
+const consume = (nats: Nats, stream: string, after: number, filter?: string) =>
+  Effect.gen(function*() {
+    const [, messages, pending] = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const consumer = await nats.js.consumers.get(stream, {
             deliver_policy: "by_start_sequence", opt_start_seq: after + 1, inactive_threshold: 60_000,
             ...(filter !== undefined && { filter_subjects: filter })
           })
-          return [consumer, await consumer.consume({ max_messages: 1000, ...attentive })] as const
+          const { num_pending } = await consumer.info()
+          return [consumer, await consumer.consume({ max_messages: 1000, ...attentive }), num_pending] as const
         },
         catch: unavailable
       }),
@@ -156,7 +177,5 @@ const follow = (nats: Nats, stream: string, after: number, filter?: string): Str
         await consumer.delete().catch(() => false)
       })
     )
-    return Stream.fromAsyncIterable(messages, unavailable).pipe(
-      Stream.map((message) => decode(message.subject, { stream, sequence: message.seq }, message.string()))
-    )
-  }))
+    return { messages, pending }
+  })

@@ -16,7 +16,8 @@ const Report = Schema.fromJsonString(Schema.Struct({
     stage: Schema.String,
     percent: Schema.Finite,
     bytesDone: Schema.optionalKey(Schema.Finite),
-    bytesTotal: Schema.optionalKey(Schema.Finite)
+    bytesTotal: Schema.optionalKey(Schema.Finite),
+    bytesPerSecond: Schema.optionalKey(Schema.Finite)
   })
 }))
 const decodeLines = Schema.decodeUnknownExit(Lines)

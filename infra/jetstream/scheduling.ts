@@ -6,6 +6,7 @@ import { ComposeId, Digest, TenantId, WorkerId } from "../../domain/ids.ts"
 import { Scheduling, SchedulerSilent, SchedulingAnswers } from "../../domain/ports/scheduling.ts"
 import { PoolDemand } from "../../domain/scaling/demand.ts"
 import { DiscardAnswer } from "../../domain/scheduling/discard.ts"
+import { ExpiredCopy } from "../../domain/scheduling/expired-copy.ts"
 import { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
 import { WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
 import { CoreNats } from "./nats.ts"
@@ -18,6 +19,10 @@ const waiting = {
   subject: "ask.waiting", Question: Schema.Struct({ tenantId: TenantId, composeId: ComposeId }), Answer: Schema.Array(JobOutlook)
 }
 const discard = { subject: "ask.discard", Question: Schema.Struct({ name: WorkerId, digest: Digest }), Answer: DiscardAnswer }
+
+const retention = {
+  subject: "ask.retention", Question: Schema.Struct({ tenantId: TenantId, now: Schema.Boolean }), Answer: Schema.Array(ExpiredCopy)
+}
 
 interface Topic<Q, A> {
   readonly subject: string
@@ -33,7 +38,8 @@ export const SchedulingNats = Layer.effect(Scheduling, Effect.gen(function*() {
     workers: (name) => ask(nc, workers, name === undefined ? {} : { name }),
     pools: ask(nc, pools, {}),
     waiting: (tenantId, composeId) => ask(nc, waiting, { tenantId, composeId }),
-    discard: (name, digest) => ask(nc, discard, { name, digest })
+    discard: (name, digest) => ask(nc, discard, { name, digest }),
+    retention: (tenantId, now) => ask(nc, retention, { tenantId, now })
   })
 }))
 
@@ -57,7 +63,8 @@ export const SchedulingAnswersNats = Layer.effect(SchedulingAnswers, Effect.gen(
           answering(nc, workers, ({ name }) => desk.workers(name)),
           answering(nc, pools, () => desk.pools()),
           answering(nc, waiting, ({ composeId, tenantId }) => desk.waiting(tenantId, composeId)),
-          answering(nc, discard, ({ digest, name }) => desk.discard(name, digest))
+          answering(nc, discard, ({ digest, name }) => desk.discard(name, digest)),
+          answering(nc, retention, ({ now, tenantId }) => desk.retention(tenantId, now))
         ], { discard: true }),
         Effect.never
       ))

@@ -22,6 +22,9 @@ export const feedFilter = (feed: "progress" | "log", tenant: TenantId, compose: 
 export const controlSubject = ({ scope, worker }: Speaker): string => `control.${scope}.${worker}`
 export const rollCallSubject = "control.all"
 
+/** Of a reply that is a part of a file: which. */
+export const partHeader = "Kiln-Part"
+
 /** Replies to a worker go below this and nowhere else. */
 export const inboxPrefix = ({ scope, worker }: Speaker): string => `_INBOX_${scope}_${worker}`
 

@@ -5,8 +5,9 @@ import { Digest } from "../../domain/ids.ts"
 import { type Control, type JobDelivery, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
 import { Claim, Heartbeat, type Speaker, speakerKey, WorkItem } from "../../domain/work.ts"
 import { attentive, connection } from "./nats.ts"
+import { unpacked } from "./packed-documents.ts"
 import { together } from "./together.ts"
-import { controlSubject, feedSubject, inboxPrefix, queueConsumer, queuesApi, rollCallSubject, workerSubject } from "./work-subjects.ts"
+import { controlSubject, feedSubject, inboxPrefix, partHeader, queueConsumer, queuesApi, rollCallSubject, workerSubject } from "./work-subjects.ts"
 
 export interface WorkplaceConfig extends Speaker {
   readonly servers: string
@@ -19,6 +20,7 @@ const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catc
 
 const decodeItem = Schema.decodeUnknownExit(Schema.fromJsonString(WorkItem))
 const decodeClaim = Schema.decodeUnknownExit(Schema.fromJsonString(Claim))
+const decodeCanceled = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Struct({ canceled: Schema.Literal(true) })))
 /** What is more than this may be something that a later scheduler says. */
 const decodeDiscard = Schema.decodeUnknownExit(Schema.fromJsonString(Schema.Struct({ discard: Digest })), { onExcessProperty: "error" })
 const encodeHeartbeat = Schema.encodeSync(Schema.fromJsonString(Heartbeat))
@@ -73,6 +75,26 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
           // or may not yet have taken in that the job has begun.
           Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 })
         ),
+      filePart: (claim, wanted) =>
+        attempt(() => nc.request(workerSubject(speaker, "files"), JSON.stringify({ claim, ...wanted }), { timeout: 10_000 })).pipe(
+          // As with secrets.
+          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 240 }),
+          Effect.flatMap((message): Effect.Effect<Uint8Array | "gone", WorkUnavailable> => {
+            if (message.headers?.get(partHeader) === String(wanted.index)) return Effect.succeed(message.data)
+            return message.string() === "gone"
+              ? Effect.succeed("gone")
+              : Effect.fail(new WorkUnavailable({ message: "the scheduler refuses the files of this job" }))
+          }),
+          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 })
+        ),
+      documents: (claim, manifest) =>
+        attempt(() => nc.request(workerSubject(speaker, "documents"), JSON.stringify({ claim, manifest }), { timeout: 30_000 })).pipe(
+          // As with secrets.
+          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 240 }),
+          Effect.flatMap((message) => unpacked(message.data)),
+          Effect.mapError(() => new WorkUnavailable({ message: "the scheduler signs nothing of this image" })),
+          Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 })
+        ),
       progress: (claim, progress) =>
         say(feedSubject(speaker, "progress", claim.tenantId, claim.composeId, claim.jobId),
           JSON.stringify({ attempt: claim.attempt, token: claim.token, at: Date.now(), progress })),
@@ -84,7 +106,7 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
 
 const controlOf = (text: string): Control | undefined => {
   const claim = decodeClaim(text)
-  if (Exit.isSuccess(claim)) return { _tag: "Stop", claim: claim.value }
+  if (Exit.isSuccess(claim)) return { _tag: "Stop", claim: claim.value, canceled: Exit.isSuccess(decodeCanceled(text)) }
   const discard = decodeDiscard(text)
   return Exit.isSuccess(discard) ? { _tag: "Discard", digest: discard.value.discard } : undefined
 }

@@ -12,6 +12,7 @@ export const BlobsInMemory = Layer.sync(Blobs, () => {
         blobs.set(digest, bytes.slice())
         return { digest, size: bytes.length }
       }),
+    has: (digest) => Effect.sync(() => blobs.has(digest)),
     get: (digest) => Effect.sync(() => blobs.get(digest))
   })
 })

@@ -1,42 +1,28 @@
 /** Lists without a database: the whole log folded for every question. */
-import { Effect, Layer, Stream } from "effect"
-import { EventLog } from "../../domain/ports/event-log.ts"
+import { Effect, Layer } from "effect"
 import { type ComposeRow, composeHistory } from "../../projections/compose-history.ts"
-import {
-  type ComposeFilter, ComposeQueries, type PageRequest, QueriesUnavailable
-} from "../../projections/compose-queries.ts"
-import { project } from "../../projections/projection.ts"
+import { type ComposeFilter, ComposeQueries, type PageRequest, wantedOf } from "../../projections/compose-queries.ts"
+import { hasWanted } from "../../projections/terms.ts"
+import { rowsInMemory } from "./rows.ts"
 
 export const ComposeQueriesInMemory = Layer.effect(ComposeQueries, Effect.gen(function*() {
-  const log = yield* EventLog
-
-  const rows = Effect.gen(function*() {
-    const found: Array<ComposeRow> = []
-    for (const stream of log.streams) {
-      const entries = yield* log.follow(stream, 0).pipe(Stream.take(yield* log.head(stream)), Stream.runCollect)
-      found.push(...project(composeHistory, entries.filter((entry) => entry._tag === "Recorded" && entry.aggregate === "compose")).values())
-    }
-    return found
-  })
-
+  const rows = yield* rowsInMemory
   return ComposeQueries.of({
-    list: Effect.fnUntraced(
-      function*(tenantId, filter, page) {
-        const mine = (yield* rows).filter((row) =>
-          row.tenantId === tenantId && passes(row, filter) && comesAfter(row, page.before))
-        return mine.sort(newestFirst).slice(0, page.limit)
-      },
-      Effect.mapError(({ message }) => new QueriesUnavailable({ message }))
-    )
+    list: Effect.fnUntraced(function*(tenantId, filter, page) {
+      const wanted = wantedOf(tenantId, filter)
+      const mine = (yield* rows(composeHistory, tenantId)).filter((row) =>
+        passes(row, filter) && hasWanted(row.terms, wanted) && comesAfter(row, page.before))
+      return mine.sort(newestFirst).slice(0, page.limit)
+    })
   })
 }))
 
-const passes = (row: ComposeRow, { status, distribution, since, until, search }: ComposeFilter): boolean =>
+const passes = (row: ComposeRow, { status, distribution, requestedBy, since, until }: ComposeFilter): boolean =>
   (status === undefined || row.status === status) &&
   (distribution === undefined || row.distribution === distribution) &&
+  (requestedBy === undefined || row.requestedBy === requestedBy) &&
   (since === undefined || row.requestedAt >= since) &&
-  (until === undefined || row.requestedAt < until) &&
-  (search ?? "").toLowerCase().split(/\s+/).every((word) => row.searchText.includes(word))
+  (until === undefined || row.requestedAt < until)
 
 const newestFirst = (a: ComposeRow, b: ComposeRow): number =>
   b.requestedAt - a.requestedAt || (a.composeId < b.composeId ? 1 : -1)

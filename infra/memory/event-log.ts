@@ -66,6 +66,8 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
         return undefined
       })
     },
+    scan: (_, { after, tenantId, upTo }) =>
+      Stream.suspend(() => Stream.fromIterable(entries.slice(after, upTo).filter((entry) => tenantId === undefined || entry.tenantId === tenantId))),
     head: () => Effect.sync(() => entries.length)
   })
 }))

@@ -16,7 +16,8 @@ export const SchedulingInMemory = Layer.effectContext(Effect.sync(() => {
     workers: (name) => ask((desk) => desk.workers(name)),
     pools: ask((desk) => desk.pools()),
     waiting: (tenantId, composeId) => ask((desk) => desk.waiting(tenantId, composeId)),
-    discard: (name, digest) => ask((desk) => desk.discard(name, digest))
+    discard: (name, digest) => ask((desk) => desk.discard(name, digest)),
+    retention: (tenantId, now) => ask((desk) => desk.retention(tenantId, now))
   })).pipe(Context.add(SchedulingAnswers, SchedulingAnswers.of({
     serve: (desk) =>
       Effect.acquireUseRelease(Effect.sync(() => desks.add(desk)), () => Effect.never, () => Effect.sync(() => desks.delete(desk)))

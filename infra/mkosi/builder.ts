@@ -12,8 +12,9 @@ import { missingProgram } from "../builders/has-program.ts"
 import { obstaclesOf } from "../builders/obstacles.ts"
 import { steady } from "../builders/steady.ts"
 import { diskFailure } from "../debian/failures.ts"
-import { contained } from "../process/contained.ts"
-import { run, runOrFail } from "../process/run.ts"
+import { run } from "../process/run.ts"
+import { limitedOrFail } from "../sandbox/limited.ts"
+import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { mkosiProgress, wordsOf } from "./progress.ts"
 import { mkosiFormats, type MkosiDistribution, type MkosiType } from "./settings.ts"
 import { whyMkosi } from "./why.ts"
@@ -24,7 +25,7 @@ const oldest = 24
 const takes = () => ["packages", "hostname", "timezone", "locale"]
 const architectures = { x86_64: "x86-64", aarch64: "arm64" } as const
 
-export const mkosiBuilder = (entries: ReadonlyArray<MkosiDistribution>, cacheDir: string): ImageBuilder => ({
+export const mkosiBuilder = (entries: ReadonlyArray<MkosiDistribution>, cacheDir: string, limits: Limits = limitsOf({})): ImageBuilder => ({
   name,
   // It takes what is newest, and its configuration may have changed.
   alwaysBuilds: true,
@@ -41,14 +42,14 @@ export const mkosiBuilder = (entries: ReadonlyArray<MkosiDistribution>, cacheDir
     const program = entry.program ?? usualProgram
     const { format = "disk", compressed, profiles = [] } = type
     heard.progress({ stage: "prepare", percent: 0 })
-    yield* runOrFail({
-      argv: yield* contained([
+    yield* limitedOrFail({
+      argv: [
         program[0], ...program.slice(1), `--directory=${entry.directory}`, "--force", "--output=image", `--output-directory=${output}`,
         `--workspace-directory=${scratch}`, `--package-cache-directory=${packages}`, `--architecture=${architectures[manifest.image.architecture]}`,
         ...(type.format === undefined ? [] : [`--format=${type.format}`]), ...(entry.release === undefined ? [] : [`--release=${entry.release}`]),
         ...(compressed === undefined ? [] : [`--compress-output=${compressed}`]), ...profiles.map((profile) => `--profile=${profile}`),
         ...customizationsOf(manifest), "build"
-      ]),
+      ],
       cwd: workspace, env: { HOME: workspace, TMPDIR: workspace, TERM: "dumb", ...entry.env },
       // Its mounts go in any case, so it need not be waited for.
       graceMs: 900,
@@ -57,7 +58,7 @@ export const mkosiBuilder = (entries: ReadonlyArray<MkosiDistribution>, cacheDir
         const where = mkosiProgress(line)
         if (where !== undefined) heard.progress(where)
       }
-    }, ({ code, tail }) => whyMkosi(code, tail.map((line) => wordsOf(line).text), (manifest.customizations.packages ?? []).map(packageNameOf)))
+    }, workspace, limits, ({ code, tail }) => whyMkosi(code, tail.map((line) => wordsOf(line).text), (manifest.customizations.packages ?? []).map(packageNameOf)))
     const extension = `${mkosiFormats[format]}${compressed === undefined ? "" : `.${compressed}`}`
     const made = yield* artifactIn(workspace, { path: join("output", `image.${extension}`), ...namesOf(manifest.distribution, extension) })
     heard.progress({ stage: "done", percent: 100 })

@@ -11,8 +11,9 @@ import { obstaclesOf } from "../builders/obstacles.ts"
 import { steady } from "../builders/steady.ts"
 import { diskFailure } from "../debian/failures.ts"
 import { isRoot } from "../sandbox/ids.ts"
-import { contained } from "../process/contained.ts"
 import { run } from "../process/run.ts"
+import { limited } from "../sandbox/limited.ts"
+import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { blueprintKeys } from "./blueprint.ts"
 import { osbuildManifest, usualImageBuilder } from "./manifest.ts"
 import { osbuildMonitor } from "./monitor.ts"
@@ -29,7 +30,7 @@ const [begins, ends] = [3, 97]
 /** In its own mounts, what it leaves in /run goes with them: sockets there have to have short names. */
 const privateRun = "mkdir -p /run/osbuild && mount -t tmpfs kiln /run/osbuild && exec \"$@\""
 
-export const osbuildBuilder = (entries: ReadonlyArray<OsbuildDistribution>, cacheDir: string): ImageBuilder => ({
+export const osbuildBuilder = (entries: ReadonlyArray<OsbuildDistribution>, cacheDir: string, limits: Limits = limitsOf({})): ImageBuilder => ({
   name,
   // A manifest's file may have changed under its name.
   alwaysBuilds: true,
@@ -52,8 +53,8 @@ export const osbuildBuilder = (entries: ReadonlyArray<OsbuildDistribution>, cach
       ...(type.checkpoints ?? []).flatMap((checkpoint) => ["--checkpoint", checkpoint]), "--json", "--monitor", "JSONSeqMonitor", "--monitor-fd", "3", path
     ]
     const alone = ["flock", "--shared", "--no-fork", `${store}.lock`, ...(isRoot() ? ["sh", "-c", privateRun, "sh"] : []), ...osbuild] as const
-    const { code, stdout, tail } = yield* run({
-      argv: yield* contained(alone),
+    const { code, stdout, tail } = yield* limited({
+      argv: alone,
       cwd: workspace, env: { HOME: workspace, TMPDIR: workspace, ...entry.env }, collect: true, onLine: heard.line,
       // Asked by SIGTERM it would leave its mounts.
       stopSignal: "SIGINT", graceMs: 700,
@@ -64,7 +65,7 @@ export const osbuildBuilder = (entries: ReadonlyArray<OsbuildDistribution>, cach
           for (const line of said.lines) heard.line(line)
         }
       }
-    }).pipe(Effect.onInterrupt(() => clearStore(store)))
+    }, workspace, limits).pipe(Effect.onInterrupt(() => clearStore(store)))
     const failure = whyOsbuild(code, stdout, tail)
     if (failure !== undefined) return yield* Effect.andThen(clearStore(store), failure)
     const file = yield* exported(join(output, type.export), type)

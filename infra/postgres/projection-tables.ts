@@ -5,7 +5,7 @@ import type { Generation } from "../../projections/projection-store.ts"
 export const schema = "kiln"
 
 const sqlTypes: Record<ColumnType, string> = {
-  text: "text", integer: "integer", bigint: "bigint", boolean: "boolean", millis: "bigint", json: "jsonb"
+  text: "text", integer: "integer", bigint: "bigint", boolean: "boolean", millis: "bigint", json: "jsonb", terms: "text[]"
 }
 
 const snakes = new Map<string, string>()
@@ -17,11 +17,11 @@ export const snake = (name: string): string => {
   return known
 }
 
-export const tableOf = (projection: Projection, generation: Generation): string =>
-  `${schema}.${generation === "live" ? projection.name : `${projection.name}__rebuild`}`
+export const tableOf = (projection: Projection, generation: Generation): string => `${schema}.${checkpointName(projection, generation)}`
 
+/** Of a table, and of its row in `kiln.projections`; checkpoints and what is parked go by it, too. */
 export const checkpointName = (projection: Projection, generation: Generation): string =>
-  generation === "live" ? projection.name : `${projection.name}__rebuild`
+  generation === "live" ? projection.name : `${projection.name}__${generation}`
 
 export const columnsOf = (projection: Projection): ReadonlyArray<readonly [string, Column]> => Object.entries(projection.columns)
 
@@ -32,11 +32,14 @@ export const createTable = (projection: Projection, generation: Generation): str
   return `create table ${tableOf(projection, generation)} (${[...columns, `primary key (${keyColumns(projection).join(", ")})`].join(", ")})`
 }
 
-export const createIndexes = (projection: Projection, generation: Generation): ReadonlyArray<string> =>
-  projection.indexes.map((fields) => {
+export const createIndexes = (projection: Projection, generation: Generation): ReadonlyArray<string> => [
+  ...projection.indexes.map((fields) => {
     const columns = fields.map((field) => field.startsWith("-") ? `${snake(field.slice(1))} desc` : snake(field))
     return `create index on ${tableOf(projection, generation)} (${["tenant_id", ...columns].join(", ")})`
-  })
+  }),
+  ...columnsOf(projection).filter(([, { type }]) => type === "terms")
+    .map(([name]) => `create index on ${tableOf(projection, generation)} using gin (array_to_tsvector(${snake(name)}))`)
+]
 
 export const selectByKeys = (projection: Projection, generation: Generation): string => {
   const keys = keyColumns(projection).map((name) => `${name} ${keyType(projection, name)}`).join(", ")

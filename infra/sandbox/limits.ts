@@ -11,7 +11,16 @@ export interface Limits {
   readonly processes: number
   /** Bytes in its workspace. */
   readonly disk: number
+  /** Processors, in whole or in part; all of them where nothing is said. Kept by a control group only. */
+  readonly cpus?: number
+  /** A control group to divide among builds: a folder, or `own` for the one that this process is in. */
+  readonly cgroup?: string
+  /** Bytes of trees in memory that come on top, since control groups count those too. */
+  readonly scratch?: number
 }
+
+/** What a build can want too much of. */
+export type Limited = "memory" | "processes" | "disk"
 
 const giga = 2 ** 30
 
@@ -34,18 +43,36 @@ const count = (name: string, text: string | undefined, fallback: number): number
   return found
 }
 
-/** Reads KILN_BUILD_MEMORY, KILN_BUILD_PROCESSES and KILN_BUILD_DISK. */
+const cpus = (text: string | undefined): Pick<Limits, "cpus"> => {
+  if (text === undefined || text === "") return {}
+  const found = Number(text)
+  if (!(found >= 0.05 && found <= 4096)) throw new Error(`KILN_BUILD_CPUS: ${JSON.stringify(text)} is no number of processors, such as 1.5`)
+  return { cpus: found }
+}
+
+const cgroup = ({ KILN_BUILD_CPUS: cpus, KILN_CGROUP: text }: Readonly<Record<string, string | undefined>>): Pick<Limits, "cgroup"> => {
+  if (text === undefined || text === "") {
+    if (cpus) throw new Error("KILN_BUILD_CPUS is kept by control groups: name one as KILN_CGROUP")
+    return {}
+  }
+  if (text !== "own" && !/^\/[^\n]*$/.test(text)) throw new Error(`KILN_CGROUP: ${JSON.stringify(text)} is neither "own" nor the absolute path of a control group`)
+  return { cgroup: text }
+}
+
+/** Reads KILN_BUILD_MEMORY, KILN_BUILD_PROCESSES, KILN_BUILD_DISK, KILN_BUILD_CPUS and KILN_CGROUP. */
 export const limitsOf = (env: Readonly<Record<string, string | undefined>>): Limits => ({
   memory: bytes("KILN_BUILD_MEMORY", env["KILN_BUILD_MEMORY"], Math.min(4 * giga, Math.max(giga, Math.floor(totalmem() / 2)))),
   processes: count("KILN_BUILD_PROCESSES", env["KILN_BUILD_PROCESSES"], 1024),
-  disk: bytes("KILN_BUILD_DISK", env["KILN_BUILD_DISK"], 32 * giga)
+  disk: bytes("KILN_BUILD_DISK", env["KILN_BUILD_DISK"], 32 * giga),
+  ...cpus(env["KILN_BUILD_CPUS"]),
+  ...cgroup(env)
 })
 
 const inWords = (size: number) => (size % giga === 0 ? `${size / giga} GiB` : `${Math.round(size / 2 ** 20)} MiB`)
 
 /** Another try would end the same way, so it is for whoever chose the packages, or set the limit, to change something. */
-export const exceeded = (what: keyof Limits, limits: Limits, excerpt = ""): BuildFailed => {
-  const words: Record<keyof Limits, string> = {
+export const exceeded = (what: Limited, limits: Limits, excerpt = ""): BuildFailed => {
+  const words: Record<Limited, string> = {
     memory: `more memory than the ${inWords(limits.memory)} that a build may have on this worker (KILN_BUILD_MEMORY)`,
     processes: `more processes than the ${limits.processes} that a build may have on this worker (KILN_BUILD_PROCESSES)`,
     disk: `more of the disk than the ${inWords(limits.disk)} that a build may have on this worker (KILN_BUILD_DISK)`
@@ -54,12 +81,12 @@ export const exceeded = (what: keyof Limits, limits: Limits, excerpt = ""): Buil
 }
 
 /** How programs put it when they hit a limit. */
-const signs: ReadonlyArray<readonly [keyof Limits, RegExp]> = [
+const signs: ReadonlyArray<readonly [Limited, RegExp]> = [
   ["processes", /fork[^\n]*(Resource temporarily unavailable|Cannot|cannot)|(Cannot|cannot|Can't|can't|unable to) fork|retry: Resource temporarily unavailable/],
   ["memory", /Cannot allocate memory|[Oo]ut of memory|memory exhausted|MemoryError/],
   ["disk", /File size limit exceeded|File too large/]
 ]
 
-export const limitHit = (tail: ReadonlyArray<string>): keyof Limits | undefined =>
+export const limitHit = (tail: ReadonlyArray<string>): Limited | undefined =>
   signs.find(([, sign]) => tail.some((line) => sign.test(line)))?.[0]
 

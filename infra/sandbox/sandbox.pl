@@ -1,16 +1,19 @@
 #!/usr/bin/perl
-# sandbox.pl [--ids FIRST] [--read PATH]… [--write PATH]… [--processes N] [--memory BYTES] [--file BYTES] -- PROGRAM ARGUMENT…
+# sandbox.pl [--ids FIRST] [--read PATH]… [--write PATH]… [--processes N] [--memory BYTES] [--file BYTES] [--cgroup DIR]
+#   [--network yes] -- PROGRAM ARGUMENT…
 # Runs a program as root of namespaces of its own, without a network. Of this machine it sees the programs below /usr,
 # what those need of /etc, and the paths it is given, at their own names. Nothing that runs in there can do more.
 #   --ids    for a caller that is root: ids from FIRST on stand for those from 0 on. What may be written is given to them.
 #            Without it the caller has mapped ids already (unshare --user --map-root-user --map-auto).
 #   --processes, --memory, --file: at most so many at once, so much memory for each, such a size of a file.
+#   --cgroup the control group that all of it is to be in.
+#   --network with this machine's network, and what programs need to find and to trust other machines.
 use strict;
 use warnings;
 use lib __FILE__ =~ m{^(.*)/};
 use Kernel;
 
-my %given = (ids => [], read => [], write => [], processes => [], memory => [], file => []);
+my %given = (ids => [], read => [], write => [], processes => [], memory => [], file => [], cgroup => [], network => []);
 while (@ARGV && (my $option = shift) ne "--") {
     my $values = $option =~ /^--(\w+)$/ && $given{$1} or die "kiln sandbox: unknown option $option\n";
     push @$values, shift // die "kiln sandbox: $option needs a value\n";
@@ -23,6 +26,10 @@ my %most = map { $_ => $given{$_}[0] } qw(processes memory file);
 my $parent = getppid;
 my $folder = readlink("/proc/self/cwd") // "/";
 umask 022;
+for my $group (@{ $given{cgroup} }) {
+    open my $members, ">", "$group/cgroup.procs" or fail($group);
+    defined syswrite $members, "0" or fail($group);
+}
 
 # Seen from here all paths can be reached; whoever runs in there may not even pass the folders that lead to them.
 into("mount");
@@ -62,8 +69,12 @@ for my $path ("/usr", "/bin", "/sbin", glob("/lib*")) {
 for my $name (qw(alternatives dpkg/origins group ld.so.cache ld.so.conf ld.so.conf.d login.defs mke2fs.conf nsswitch.conf passwd)) {
     give("/etc/$name", qw(ro nosuid nodev)) if -e "/etc/$name";
 }
+if (@{ $given{network} }) {
+    give($_, qw(ro nosuid nodev)) for grep { -e } "/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/etc/gai.conf";
+}
 make_folder("$root/$_") for qw(dev etc/apt/apt.conf.d etc/apt/trusted.gpg.d proc root run tmp var/lib/dpkg var/tmp);
 for (["hostname", "localhost\n"], ["resolv.conf", ""]) {
+    next if -e "$root/etc/$_->[0]";
     open my $file, ">", "$root/etc/$_->[0]" or fail("/etc/$_->[0]");
     print $file $_->[1];
 }
@@ -91,7 +102,7 @@ limit("processes", $most{processes}) if $most{processes};
 if (open my $nested, ">", "/proc/sys/user/max_user_namespaces") {
     syswrite $nested, "1";
 }
-into_with_ids(undef, qw(mount pid net ipc uts cgroup));
+into_with_ids(undef, qw(mount pid ipc uts cgroup), @{ $given{network} } ? () : "net");
 end_with_parent($parent);
 as_first_of(1);
 

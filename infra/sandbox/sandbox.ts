@@ -6,21 +6,24 @@ import { lchownSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import type { BuildFailed } from "../../domain/ports/image-builder.ts"
-import { run, type Command, type Ran } from "../process/run.ts"
+import type { Command, Ran } from "../process/run.ts"
 import { firstId, isRoot, mappedPrefix, type Prefix } from "./ids.ts"
-import { exceeded, limitHit, type Limits } from "./limits.ts"
-import { watch } from "./watch.ts"
+import type { Group } from "./cgroup.ts"
+import type { Limits } from "./limits.ts"
+import { watched } from "./watched.ts"
 
 /** Absolute paths; they have the same names inside. What may be written belongs to whoever runs inside from then on. */
 export interface View {
   readonly read: ReadonlyArray<string>
   readonly write: ReadonlyArray<string>
+  /** This machine's, for programs whose work it is to fetch something. */
+  readonly network?: boolean
 }
 
 /** `enter-tree.pl` is for programs in the sandbox. */
 export const sandboxDir = import.meta.dirname
 
-export const sandboxPrefix = ({ read, write }: View, limits?: Limits): Prefix => [
+export const sandboxPrefix = ({ network, read, write }: View, limits?: Limits, group?: Group): Prefix => [
   ...mappedPrefix(),
   "perl",
   join(sandboxDir, "sandbox.pl"),
@@ -30,25 +33,16 @@ export const sandboxPrefix = ({ read, write }: View, limits?: Limits): Prefix =>
   ...(limits
     ? ["--processes", String(limits.processes), "--memory", String(limits.memory), "--file", String(limits.disk)]
     : []),
+  ...(group ? ["--cgroup", group.dir] : []),
+  ...(network ? ["--network", "yes"] : []),
   "--"
 ] as unknown as Prefix
 
 /** Fails only where a limit is the reason, or the program is not there; `workspace` is the folder whose size is limited. */
-export const confined = (command: Command, view: View, workspace: string, limits: Limits): Effect.Effect<Ran, BuildFailed> => {
-  let pid: number | undefined
-  const ran = run({
-    ...command,
-    argv: [...sandboxPrefix(view, limits), ...command.argv] as unknown as Prefix,
-    onStart: (started) => (pid = started)
-  })
-  return Effect.raceFirst(ran, watch(() => pid, workspace, limits)).pipe(
-    Effect.flatMap((ended) => {
-      const hit = ended.code === 0 ? undefined : limitHit(ended.tail)
-      takeBack(view.write)
-      return hit === undefined ? Effect.succeed(ended) : Effect.fail(exceeded(hit, limits, ended.tail.join("\n")))
-    })
+export const confined = (command: Command, view: View, workspace: string, limits: Limits): Effect.Effect<Ran, BuildFailed> =>
+  watched((group) => ({ ...command, argv: [...sandboxPrefix(view, limits, group), ...command.argv] as unknown as Prefix }), workspace, limits).pipe(
+    Effect.tap(() => Effect.sync(() => takeBack(view.write)))
   )
-}
 
 /** What was made in there is the worker's from now on. Only names are followed, never links. */
 const takeBack = (folders: ReadonlyArray<string>) => {

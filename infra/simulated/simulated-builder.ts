@@ -1,13 +1,15 @@
-/** A builder that builds nothing: it waits, talks and writes as it is asked, so that load and fault runs need no real build. */
+/** A builder that builds nothing: it waits, talks and writes as it is asked, stored files last, so that load and fault runs need no real build. */
+import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { createWriteStream, writeFile } from "node:fs"
+import { appendFile, readFile } from "node:fs/promises"
 import { finished } from "node:stream/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { Effect } from "effect"
 import { BuildFailed, type DistributionInfo, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
 
-const options = ["duration_ms", "fail_with", "lines", "bytes"]
+const options = ["duration_ms", "fail_with", "lines", "bytes", "varies"]
 const imageTypes = [{ type: "simulated", description: "Nothing that boots; takes the time and makes the bytes it is asked for", options, bootable: false }]
 
 export const simulatedDistribution: DistributionInfo = {
@@ -15,6 +17,8 @@ export const simulatedDistribution: DistributionInfo = {
   name: "Test distribution 1 (simulated)",
   builder: "simulated",
   resolves: false,
+  reproducible: true,
+  filesByDigest: true,
   architectures: [{ architecture: "x86_64", imageTypes }, { architecture: "aarch64", imageTypes }]
 }
 
@@ -26,8 +30,8 @@ export const simulatedBuilder: ImageBuilder = {
   obstacles: Effect.succeed(new Map()),
   alwaysBuilds: true,
   resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" })),
-  build: Effect.fnUntraced(function*({ image: { options = {}, architecture } }, _secrets, workspace, report) {
-    const { duration_ms: duration = 0, fail_with: failure, lines = 0, bytes = 1024 } = options
+  build: Effect.fnUntraced(function*({ image: { options = {}, architecture } }, _secrets, workspace, report, files = new Map()) {
+    const { duration_ms: duration = 0, fail_with: failure, lines = 0, bytes = 1024, varies = false } = options
     report.progress({ stage: "simulate", percent: 0 })
     yield* spend(duration, lines, report)
     if (failure !== undefined) {
@@ -35,7 +39,10 @@ export const simulatedBuilder: ImageBuilder = {
     }
     const path = join(workspace, "image.raw")
     yield* Effect.tryPromise({
-      try: () => write(path, bytes),
+      try: async () => {
+        await write(path, bytes, varies ? randomUUID() : "")
+        for (const file of files.values()) await appendFile(path, await readFile(file))
+      },
       catch: (error) => new BuildFailed({ class: "platform", message: (error as Error).message })
     })
     report.progress({ stage: "done", percent: 100, bytesDone: bytes, bytesTotal: bytes })
@@ -57,13 +64,13 @@ const spend = Effect.fnUntraced(function*(duration: number, lines: number, repor
 /** A new file waits for the disk when others have just written, which must not stop the whole worker; the promises of node:fs take longer. */
 const writeSmall = promisify(writeFile)
 
-/** Bytes that differ from block to block and are the same for the same size. */
-const write = async (path: string, bytes: number) => {
-  if (bytes <= 65_536) return writeSmall(path, Buffer.alloc(bytes, "0"))
+/** Bytes that differ from block to block and are the same for the same size and mark. */
+const write = async (path: string, bytes: number, mark: string) => {
+  if (bytes <= 65_536) return writeSmall(path, Buffer.alloc(bytes, `${mark}0`))
   const file = createWriteStream(path)
   const block = Buffer.alloc(65_536)
   for (let at = 0; at < bytes; at += block.length) {
-    block.fill(String(at))
+    block.fill(`${mark}${at}`)
     if (!file.write(Buffer.from(block.subarray(0, Math.min(block.length, bytes - at))))) {
       await once(file, "drain")
     }

@@ -13,8 +13,8 @@ const Label = Schema.String.check(Schema.isMaxLength(200))
 export const WorkerFile = Schema.Struct({
   pools: optional(Schema.NonEmptyArray(PoolId).check(Schema.isMaxLength(8))),
   architectures: optional(Schema.NonEmptyArray(Architecture)),
-  /** A kind that is not named has no slot, but whoever builds also tests, one at a time. */
-  slots: optional(Schema.Struct({ resolve: optional(Slots), build: optional(Slots), test: optional(Slots), upload: optional(Slots) })),
+  /** A kind that is not named has no slot, but whoever builds also tests, one at a time, and whoever uploads also deletes, two at a time. */
+  slots: optional(Schema.Struct({ resolve: optional(Slots), build: optional(Slots), test: optional(Slots), upload: optional(Slots), delete: optional(Slots) })),
   distributions: optional(Schema.NonEmptyArray(DistributionId)),
   image_types: optional(Schema.NonEmptyArray(ImageType)),
   labels: optional(Schema.Record(Schema.String, Label).check(Schema.isMaxProperties(32)))

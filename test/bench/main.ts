@@ -4,12 +4,14 @@ import { accept } from "./accept.ts"
 import { append } from "./append.ts"
 import { asLine, asTable, type Bench } from "./bench.ts"
 import { build } from "./build.ts"
+import { depsolve } from "./depsolve.ts"
 import { dispatch } from "./dispatch.ts"
 import { lifecycle } from "./lifecycle.ts"
 import { memory } from "./memory.ts"
 import { queue } from "./queue.ts"
+import { upload } from "./upload.ts"
 
-const benches: ReadonlyArray<Bench> = [build, dispatch, accept, append, lifecycle, memory, queue]
+const benches: ReadonlyArray<Bench> = [build, depsolve, dispatch, accept, append, lifecycle, memory, queue, upload]
 
 const help = `npm run bench -- <name …|all> [--json] [--pending N] [--dib]
 

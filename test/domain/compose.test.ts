@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import {
-  CancelCompose, type ComposeCommand, FailJob, GiveUpJob, LoseJob, RetryCompose, ReturnJob, StartJob, SucceedJob
+  CancelCompose, type ComposeCommand, FailJob, GiveUpJob, LoseJob, RemoveCopy, RetryCompose, ReturnJob, StartJob, SucceedJob
 } from "../../domain/compose-commands.ts"
 import {
-  ComposeCanceled, ComposeEvent, ComposeReopened, ImageGone, JobCanceled, JobQueued, JobReturned
+  ComposeCanceled, ComposeEvent, ComposeRequested, ComposeReopened, ImageGone, JobCanceled, JobFailed, JobQueued, JobReturned
 } from "../../domain/compose-events.ts"
 import { type Compose, ComposeDecider, ComposeRejected, isTerminal } from "../../domain/compose.ts"
+import { isRemoval } from "../../domain/copy-removal.ts"
 import { fold } from "../../domain/decider.ts"
 import { AttemptToken, JobId, Millis } from "../../domain/ids.ts"
 import { type Failure, rebuildsAllowed } from "../../domain/job.ts"
@@ -221,11 +222,47 @@ describe("an image that is gone", () => {
   })
 })
 
+const bucket = { type: "s3" as const, bucket: "images" }
+
+describe("an image that is tested and goes to a cloud", () => {
+  const cloud = JobId.make("0-upload-1")
+  const targets = [{ type: "file" as const }, bucket]
+  const images = [{ ...image, targets }] as const
+  const asked = ComposeRequested.make({ composeId, request: { ...request, images }, builder: "debian", resolves: false, tests: [0] })
+  const of = (event: typeof JobQueued.Type, target: number | undefined, isHeld = true): ComposeEvent =>
+    ({ ...event, request: images[0], ...(target !== undefined && { target }), ...(isHeld && { held: { worker, digest } }) })
+  const built = [asked, of(queued(build), undefined, false), started(build), succeeded(build), of(queued(jobs.test), undefined), of(queued(upload), 0)]
+  const tested = [...built, started(jobs.test), succeeded(jobs.test), of(queued(cloud), 1)]
+  const missing = (jobId: JobId, attempt = 1) => FailJob.make({ ...claim(jobId, attempt), ...chance, failure, imageGone: true })
+  const gone = ImageGone.make({ composeId, image: 0, digest })
+
+  it("goes into Kiln's own store at once, and to the cloud when it has passed", () => {
+    given(...built.slice(0, 3)).when(SucceedJob.make({ ...claim(build), outcome: outcomes.build })).then(...built.slice(3))
+    given(...built, started(jobs.test)).when(SucceedJob.make({ ...claim(jobs.test), outcome: outcomes.test })).then(succeeded(jobs.test), of(queued(cloud), 1))
+  })
+  it("goes nowhere else when it has failed", () =>
+    given(...built, started(upload), succeeded(upload), started(jobs.test)).when(FailJob.make({ ...claim(jobs.test), ...chance, failure, report }))
+      .then(JobFailed.make({ composeId, jobId: jobs.test, attempt: 1, failure, final: true, report }), finished("failed")))
+  it("is built and tested again when it is gone before it was delivered", () => {
+    const again = [...tested, started(cloud), failed(cloud, 1, false), gone, failed(upload, 1, false, { class: "platform", message: "its image is gone" }), of(queued(build, 2), undefined, false)]
+    given(...tested, started(cloud)).when(missing(cloud)).then(...again.slice(tested.length + 1))
+    given(...again, started(build, 2)).when(SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build }))
+      .then(succeeded(build, 2), of(queued(jobs.test, 2), undefined), of(queued(upload, 2), 0))
+    given(...again, started(build, 2), succeeded(build, 2), of(queued(jobs.test, 2), undefined), of(queued(upload, 2), 0), started(jobs.test, 2))
+      .when(SucceedJob.make({ ...claim(jobs.test, 2), outcome: outcomes.test })).then(succeeded(jobs.test, 2), of(queued(cloud, 2), 1))
+  })
+  it("is not tested again when it is gone after it was delivered there", () => {
+    const done = [...tested, started(cloud), succeeded(cloud), started(upload)]
+    given(...done, failed(upload, 1, false), gone, of(queued(build, 2), undefined, false), started(build, 2))
+      .when(SucceedJob.make({ ...claim(build, 2), outcome: outcomes.build })).then(succeeded(build, 2), of(queued(upload, 2), 0))
+  })
+})
+
 describe("laws", () => {
   const [first, second] = [upload, JobId.make("0-upload-1")]
-  const twoTargets = { ...requestCompose, tests: [0], request: { ...request, images: [{ ...image, targets: [{ type: "file" as const }, { type: "file" as const }] }] as const } }
-  const all: ReadonlyArray<JobId> = [resolve, build, jobs.test, first, second]
-  const outcomeFor = (jobId: JobId) => jobId === resolve ? outcomes.resolve : jobId === build ? outcomes.build : jobId === jobs.test ? outcomes.test : outcomes.upload
+  const twoTargets = { ...requestCompose, tests: [0], request: { ...request, images: [{ ...image, targets: [{ type: "file" as const }, { type: "file" as const }, bucket] }] as const } }
+  const all: ReadonlyArray<JobId> = [resolve, build, jobs.test, first, second, JobId.make("0-upload-2")]
+  const outcomeFor = (jobId: JobId) => jobId === resolve ? outcomes.resolve : jobId === build ? outcomes.build : jobId === jobs.test ? outcomes.test : isRemoval(jobId) ? outcomes.delete : outcomes.upload
   const aboutAttempt = (jobId: JobId, attempt: number): ReadonlyArray<ComposeCommand> => [
     StartJob.make({ ...claim(jobId, attempt), worker }), StartJob.make({ ...claim(jobId, attempt), worker }),
     SucceedJob.make({ ...claim(jobId, attempt), outcome: outcomeFor(jobId) }), SucceedJob.make({ ...claim(jobId, attempt), outcome: outcomeFor(jobId) }),
@@ -246,7 +283,7 @@ describe("laws", () => {
     const next = random(seed)
     const events: Array<ComposeEvent> = []
     let compose = ComposeDecider.initial
-    for (let step = 0; step < 60; step++) {
+    for (let step = 0; step < 90; step++) {
       // Mostly about an attempt that is current or has just been, so that walks get somewhere; sometimes about any.
       const open = [...compose.jobs.values()].filter(({ state }) => state === "queued" || state === "running")
       const jobId = open.length > 0 && next() < 0.8 ? open[Math.floor(next() * open.length)]!.jobId : all[Math.floor(next() * all.length)]!
@@ -255,6 +292,7 @@ describe("laws", () => {
       const what = next()
       const command = what < 0.05 || step === 0 ? twoTargets
         : what < 0.06 ? CancelCompose.make({ composeId })
+        : what > 0.92 ? RemoveCopy.make({ composeId, image: 0, target: Math.floor(next() * 3), reason: "asked" })
         : what < 0.12 ? RetryCompose.make({ composeId, ...(next() < 0.3 && { jobId }) })
         : commands[Math.floor(next() * commands.length)]!
       const decided = ComposeDecider.decide(command, compose)
@@ -294,7 +332,7 @@ describe("laws", () => {
         if (ended !== undefined) assert.strictEqual(compose.status, ended, `seed ${seed}`)
         if (compose.status !== "open") ended = compose.status
         if (compose.status === "succeeded" || compose.status === "failed") {
-          assert.isTrue([...compose.jobs.values()].every(({ state }) => isTerminal(state)), `seed ${seed}`)
+          assert.isTrue([...compose.jobs.values()].every(({ kind, state }) => kind === "delete" || isTerminal(state)), `seed ${seed}`)
         }
       }
     }
@@ -303,7 +341,7 @@ describe("laws", () => {
   it("after each decision an open compose has a job that waits for a slot or runs, so none is ever stuck", () => {
     for (const seed of seeds) {
       walk(seed, (_, { jobs, status }) => {
-        const underWay = [...jobs.values()].some(({ state }) => state === "queued" || state === "running")
+        const underWay = [...jobs.values()].some(({ kind, state }) => kind !== "delete" && (state === "queued" || state === "running"))
         if ((status === "open") !== underWay) assert.fail(`seed ${seed}: ${status}, ${[...jobs.values()].map(({ jobId, state }) => `${jobId} ${state}`).join(", ")}`)
       })
     }
@@ -312,13 +350,15 @@ describe("laws", () => {
     for (const seed of seeds) {
       const done = new Set<string>()
       const events = walk(seed)
+      let compose = ComposeDecider.initial
       for (const event of events) {
         if (event._tag === "JobSucceeded" && done.has(event.jobId)) assert.fail(`seed ${seed}: ${event.jobId} succeeded twice`)
         if (event._tag === "JobSucceeded") done.add(event.jobId)
+        compose = ComposeDecider.evolve(compose, event)
         if (event._tag === "ImageGone") done.delete(build)
+        if (event._tag === "ImageGone" && compose.jobs.get(jobs.test)?.state === "waiting") done.delete(jobs.test)
       }
-      const { jobs } = fold(ComposeDecider, events)
-      assert.deepStrictEqual([...jobs.values()].filter(({ state }) => state === "succeeded").map(({ jobId }) => jobId as string).sort(), [...done].sort(), `seed ${seed}`)
+      assert.deepStrictEqual([...compose.jobs.values()].filter(({ state }) => state === "succeeded").map(({ jobId }) => jobId as string).sort(), [...done].sort(), `seed ${seed}`)
     }
   })
   it("digests of locks and artifacts come through the fold as they were said", () =>

@@ -1,7 +1,7 @@
 /** What both ends of `Scheduling` do. Run by each adapter's own test. */
 import { assert, type Vitest } from "@effect/vitest"
 import { Effect, Schedule, type Scope } from "effect"
-import { TenantId, WorkerId } from "../../domain/ids.ts"
+import { Millis, TenantId, WorkerId } from "../../domain/ids.ts"
 import { Scheduling, SchedulingAnswers, type SchedulingDesk } from "../../domain/ports/scheduling.ts"
 import { discardOf } from "../../domain/scheduling/discard.ts"
 import { waitingOf } from "../../domain/scheduling/job-outlook.ts"
@@ -23,14 +23,17 @@ export const aScheduler = (workers: number, label = "x") => {
   return scheduler
 }
 
+const expiredOne = { composeId: composeNo(1), image: 0, target: 1, type: "s3", bytes: 5, deliveredAt: Millis.make(start), why: "age" as const }
+
 export const deskOf = (scheduler: Scheduler): SchedulingDesk => ({
   workers: (name) => workersOf(scheduler, start, name),
   pools: () => demandOf(scheduler, 30 * second, start),
   waiting: (tenantId, composeId) => waitingOf(scheduler, tenantId, composeId, start),
-  discard: (name, digest) => discardOf(scheduler, start, name, digest).answer
+  discard: (name, digest) => discardOf(scheduler, start, name, digest).answer,
+  retention: (tenantId, now) => tenantId === acme && now ? [expiredOne] : []
 })
 
-const nobody: SchedulingDesk = { workers: () => undefined, pools: () => undefined, waiting: () => undefined, discard: () => undefined }
+const nobody: SchedulingDesk = { workers: () => undefined, pools: () => undefined, waiting: () => undefined, discard: () => undefined, retention: () => undefined }
 
 /** Serves from when it is heard until the scope ends. */
 export const serving = (desk: SchedulingDesk): Effect.Effect<void, unknown, Scheduling | SchedulingAnswers | Scope.Scope> =>
@@ -61,6 +64,7 @@ export const schedulingContract = (it: Vitest.MethodsNonLive<Scheduling | Schedu
       assert.deepInclude(waits, { reason: "worker", distribution: "debian-12", position: 1 })
       assert.deepStrictEqual(yield* scheduling.discard(WorkerId.make("w1"), digest), "asked")
       assert.deepStrictEqual(yield* scheduling.discard(WorkerId.make("w9"), digest), "not-held")
+      assert.deepStrictEqual([yield* scheduling.retention(acme, true), yield* scheduling.retention(acme, false)], [[expiredOne], []])
       assert.deepStrictEqual(yield* scheduling.waiting(TenantId.make("other"), composeNo(1)), [])
     }).pipe(Effect.scoped))
 

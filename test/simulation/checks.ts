@@ -37,6 +37,7 @@ export class Checks {
 
   entry(entry: Recorded): void {
     if (entry.aggregate === "account") return this.#account(entry)
+    if (entry.aggregate !== "compose") return
     for (const event of entry.events) this.#compose(entry, event)
   }
 

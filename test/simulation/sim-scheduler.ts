@@ -1,5 +1,6 @@
 /** The scheduler's process: the real desk and its memory, and what `apps/scheduler` does around them. */
 import { Desk } from "../../apps/scheduler/desk.ts"
+import { builtFor } from "../../domain/compose.ts"
 import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
 import type { Assignment, Lost } from "../../domain/scheduling/scheduler.ts"
 import { type Claim, type Heartbeat, type Speaker, speakerKey, type WorkItem, type WorkReport } from "../../domain/work.ts"
@@ -114,7 +115,7 @@ export class SimScheduler extends Process {
     if (seen !== "unavailable" && (seen.compose.status !== "open" || current?.state !== "queued" || current.attempt !== attempt)) return
     const laid = seen === "unavailable" ? seen : yield* this.call(() => {
       const { compose } = seen
-      const built = current!.after === undefined ? undefined : compose.outcomes.get(current!.after)
+      const built = builtFor(compose, current!)
       const image = compose.request!.images[current!.image]!
       const item: WorkItem = {
         speaker: speakerKey(speaker), tenantId, composeId, jobId, attempt, kind: current!.kind, builder: compose.builder, distribution: compose.request!.distribution, image,

@@ -135,6 +135,8 @@ export class SimWorker extends Process {
         if (!this.disk.has(artifact!.digest) && !store.has(artifact!.digest)) return failed("platform", true)
         return { _tag: "AttemptSucceeded", claim, outcome: { _tag: "Uploaded", target: target!, artifact: artifact! } }
       }
+      case "delete":
+        return { _tag: "AttemptSucceeded", claim, outcome: { _tag: "Removed", target: target! } }
     }
   }
 

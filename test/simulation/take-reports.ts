@@ -59,9 +59,12 @@ const outcomeOf = (speaker: Speaker, outcome: WorkOutcome): JobOutcome => {
       const { evidence: _, ...built } = outcome
       return { ...built, heldBy: speaker.worker }
     }
+    case "Verified":
+      return { ...outcome, by: speaker.worker }
     case "Tested":
       return { _tag: "Tested", verdict: outcome.verdict }
     case "Uploaded":
+    case "Removed":
       return outcome
   }
 }

@@ -6,7 +6,7 @@ import {
 import type { TestReport } from "../../domain/boot-test.ts"
 import type { ImageRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, TenantId, WorkerId } from "../../domain/ids.ts"
-import { Built, type Failure, type JobKind, Resolved, Tested, Uploaded } from "../../domain/job.ts"
+import { Built, type Failure, type JobKind, Removed, Resolved, Tested, Uploaded } from "../../domain/job.ts"
 import { composeRef, type Decision, type Recorded } from "../../domain/recorded.ts"
 
 export const tenantId = TenantId.make("acme")
@@ -17,14 +17,14 @@ export const request: SealedComposeRequest = { distribution: "debian-13", name: 
 export const requestCompose = RequestCompose.make({ composeId, request, builder: "debian", resolves: true })
 export const requested = ComposeRequested.make({ composeId, request, builder: "debian", resolves: true })
 
-export const jobs = { resolve: JobId.make("0-resolve"), build: JobId.make("0-build"), test: JobId.make("0-test"), upload: JobId.make("0-upload-0") }
+export const jobs = { resolve: JobId.make("0-resolve"), build: JobId.make("0-build"), test: JobId.make("0-test"), upload: JobId.make("0-upload-0"), delete: JobId.make("0-delete-0") }
 export const tokenOf = (jobId: JobId, attempt: number) => AttemptToken.make(`token-of-${jobId}-${attempt}`.padEnd(24, "-"))
 
 const kindOf = (jobId: JobId) => jobId.split("-")[1] as JobKind
 
 export const queued = (jobId: JobId, attempt = 1, notBefore?: number) =>
   JobQueued.make({
-    composeId, jobId, attempt, kind: kindOf(jobId), image: 0, ...(kindOf(jobId) === "upload" && { target: 0 }),
+    composeId, jobId, attempt, kind: kindOf(jobId), image: 0, ...((kindOf(jobId) === "upload" || kindOf(jobId) === "delete") && { target: 0 }),
     request: image, distribution: "debian-13", ...(notBefore !== undefined && { notBefore: Millis.make(notBefore) })
   })
 export const claim = (jobId: JobId, attempt = 1) => ({ composeId, jobId, attempt, token: tokenOf(jobId, attempt) })
@@ -41,7 +41,8 @@ export const outcomes = {
   resolve: Resolved.make({ lock: { digest, size: 3 }, packages: 153, downloadBytes: 83_000_000 }),
   build: Built.make({ manifest: digest, artifact, heldBy: worker, reused: false }),
   test: Tested.make({ verdict: "passed", report }),
-  upload: Uploaded.make({ target: { type: "file" }, artifact })
+  upload: Uploaded.make({ target: { type: "file" }, artifact }),
+  delete: Removed.make({ target: { type: "file" } })
 }
 export const succeeded = (jobId: JobId, attempt = 1) =>
   JobSucceeded.make({ composeId, jobId, attempt, outcome: outcomes[kindOf(jobId)] })

@@ -21,6 +21,7 @@ import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
 import type { Booted, BootOrder } from "../../domain/ports/image-tests.ts"
 import { composeRef } from "../../domain/recorded.ts"
+import { ImageContentsTools } from "../../infra/contents/image-contents.ts"
 import { ArtifactsFiles } from "../../infra/files/artifacts-files.ts"
 import { HeldImagesFiles } from "../../infra/files/held-images-files.ts"
 import { serveAuthCallout } from "../../infra/jetstream/auth-callout.ts"
@@ -32,8 +33,10 @@ import { JobFeedJetStream } from "../../infra/jetstream/job-feed.ts"
 import { LeasesJetStream } from "../../infra/jetstream/leases.ts"
 import { connection } from "../../infra/jetstream/nats.ts"
 import { SchedulingAnswersNats, SchedulingNats } from "../../infra/jetstream/scheduling.ts"
+import { StoredFilesJetStream } from "../../infra/jetstream/stored-files.ts"
 import { SnapshotsJetStream } from "../../infra/jetstream/snapshots.ts"
 import { WorkplaceJetStream } from "../../infra/jetstream/workplace.ts"
+import { AttesterFiles } from "../../infra/keys/attester-files.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
 import { ProjectionStorePostgres } from "../../infra/postgres/projection-store-postgres.ts"
 import { Sql, SqlLive } from "../../infra/postgres/sql.ts"
@@ -42,6 +45,7 @@ import { simulatedBuilder } from "../../infra/simulated/simulated-builder.ts"
 import { projections } from "../../projections/all.ts"
 import { TestAccounts } from "./nats-layers.ts"
 import { temporaryFolder, TestDatabase, TestNats } from "./servers.ts"
+import { targetsOfTest, type TargetsOfTest } from "./targets.ts"
 
 const one = { partitions: 1, replicas: 1 }
 export const pool = PoolId.make("default")
@@ -53,9 +57,9 @@ export class Folder extends Context.Service<Folder, { readonly dir: string }>()(
 const ports = (patience: Patience | undefined) => Layer.unwrap(Effect.gen(function*() {
   const { dir } = yield* Folder
   return Layer.mergeAll(
-    EventLogJetStream(one), BlobsJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream({ ...one, ...(patience && { patience }) }), JobFeedJetStream(one),
+    EventLogJetStream(one), BlobsJetStream(one), StoredFilesJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream({ ...one, ...(patience && { patience }) }), JobFeedJetStream(one),
     DemandJetStream(one), ParkedJetStream(one), SchedulingAnswersNats, SchedulingNats,
-    SealerFiles(join(dir, "keys")),
+    SealerFiles(join(dir, "keys")), AttesterFiles(join(dir, "keys")),
     ArtifactsFiles(join(dir, "artifacts")),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders: new Map([[simulatedBuilder.name, simulatedBuilder]]) })),
     ProjectionStorePostgres.pipe(Layer.provideMerge(Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url)))))
@@ -93,14 +97,15 @@ const run = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Running, ne
 
 const minute = 60_000
 
-export const startScheduler = (instance = "test", lostAfterMs = 30_000, policyFile: PolicyFile = {}, deadlineMs = 10 * minute, beginWithinMs?: number) =>
+export const startScheduler = (instance = "test", lostAfterMs = 30_000, policyFile: PolicyFile = {}, deadlineMs = 10 * minute, beginWithinMs?: number, retentionEveryMs?: number) =>
   run(runScheduler({
-    instance, policyFile, lostAfterMs, targetWaitMs: minute, deadlineMs: () => deadlineMs, ...(beginWithinMs !== undefined && { beginWithinMs })
+    instance, policyFile, lostAfterMs, targetWaitMs: minute, deadlineMs: () => deadlineMs, ...(beginWithinMs !== undefined && { beginWithinMs }),
+    ...(retentionEveryMs !== undefined && { retentionEveryMs })
   }))
 
 export const startProjector = run(runProjector([...projections.values()]))
 
-interface OwnWorker {
+interface OwnWorker extends TargetsOfTest {
   readonly abilities?: Partial<Abilities>
   readonly scope?: PoolScope
   /** What comes of a boot test; nothing never ends. */
@@ -109,16 +114,17 @@ interface OwnWorker {
   readonly testsNothing?: string
 }
 
-export const startWorker = (name = "w1", { abilities, boots = () => undefined, testsNothing, scope = PoolScope.make(pool) }: OwnWorker = {}) =>
+export const startWorker = (name = "w1", { abilities, boots = () => undefined, testsNothing, scope = PoolScope.make(pool), ...others }: OwnWorker = {}) =>
   Effect.gen(function*() {
     const { url } = yield* TestNats
     const { dir } = yield* Folder
     return yield* run(runWorker({
       abilities: { architectures: ["x86_64"], slots: { resolve: 1, build: 2, upload: 2 }, ...abilities }, workDir: join(dir, "work", name),
-      deadlines: { resolve: minute, build: minute, test: minute, upload: minute }, version: "test"
+      deadlines: { resolve: minute, build: minute, test: minute, upload: minute, delete: minute }, version: "test", deployment: "test-deployment"
     }).pipe(Effect.provide([
       WorkplaceJetStream({ servers: url, scope, worker: WorkerId.make(name), token: () => `pool:${scope}` }), HeldImagesFiles(join(dir, "held", name)),
-      ImageTestsInMemory(boots, testsNothing)
+      ImageTestsInMemory(boots, testsNothing), ImageContentsTools,
+      targetsOfTest(others, join(dir, "targets", name))
     ])))
   })
 

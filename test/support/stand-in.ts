@@ -23,7 +23,8 @@ export const listen = (handle: Handler, tls?: Tls) =>
   Effect.map(Effect.acquireRelease(
     Effect.callback<Server>((resume) => {
       const listener: RequestListener = async (request, response) => {
-        const { body = "", headers = {}, status } = await Promise.resolve(handle(request, await buffer(request)))
+        // Who asks may go away in the middle of it.
+        const { body = "", headers = {}, status } = await buffer(request).then((whole) => handle(request, whole))
           .catch((error: unknown): Answer => ({ status: 500, body: String(error) }))
         const json = typeof body === "object"
         response.writeHead(status, { ...(json && { "content-type": "application/json" }), ...headers }).end(json ? JSON.stringify(body) : body)

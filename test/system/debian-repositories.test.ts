@@ -1,12 +1,16 @@
 import { randomUUID } from "node:crypto"
+import { readdirSync, statSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import { Effect, Result } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { Repository } from "../../domain/customizations.ts"
 import { type ImageSpec, manifestOf } from "../../domain/manifest.ts"
 import { debianBuilder } from "../../infra/debian/builder.ts"
+import { ownStates } from "../../infra/debian/own-states.ts"
 import { packageIndexDebian } from "../../infra/debian/package-index.ts"
+import { firstId, isRoot } from "../../infra/sandbox/ids.ts"
 import { api, openGateway } from "../apps/gateway/harness.ts"
 import { buildImpossible, configOf, hearing, inTemporary, openedDisk, sharedCache, specOf } from "../infra/debian/real.ts"
 import { aptRepository, type AptRepository, signingKey, type SigningKey } from "../support/apt-repository.ts"
@@ -95,6 +99,19 @@ describe("a repository of the tenant's own", () => {
     expect(Result.getOrThrow(newest).sources.map(({ suite, uri }) => `${uri} ${suite}`).slice(3)).toEqual([`${repository.uri} ./`])
     const older = await resolved(specOf({ repositories: [own], packages: [{ name: "kiln-hello", version: "1.5" }] }))
     expect(versionsIn(older)["kiln-hello"]).toEqual(["1.5", host])
+  })
+
+  it("is read by apt as nobody of this machine, which changes nothing of everybody's lists", async ({ skip }) => {
+    skip(!isRoot() || firstId() === 0, "only root can give its builds ids of their own")
+    await resolved(specOf({ repositories: [own], packages: ["kiln-hello"] }))
+    const ownersOf = (folder: string) => {
+      const lists = join(folder, "current", "lists")
+      return new Set(readdirSync(lists).filter((name) => /InRelease$|Packages$/.test(name)).map((name) => statSync(join(lists, name)).uid))
+    }
+    const foreign = join(sharedCache, "apt", ownStates)
+    const [newest] = readdirSync(foreign).map((name) => join(foreign, name)).toSorted((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)
+    const shared = readdirSync(join(sharedCache, "apt")).find((name) => name.startsWith("debian-13-amd64"))!
+    expect([ownersOf(newest!), ownersOf(join(sharedCache, "apt", shared))]).toEqual([new Set([firstId()]), new Set([0])])
   })
 
   it("goes behind the distribution where its priority is lower", async () => {

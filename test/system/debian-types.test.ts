@@ -8,7 +8,7 @@ import { Effect, Result } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { ImageOptions } from "../../domain/image-options.ts"
 import type { BuiltFile } from "../../domain/ports/image-builder.ts"
-import { sha256Of } from "../../infra/debian/packages.ts"
+import { sha256Of } from "../../infra/files/sha256-of.ts"
 import { imageTypes } from "../../infra/debian/image-types/all.ts"
 import { isDisk } from "../../infra/debian/image-types/image-type.ts"
 import { convert, type DiskFormat } from "../../infra/formats/convert.ts"
@@ -144,6 +144,20 @@ describe("image types", () => {
     expect(names).toContain("./etc/wsl-distribution.conf\n")
     expect(names).not.toMatch(/vmlinuz|sshd/)
     expect(said("tar", "-xzOf", fileOf("wsl").path, "./etc/wsl.conf")).toContain("systemd=true\n\n[user]\ndefault=ann\n")
+  })
+
+  it("keeps the licence of every package at its own name, though some have it in another's folder", () => {
+    const tar = fileOf("wsl").path
+    const listed = said("tar", "-tvzf", tar).split("\n")
+    const copyrights = new Set(listed.flatMap((line) => / \.\/usr\/share\/doc\/([^/ ]+)\/copyright( -> .*)?$/.exec(line)?.[1] ?? []))
+    const links = new Map(listed.flatMap((line) => {
+      const [, from, to] = / \.\/usr\/share\/doc\/([^/ ]+) -> ([^/ ]+)$/.exec(line) ?? []
+      return from === undefined ? [] : [[from, to!]]
+    }))
+    const installed = said("tar", "-xzOf", tar, "./var/lib/dpkg/status").split("\n").flatMap((line) => /^Package: (.+)$/.exec(line)?.[1] ?? [])
+    expect(installed.length).toBeGreaterThan(80)
+    expect(links.size).toBeGreaterThan(0)
+    expect(installed.filter((name) => !copyrights.has(name) && !copyrights.has(links.get(name) ?? ""))).toEqual([])
   })
 
   it("a container's archive has a manifest, a configuration and a layer, all by their digests", () => {

@@ -8,7 +8,7 @@ import { Effect, Exit, Schedule, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Stack, startStack } from "../../apps/standalone/stack.ts"
 import { kilnProcess } from "../apps/operator/kiln-command.ts"
-import { buildImpossible } from "../infra/debian/real.ts"
+import { buildImpossible, warmCache } from "../infra/debian/real.ts"
 import { bootImpossible } from "../support/boot.ts"
 import { skipWhere } from "../support/needs.ts"
 
@@ -39,6 +39,7 @@ test "$(cat /etc/kiln/asked.txt)" = "as asked"
 grep -q '^ann:\\$6\\$' /etc/shadow
 test "$(su ann -c 'sudo -n id -u')" = 0
 test -s /etc/ssh/ssh_host_ed25519_key.pub
+test "$(wc -c < /opt/stored) $(head -c 6 /opt/stored)" = "600000 stored"
 dpkg-query -W | wc -l
 `
 
@@ -50,6 +51,7 @@ describe("an image on its whole way", () => {
   let token = ""
   let id = ""
   let installed = 0
+  let stored = ""
 
   const api = async (path: string, init: RequestInit = {}) => {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
@@ -78,7 +80,7 @@ describe("an image on its whole way", () => {
         customizations: {
           hostname, timezone: "Asia/Tokyo", locale: "de_DE.UTF-8", packages: ["tree"],
           users: [{ name: "ann", keys: [key], password: "correct horse", groups: ["sudo"], sudo: true }],
-          files: [{ path: "/etc/kiln/asked.txt", data: "as asked\n", mode: "0640", user: "ann", group: "sudo" }],
+          files: [{ path: "/etc/kiln/asked.txt", data: "as asked\n", mode: "0640", user: "ann", group: "sudo" }, { path: "/opt/stored", digest: stored }],
           services: { disabled: ["systemd-timesyncd"] }
         }
       })
@@ -90,9 +92,12 @@ describe("an image on its whole way", () => {
   beforeAll(async () => {
     if (impossible !== undefined) return
     dir = mkdtempSync(join(tmpdir(), "kiln-whole-way-"))
+    // Builds from nothing are for debian-build.test.ts and first-image.test.ts.
+    await warmCache(join(dir, "home"))
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", join(dir, "key")])
     stack = await Effect.runPromise(Scope.provide(scope)(startStack({ home: join(dir, "home"), durable: false })))
     token = await Effect.runPromise(stack.token("acme", "requester"))
+    stored = ((await (await api("/files", { method: "POST", body: Buffer.alloc(600_000, "stored") as never })).json()) as { digest: string }).digest
   }, 60_000)
   afterAll(async () => {
     if (dir === "") return
@@ -175,5 +180,12 @@ describe("an image on its whole way", () => {
     expect(await ended()).toMatchObject({ status: "succeeded" })
     expect((await artifact()).digest).toBe((await artifact(before)).digest)
     expect(await (await api(`/composes/${id}/logs?job=0-build`)).text()).toContain("was built before")
+  })
+
+  it("comes out as the same bytes when it is built again to verify it, from the same packages and the same sealed password", async () => {
+    const { code, out } = await kilnProcess(["verify-build", id, "--json"], { KILN_URL: stack.url, KILN_TOKEN: token })
+    const { jobs, verifies } = JSON.parse(out) as { jobs: ReadonlyArray<{ id: string }>; verifies: Record<string, unknown> }
+    expect([code, verifies["verdict"], verifies["compose"], jobs.map(({ id }) => id)]).toEqual([0, "identical", id, ["0-build"]])
+    expect((verifies["made"] as Artifact).digest).toBe((await artifact()).digest)
   })
 })

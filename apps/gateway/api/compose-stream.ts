@@ -27,13 +27,14 @@ export const StatusChanged = Schema.Struct({
 })
 export type StatusChanged = typeof StatusChanged.Type
 
-/** `percent` of the whole job (0-100), bytes of its current stage. */
+/** `percent` of the whole job (0-100), bytes of its current stage and how fast they go. */
 export const Progressed = Schema.Struct({
   ...fromJob,
   stage: Schema.String,
   percent: Schema.Number,
   bytes_done: optional(Schema.Number),
-  bytes_total: optional(Schema.Number)
+  bytes_total: optional(Schema.Number),
+  bytes_per_second: optional(Schema.Number)
 })
 export type Progressed = typeof Progressed.Type
 

@@ -1,10 +1,13 @@
 /** Composes as the API shows them. Times are RFC 3339 in UTC, names are snake_case. */
 import { Schema } from "effect"
 import { Check, Firmware, TestReport } from "../../../domain/boot-test.ts"
-import { ComposeRequest, Target } from "../../../domain/compose-request.ts"
+import { ComposeRequest } from "../../../domain/compose-request.ts"
 import { Architecture, ComposeId, Digest, JobId, PoolId, WorkerId } from "../../../domain/ids.ts"
+import { Difference } from "../../../domain/image-difference.ts"
+import { RemovalReason } from "../../../domain/copy-removal.ts"
 import { Failure, JobKind } from "../../../domain/job.ts"
 import { WaitReason } from "../../../domain/scheduling/job-outlook.ts"
+import { Verdict } from "../../../domain/verification.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { AttemptStatus } from "../../../projections/job-attempts.ts"
 
@@ -22,11 +25,46 @@ export const ArtifactSummary = Schema.Struct({
   media_type: Schema.String
 })
 
-export const TargetView = Schema.Struct({
-  type: Target.members[0].fields.type,
-  status: ComposeStatus,
-  artifact: optional(ArtifactSummary)
+/** What was delivered to a cloud: `id` is what people use there, `url` is for people and opens nothing. */
+export const CopyView = Schema.Struct({
+  id: Schema.String,
+  place: optional(Schema.String),
+  url: optional(Schema.String),
+  /** Of the bytes that lie there, where that is known. */
+  digest: optional(Digest),
+  format: Schema.String,
+  bytes_sent: Schema.Int,
+  delivered_at: Time
 })
+
+/** Where a running upload is: bytes of what it does now, and how fast they go. */
+export const ProgressView = Schema.Struct({
+  at: Time,
+  stage: Schema.String,
+  percent: Schema.Number,
+  bytes_done: optional(Schema.Number),
+  bytes_total: optional(Schema.Number),
+  bytes_per_second: optional(Schema.Number)
+})
+
+export type CopyView = typeof CopyView.Type
+export type ProgressView = typeof ProgressView.Type
+
+/** `job` delivers to it; its attempts, and what it waits for, are among the jobs. */
+export const TargetView = Schema.Struct({
+  type: Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"]),
+  job: JobId,
+  status: ComposeStatus,
+  attempts: Schema.Int,
+  /** Why the last attempt failed, unless it is done or under way. */
+  failure: optional(Failure),
+  progress: optional(ProgressView),
+  artifact: optional(ArtifactSummary),
+  copy: optional(CopyView),
+  /** Once it is to go, or gone: `succeeded` then. */
+  removal: optional(Schema.Struct({ status: JobStatus, reason: RemovalReason }))
+})
+export type TargetView = typeof TargetView.Type
 
 /** Paths of what is said of a built image; `sbom_…` and `lock` only where there is one. */
 export const EvidenceView = Schema.Struct({
@@ -129,12 +167,33 @@ export const ComposeSummary = Schema.Struct({
 }).annotate({ identifier: "ComposeSummary" })
 export type ComposeSummary = typeof ComposeSummary.Type
 
+/**
+ * Of a compose that verifies: which image, who built it, and once that is known, who built it again and what came out.
+ * `differences`: by file, the first is the image that was built first; `more`: how many are not listed.
+ */
+export const VerificationView = Schema.Struct({
+  compose: ComposeId,
+  image: Schema.Int,
+  manifest: Digest,
+  artifact: ArtifactSummary,
+  built_by: WorkerId,
+  verdict: optional(Verdict),
+  verified_by: optional(WorkerId),
+  made: optional(ArtifactSummary),
+  differences: optional(Schema.Array(Difference)),
+  more: optional(Schema.Int),
+  /** Why there is no list of differences. */
+  note: optional(Schema.String)
+}).annotate({ identifier: "Verification" })
+export type VerificationView = typeof VerificationView.Type
+
 /** One compose in full; `request` has `"***"` for every secret. */
 export const ComposeDetails = Schema.Struct({
   ...ComposeSummary.fields,
   request: ComposeRequest,
   images: Schema.Array(ImageView),
   jobs: Schema.Array(JobView),
+  verifies: optional(VerificationView),
   /** Grows with every decision about this compose. */
   revision: Schema.Int
 }).annotate({ identifier: "ComposeDetails" })

@@ -1,38 +1,38 @@
 /** The contract of everything about composes, shared with clients and documentation. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { ComposeRequest, DistributionId } from "../../../domain/compose-request.ts"
-import { ComposeId, JobId } from "../../../domain/ids.ts"
+import { ComposeRequest, DistributionId, ImageType } from "../../../domain/compose-request.ts"
+import { Architecture, ComposeId, JobId } from "../../../domain/ids.ts"
+import { line, list } from "../../../domain/text.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { Authorization } from "./authorization.ts"
 import { ComposeStreamEvent } from "./compose-stream.ts"
 import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "./compose-views.ts"
-import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, QuotaExceeded, QuotaSpent, Unavailable, WrongMediaType } from "./problems.ts"
+import { AsOfQuery, PageQuery, TargetName, WithinQuery } from "./queries.ts"
+import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, NotVerifiable, QuotaExceeded, QuotaSpent, Unavailable, WrongMediaType } from "./problems.ts"
 
 const optional = Schema.optionalKey
-
-/** RFC 3339 with a zone, such as `2026-01-31T12:00:00Z` or `2026-01-31T12:00:00.5+02:00`. */
-const Moment = Schema.String.check(Schema.makeFilter(
-  (text) => /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/.test(text) && Date.parse(text) >= 0,
-  { expected: "a time as RFC 3339 with a zone, such as 2026-01-31T12:00:00Z" }
-))
 
 /** Any printable ASCII without spaces around it. */
 export const IdempotencyKey = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/, {
   expected: "1 to 255 printable ASCII characters"
 }))
 
+/** `since` and `until`: requested at or after, requested before. */
 export const ListQuery = Schema.Struct({
-  limit: optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
-  /** `next` of the page before. */
-  cursor: optional(Schema.String.check(Schema.isMaxLength(200))),
+  ...PageQuery,
+  ...WithinQuery,
   status: optional(ComposeStatus),
   distribution: optional(DistributionId),
-  /** Requested at or after this time. */
-  since: optional(Moment),
-  /** Requested before this time. */
-  until: optional(Moment),
-  /** Every word must occur in id, name, labels, distribution or failure. */
+  /** Who asked: the subject of a token. */
+  requester: optional(line(255)),
+  /** Of one of its images. */
+  image_type: optional(ImageType),
+  architecture: optional(Architecture),
+  target: optional(TargetName),
+  /** `name` or `name=value`; may be given more than once. */
+  label: optional(list(line(270), 32)),
+  /** Every word must begin a word of id, name, labels, distribution or failure. */
   // oxlint-disable-next-line no-control-regex
   search: optional(Schema.String.check(Schema.isPattern(/^[^\u0000-\u001f\u007f\ud800-\udfff]{1,200}$/u, {
     expected: "1 to 200 printable characters"
@@ -54,7 +54,7 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
     success: HttpApiSchema.WithHeaders(ComposePage, { link: optional(Schema.String) }),
     error: [BadRequest, Unavailable]
   }).annotate(OpenApi.Summary, "List composes, newest first"),
-  HttpApiEndpoint.get("show", "/:id", { ...one, success: ComposeDetails, error: [BadRequest, NotFound, Unavailable] }).annotate(OpenApi.Summary, "One compose with its images, jobs and attempts"),
+  HttpApiEndpoint.get("show", "/:id", { ...one, query: AsOfQuery, success: ComposeDetails, error: [BadRequest, NotFound, Unavailable] }).annotate(OpenApi.Summary, "One compose with its images, jobs and attempts"),
   HttpApiEndpoint.get("events", "/:id/events", {
     ...one,
     headers: { "last-event-id": optional(Schema.String) },
@@ -75,6 +75,12 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
     success: ComposeDetails.pipe(HttpApiSchema.status(202)),
     error: [BadRequest, NotFound, ComposeEnded, Unavailable]
   }).annotate(OpenApi.Summary, "Cancel a compose"),
+  HttpApiEndpoint.post("verify", "/:id/images/:image/verify", {
+    params: { ...one.params, image: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 999 })) },
+    headers: { "idempotency-key": optional(IdempotencyKey) },
+    success: HttpApiSchema.WithHeaders(ComposeAccepted.pipe(HttpApiSchema.status(202)), { location: Schema.String }),
+    error: [BadRequest, QuotaSpent, NotFound, NotVerifiable, KeyReused, QuotaExceeded, Unavailable]
+  }).annotate(OpenApi.Summary, "Build an image again, by another worker if there is one, and compare"),
   HttpApiEndpoint.post("retry", "/:id/retry", {
     ...one,
     query: { job: optional(JobId) },

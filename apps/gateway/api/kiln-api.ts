@@ -3,10 +3,15 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { BootsApi } from "./boots-api.ts"
 import { CatalogApi } from "./catalog-api.ts"
 import { ComposesApi } from "./composes-api.ts"
+import { CopiesApi } from "./copies-api.ts"
+import { CredentialsApi } from "./credentials-api.ts"
 import { DepsolveApi } from "./depsolve-api.ts"
 import { DownloadsApi } from "./downloads-api.ts"
 import { EvidenceApi, KeysApi } from "./evidence-api.ts"
+import { FilesApi } from "./files-api.ts"
+import { HistoryApi } from "./history-api.ts"
 import { OperationApi } from "./operation-api.ts"
+import { TargetsApi } from "./targets-api.ts"
 import { TenantsApi } from "./tenants-api.ts"
 
 export const prefix = "/api/kiln/v1"
@@ -15,7 +20,7 @@ export const prefix = "/api/kiln/v1"
 const strict = { onExcessProperty: "error", errors: "all" } as const
 
 export class KilnApi extends HttpApi.make("kiln")
-  .add(ComposesApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, KeysApi, TenantsApi, OperationApi)
+  .add(ComposesApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, FilesApi, KeysApi, TenantsApi, HistoryApi, CredentialsApi, CopiesApi, TargetsApi, OperationApi)
   .prefix(prefix)
   .annotate(HttpApi.PayloadParseOptions, strict)
   .annotate(HttpApi.ParamsParseOptions, strict)

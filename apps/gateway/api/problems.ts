@@ -46,6 +46,16 @@ export class ComposeEnded extends HttpApiError.Problem<ComposeEnded>()("ComposeE
   type: type("compose-ended"), status: 409, title: "The compose has ended already"
 }, { compose_status: Schema.String }) {}
 
+/** Not every image can be built once more: `detail` says why not this one. */
+export class NotVerifiable extends HttpApiError.Problem<NotVerifiable>()("NotVerifiable", {
+  type: type("not-verifiable"), status: 409, title: "This image cannot be verified"
+}) {}
+
+/** Of what is under way nothing can be removed. */
+export class ComposeOpen extends HttpApiError.Problem<ComposeOpen>()("ComposeOpen", {
+  type: type("compose-open"), status: 409, title: "The compose has not ended yet"
+}) {}
+
 /** The idempotency key was used before, for another request. */
 export class KeyReused extends HttpApiError.Problem<KeyReused>()("KeyReused", {
   type: type("idempotency-key-reused"), status: 409, title: "This Idempotency-Key was used for another request"
@@ -54,6 +64,15 @@ export class KeyReused extends HttpApiError.Problem<KeyReused>()("KeyReused", {
 export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()("BodyTooLarge", {
   type: type("body-too-large"), status: 413, title: "The body is larger than 1 MiB"
 }) {}
+
+export class FileTooLarge extends HttpApiError.Problem<FileTooLarge>()("FileTooLarge", {
+  type: type("file-too-large"), status: 413, title: "The file is too large"
+}, { limit: Schema.Int }) {}
+
+/** Other stored files have to go first. */
+export class FilesFull extends HttpApiError.Problem<FilesFull>()("FilesFull", {
+  type: type("files-full"), status: 403, title: "There is no room for more stored files"
+}, { limit: Schema.Int, used: Schema.Int }) {}
 
 export class WrongMediaType extends HttpApiError.Problem<WrongMediaType>()("WrongMediaType", {
   type: type("wrong-media-type"), status: 415, title: "The body must be application/json"

@@ -5,6 +5,7 @@ import { TenantId } from "../../../domain/ids.ts"
 import { PolicyDocument } from "../../../domain/policy-document.ts"
 import { Authorization } from "./authorization.ts"
 import { BadRequest, Forbidden, Unavailable } from "./problems.ts"
+import { AsOfQuery } from "./queries.ts"
 
 /** `resets_at`: when the next place becomes free, where time frees any. */
 export const QuotaRule = Schema.Struct({
@@ -39,8 +40,8 @@ const tenant = { params: { tenant: TenantId } }
 const error = [BadRequest, Forbidden, Unavailable] as const
 
 export class TenantsApi extends HttpApiGroup.make("tenants").add(
-  HttpApiEndpoint.get("quota", "/quota", { success: QuotaView, error: [Unavailable] }).annotate(OpenApi.Summary, "The caller's own quota"),
-  HttpApiEndpoint.get("tenantQuota", "/tenants/:tenant/quota", { ...tenant, success: QuotaView, error }).annotate(OpenApi.Summary, "A tenant's quota"),
+  HttpApiEndpoint.get("quota", "/quota", { query: AsOfQuery, success: QuotaView, error: [BadRequest, Unavailable] }).annotate(OpenApi.Summary, "The caller's own quota"),
+  HttpApiEndpoint.get("tenantQuota", "/tenants/:tenant/quota", { ...tenant, query: AsOfQuery, success: QuotaView, error }).annotate(OpenApi.Summary, "A tenant's quota"),
   HttpApiEndpoint.get("policy", "/tenants/:tenant/policy", { ...tenant, success: PolicyView, error }).annotate(OpenApi.Summary, "A tenant's policy"),
   HttpApiEndpoint.put("setPolicy", "/tenants/:tenant/policy", {
     ...tenant, payload: PolicyDocument, success: PolicyView, error

@@ -5,7 +5,9 @@ import { downloadEvidence } from "../download-evidence.ts"
 import { downloadImages } from "../download-images.ts"
 import { fromHere } from "../endpoint.ts"
 import { answer, Output, print } from "../output.ts"
+import { withLocalFiles } from "../local-files.ts"
 import { readRequest } from "../request-file.ts"
+import { withTargets } from "../with-targets.ts"
 import { conclude, sayThatItGoesOn, watchCompose } from "../watch-compose.ts"
 
 export interface BuildInput {
@@ -13,14 +15,15 @@ export interface BuildInput {
   readonly detach: boolean
   readonly download: Option.Option<string>
   readonly idempotencyKey: Option.Option<string>
+  readonly target: ReadonlyArray<string>
 }
 
-export const build = Effect.fn("build")(function*({ detach, download, file, idempotencyKey }: BuildInput) {
+export const build = Effect.fn("build")(function*({ detach, download, file, idempotencyKey, target }: BuildInput) {
   const { json } = yield* Output
   const kiln = yield* Kiln
   const accepted = yield* kiln.json<ComposeAccepted>("/composes", {
     method: "POST",
-    body: yield* readRequest(file),
+    body: yield* withLocalFiles(yield* withTargets(yield* readRequest(file), target), file),
     headers: Option.match(idempotencyKey, { onNone: () => ({}), onSome: (key) => ({ "idempotency-key": key }) })
   })
   if (detach) return yield* answer(accepted, () => [accepted.id])

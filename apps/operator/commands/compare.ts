@@ -1,19 +1,17 @@
 /** How two images differ, by file. */
 import { Effect } from "effect"
-import { differencesOf, type Difference } from "../../../domain/image-difference.ts"
+import { differencesOf } from "../../../domain/image-difference.ts"
 import { ImageContents } from "../../../domain/ports/image-contents.ts"
 import { Adapters } from "../adapters.ts"
 import { CommandFailed, commandFailed, exitCodes } from "../command-failed.ts"
+import { differenceLine } from "../difference-line.ts"
 import { fromHere } from "../endpoint.ts"
-import { answer, harmless } from "../output.ts"
+import { answer } from "../output.ts"
 
 export interface CompareInput {
   readonly first: string
   readonly second: string
 }
-
-const line = ({ fields = {}, what, where }: Difference) =>
-  harmless([`${where}: ${what}`, ...Object.entries(fields).map(([name, [one, other]]) => `${name} ${one} and ${other}`)].join(", "))
 
 /** Ends well if they hold the same. */
 export const compare = Effect.fn("compare")(function*(input: CompareInput) {
@@ -27,6 +25,6 @@ export const compare = Effect.fn("compare")(function*(input: CompareInput) {
   const differences = differencesOf(before, after)
   const same = differences.length === 0 ? "contents" : "no"
   yield* answer({ same, sha256: [one, other], differences }, () =>
-    differences.length === 0 ? ["Other bytes, the same contents"] : differences.map(line))
+    differences.length === 0 ? ["Other bytes, the same contents"] : differences.map(differenceLine))
   if (differences.length > 0) return yield* new CommandFailed({ code: exitCodes.failed, message: "" })
 })

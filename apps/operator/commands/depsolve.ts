@@ -2,6 +2,7 @@ import { Effect, Option } from "effect"
 import type { DepsolveView } from "../../gateway/api/depsolve-api.ts"
 import { Kiln } from "../client.ts"
 import { commandFailed } from "../command-failed.ts"
+import { withoutLocalFiles } from "../local-files.ts"
 import { answer } from "../output.ts"
 import { readRequest } from "../request-file.ts"
 import { table } from "../table.ts"
@@ -17,7 +18,7 @@ export interface DepsolveInput {
 
 export const depsolve = Effect.fn("depsolve")(function*(input: DepsolveInput) {
   const kiln = yield* Kiln
-  const asked = Option.isSome(input.file) ? imagesOf(JSON.parse(yield* readRequest(input.file.value))) : [yield* saidHere(input)]
+  const asked = Option.isSome(input.file) ? imagesOf(JSON.parse(yield* withoutLocalFiles(yield* readRequest(input.file.value)))) : [yield* saidHere(input)]
   const found = yield* Effect.forEach(asked, (body) =>
     kiln.json<DepsolveView>("/depsolve", { method: "POST", body: JSON.stringify(body) }))
   yield* answer(asked.length === 1 ? found[0] : found, (output) =>

@@ -1,13 +1,16 @@
-import { Effect } from "effect"
-import type { AttemptView, ComposeDetails, JobView } from "../../gateway/api/compose-views.ts"
+import { Effect, type Option } from "effect"
+import type { AttemptView, ComposeDetails, CopyView, JobView, ProgressView } from "../../gateway/api/compose-views.ts"
 import { Kiln } from "../client.ts"
 import { moment } from "../moments.ts"
 import { answer, harmless, type OutputShape, painted, paintedStatus } from "../output.ts"
+import { readTime } from "../read-time.ts"
 import { facts, table } from "../table.ts"
-import { between, bytes } from "../units.ts"
+import { between, bytes, rate } from "../units.ts"
+import { verificationLines } from "../verification-words.ts"
 
-export const show = Effect.fn("show")(function*({ id }: { readonly id: string }) {
-  const compose = yield* (yield* Kiln).json<ComposeDetails>(`/composes/${id}`)
+export const show = Effect.fn("show")(function*({ asOf, id }: { readonly id: string; readonly asOf: Option.Option<string> }) {
+  const query = { as_of: yield* readTime("--as-of", asOf) }
+  const compose = yield* (yield* Kiln).json<ComposeDetails>(`/composes/${id}`, { query })
   yield* answer(compose, (output) => people(output, compose))
 })
 
@@ -24,6 +27,7 @@ export const people = (output: OutputShape, compose: ComposeDetails): ReadonlyAr
       : `${moment(compose.ended_at, output.utc)}, after ${between(compose.requested_at, compose.ended_at)}`]
   ]),
   ...failureLines(output, compose),
+  ...(compose.verifies === undefined ? [] : ["", ...verificationLines(output, compose.verifies)]),
   "",
   ...table(output, [
     { title: "IMAGE", of: ({ at }) => String(at), right: true },
@@ -31,7 +35,7 @@ export const people = (output: OutputShape, compose: ComposeDetails): ReadonlyAr
     { title: "ARCH", of: ({ image }) => image.architecture },
     { title: "STATUS", of: ({ image }) => image.status, paint: (text) => paintedStatus(output, text) },
     { title: "TARGET", of: ({ target }) => target?.type ?? "" },
-    { title: "FILE", of: ({ target }) => target?.artifact?.filename ?? "" },
+    { title: "FILE", of: ({ target }) => target?.copy === undefined ? target?.artifact?.filename ?? "" : copyWords(target.copy) },
     { title: "SIZE", of: ({ target }) => target?.artifact === undefined ? "" : bytes(target.artifact.size), right: true }
   ], compose.images.flatMap((image, at) => image.targets.map((target) => ({ at, image, target })))),
   "",
@@ -47,6 +51,9 @@ export const people = (output: OutputShape, compose: ComposeDetails): ReadonlyAr
     job.attempts.length === 0 ? [{ job, attempt: undefined }] : job.attempts.map((attempt) => ({ job, attempt }))
   ))
 ]
+
+/** `ami-0123456789 in eu-central-1`. */
+const copyWords = ({ id, place, url }: CopyView) => harmless(url ?? (place === undefined ? id : `${id} in ${place}`))
 
 const failureLines = (output: OutputShape, { failure }: ComposeDetails) => {
   if (failure === undefined) return []
@@ -65,7 +72,16 @@ const verdictOf = ({ images }: ComposeDetails, { image, kind, status }: JobView)
   return [...boots, ...(test.reason === undefined ? [] : [`${test.verdict === "skipped" ? "skipped" : "in part"}: ${test.reason}`])].join(", ")
 }
 
+/** `upload 42 %, 120 MiB of 340 MiB, 11 MiB/s`. */
+const progressWords = ({ bytes_done: done, bytes_per_second: speed, bytes_total: total, percent, stage }: ProgressView) => [
+  `${harmless(stage)} ${Math.floor(percent)} %`,
+  ...(done === undefined ? [] : [total === undefined ? bytes(done) : `${bytes(done)} of ${bytes(total)}`]),
+  ...(speed === undefined ? [] : [rate(speed)])
+].join(", ")
+
 const note = ({ utc }: OutputShape, compose: ComposeDetails, job: JobView, attempt: AttemptView | undefined) => {
+  const moving = attempt?.status === "running" ? compose.images[job.image]?.targets.find((target) => target.job === job.id)?.progress : undefined
+  if (moving !== undefined) return progressWords(moving)
   if (attempt?.failure !== undefined) return `${attempt.failure.class}: ${attempt.failure.message}`
   const verdict = verdictOf(compose, job)
   if (verdict !== undefined && attempt?.status === "succeeded") return harmless(verdict)

@@ -21,15 +21,20 @@ export const aws: ImageType = {
   bootable: true
 }
 
+/** Elsewhere Google's programs wait for its metadata for ever, and the machine is never up. */
+const onGoogleAlone = Object.fromEntries(["google-guest-agent", "google-startup-scripts", "google-shutdown-scripts"].map((unit) => [
+  `etc/systemd/system/${unit}.service.d/50-kiln-where.conf`, "[Service]\nExecCondition=/bin/grep -q Google /sys/class/dmi/id/product_name\n"
+]))
+
 export const gcp: ImageType = {
   ...cloud,
   name: "gcp",
   description: "disk.raw in a compressed archive for Google Compute Engine, whole GiB; guest agent, cloud-init",
   packages: () => ["google-guest-agent"],
-  files: asking("GCE"),
+  files: () => ({ ...asking("GCE")(), ...onGoogleAlone }),
   format: "gcp",
   wholeBytes: 2 ** 30,
-  bootable: false
+  bootable: true
 }
 
 export const azure: ImageType = {

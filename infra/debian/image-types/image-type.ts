@@ -35,13 +35,18 @@ export interface ImageType {
   /** Sizes are multiples of it. */
   readonly wholeBytes?: number
   readonly options: ReadonlyArray<keyof ImageOptions>
-  /** Whether an emulator boots its file as it is. */
+  /** Whether an emulator boots what it holds. */
   readonly bootable: boolean
+  /** Customizations that mean nothing to it, by their paths, and why. */
+  readonly unfit?: Readonly<Record<string, string>>
 }
 
 export const diskOptions: ImageType["options"] = [
   "size_bytes", "filesystem", "partitioning", "swap_bytes", "mountpoints", "serial"
 ]
+
+/** Whether its machines ask a cloud or a hypervisor for their user data. */
+export const asksCloud = ({ base }: ImageType): boolean => base === "cloud"
 
 export const isDisk = (format: ImageType["format"]): format is DiskFormat => format in diskFormats
 

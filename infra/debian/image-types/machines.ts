@@ -15,8 +15,7 @@ export const minimalRaw: ImageType = {
   ...guestImage,
   name: "minimal-raw",
   description: "the disk of guest-image, raw and compressed with zstd, to be written to a disk",
-  format: "raw.zst",
-  bootable: false
+  format: "raw.zst"
 }
 
 /** Tools that tell the hypervisor the machine's address, and shut it down when asked. */
@@ -38,6 +37,5 @@ export const vsphereOva: ImageType = {
   ...vsphere,
   name: "vsphere-ova",
   description: "OVA for vSphere: the disk of vsphere with the description of a machine of 2 processors and 2 GiB",
-  format: "ova",
-  bootable: false
+  format: "ova"
 }

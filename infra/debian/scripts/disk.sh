@@ -1,11 +1,13 @@
 #!/bin/bash
 # disk.sh TREE DISK: GPT, an ESP that boots in UEFI (systemd-boot) and on a PC in BIOS (syslinux), then partitions filled
-# from TREE. No mounts. Takes from the environment
+# from TREE. Both are absolute paths. No mounts. Takes from the environment
 #   KILN_INPUT     with "partitions": place, MiB or "rest", type, id, seed, file system, mount point, name and field of each
 #   KILN_SIZE      bytes of the disk, or empty    KILN_WHOLE       the size is a multiple of so many bytes
 #   KILN_KERNEL    the kernel's arguments         KILN_ARCHITECTURE   as Debian calls it
 #   KILN_DISK_ID KILN_ESP_ID KILN_FAT_ID
+# The same bytes for the same tree, on whatever file system it lies and in whatever order that lists its folders.
 set -euo pipefail
+scripts=$(dirname "$(readlink -f "$0")")
 tree=$1 disk=$2
 plan=$KILN_INPUT/partitions
 refuse() { echo "kiln-user-error $1: $2" >&2; exit 3; }
@@ -24,11 +26,13 @@ take_out() { # mount point, field, where to
   chmod --reference="$3" "$folder"
 }
 # Blocks are 4 KiB, inodes 256 bytes; a third more and the journal is what a file system itself and first steps need.
-bytes_for() { # folder, bytes of its file system itself
-  local used entries
-  used=$(du -sx --apparent-size --block-size=1 "$1" | cut -f1)
-  entries=$(find "$1" -xdev | wc -l)
-  echo $(((used + entries * 2300) * 115 / 100 + $2))
+# Counted by what is in there: file systems count their folders in ways of their own.
+measure() { # folder; sets used, and needed for a file system with it
+  read -r used needed < <(find "$1" -xdev -printf '%y %n %i %s\n' | awk '
+    { entries++ }
+    $1 == "d" { bytes += 4096; next }
+    $2 == 1 || !seen[$3]++ { bytes += $4 }
+    END { printf "%.0f %.0f\n", bytes, (bytes + entries * 2300) * 1.15 }')
 }
 fixed=0
 while read -r place mib _ _ _ filesystem mountpoint _ field; do
@@ -36,15 +40,15 @@ while read -r place mib _ _ _ filesystem mountpoint _ field; do
   fixed=$((fixed + mib))
   [ "$filesystem" != swap ] || continue
   take_out "$mountpoint" "$field" "$disk.part$place"
-  least=$(bytes_for "$disk.part$place" $((8 * 1048576)))
+  measure "$disk.part$place"
+  least=$((needed + 8 * 1048576))
   [ "$mib" -ge $(((least + 1048575) / 1048576)) ] ||
     refuse "$field.size_bytes" "what lies below $mountpoint needs at least $least bytes, asked for were $((mib * 1048576))"
 done <"$plan"
-[ $fixed = 0 ] || find "$tree" "$disk".part* -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 2>/dev/null | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
 
 offset=$(((65 + fixed) * 1048576))
-used=$(du -sx --apparent-size --block-size=1 "$tree" | cut -f1)
-least=$((offset + $(bytes_for "$tree" $((48 * 1048576)))))
+measure "$tree"
+least=$((offset + needed + 48 * 1048576))
 size=${KILN_SIZE:-$((2048 * 1048576 + fixed * 1048576))}
 if [ -n "$KILN_SIZE" ] && [ "$size" -lt "$least" ]; then
   refuse image.options.size_bytes "this image needs at least $least bytes, asked for were $size"
@@ -76,16 +80,22 @@ program=/usr/lib/systemd/boot/efi/systemd-boot$efi.efi
 # A PC has the programs of PCs only; then the tree has brought its own.
 [ -e "$program" ] || program=$tree$program
 cp "$program" "$esp/EFI/BOOT/BOOT${efi^^}.EFI"
-cp "$kernel" "$esp/linux/vmlinuz"
 cp "$initrd" "$esp/linux/initrd.img"
-printf 'timeout 0\n' >"$esp/loader/loader.conf"
 printf '%s\n' "title Linux" "linux /linux/vmlinuz" "initrd /linux/initrd.img" "options $KILN_KERNEL" >"$esp/loader/entries/linux.conf"
 if [ "$efi" = x64 ]; then
   printf '%s\n' "SERIAL 0 115200" "DEFAULT linux" "PROMPT 0" "TIMEOUT 1" "LABEL linux" "LINUX /linux/vmlinuz" \
     "INITRD /linux/initrd.img" "APPEND $KILN_KERNEL" >"$esp/syslinux.cfg"
 fi
-find "$esp" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
-MTOOLS_SKIP_CHECK=1 mcopy -s -m -i "$disk@@1048576" "$esp"/* ::/
+# No folder with more than one thing in it: mcopy takes those as the file system lists them.
+into_esp() { # things, where to
+  find "${@:1:$#-1}" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+  MTOOLS_SKIP_CHECK=1 mcopy -s -m -i "$disk@@1048576" "${@:1:$#-1}" "::${*: -1}"
+}
+into_esp "$esp"/* /
+cp "$kernel" "$esp/vmlinuz"
+printf 'timeout 0\n' >"$esp/loader.conf"
+into_esp "$esp/vmlinuz" /linux/
+into_esp "$esp/loader.conf" /loader/
 if [ "$efi" = x64 ]; then
   syslinux --install --offset 1048576 "$disk"
   dd if=/usr/lib/SYSLINUX/gptmbr.bin of="$disk" conv=notrunc bs=440 count=1 status=none
@@ -95,28 +105,19 @@ rm -rf "$esp"
 export E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH
 make_ext4() { # folder, first MiB, MiB, id, seed, label
   local offset=$(($2 * 1048576)) last
-  mke2fs -q -F -t ext4 -L "$6" -U "$4" -m 1 -E "offset=$offset,hash_seed=$5,root_owner=0:0" -d "$1" "$disk" "${3}M"
+  mke2fs -q -F -t ext4 -L "$6" -U "$4" -m 1 -E "offset=$offset,hash_seed=$5,root_owner=0:0" "$disk" "${3}M"
+  mkdir "$disk.values"
+  (cd "$1" && perl "$scripts/ext4-commands.pl" . "$SOURCE_DATE_EPOCH" "$disk.values" |
+    debugfs -w -f /dev/stdin "$disk?offset=$offset" >/dev/null 2>"$disk.said")
+  # It says what goes wrong, and goes on.
+  ! grep -v '^debugfs [0-9]' "$disk.said" >&2 || exit 1
   last=$(dumpe2fs -h "$disk?offset=$offset" 2>/dev/null | awk -F: '/^Inode count/ { all = $2 } /^Free inodes/ { free = $2 } END { print all - free }')
-  {
-    # Before 1.47.1, -d copies access and change times, which are today's.
-    awk -v last="$last" -v time="@$SOURCE_DATE_EPOCH" 'BEGIN {
-      for (n = 2; n <= last; n = n == 2 ? 11 : n + 1) {
-        for (f = split("atime ctime crtime", field, " "); f > 0; f--) {
-          printf "sif <%d> %s %s\nsif <%d> %s_extra 0\n", n, field[f], time, n, field[f]
-        }
-        if (n == 11) printf "sif <%d> mtime %s\n", n, time
-      }
-    }'
-    # Nor does it take over whose the root of the file system is.
-    [ "$6" = root ] || stat -c '0%a %u %g' "$1" | while read -r mode user group; do
-      printf 'sif <2> mode 0%o\nsif <2> uid %s\nsif <2> gid %s\n' $((040000 | mode)) "$user" "$group"
-    done
-  } >"$disk.times"
-  debugfs -w -f "$disk.times" "$disk?offset=$offset" >/dev/null 2>"$disk.said" || { cat "$disk.said" >&2; exit 1; }
-  rm -f "$disk.times" "$disk.said"
+  [ "$last" = "$(cat "$disk.values/last")" ] || { echo "the inodes of $6 are not the ones that were counted" >&2; exit 1; }
+  rm -rf "$disk.values" "$disk.said"
 }
 into_disk() { dd if="$1" of="$disk" bs=1M seek="$2" conv=notrunc,sparse status=none; rm -f "$1"; } # file, first MiB
 make_btrfs() { # folder, first MiB, MiB, id, seed, label
+  find "$1" -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
   truncate -s "${3}M" "$disk.btrfs"
   mkfs.btrfs -q -U "$4" -L "$6" --rootdir "$1" "$disk.btrfs"
   into_disk "$disk.btrfs" "$2"

@@ -46,12 +46,12 @@ offer input "$KILN_INPUT"
 offer guest "$KILN_GUEST"
 offer scripts "$scripts"
 offer repository "$KILN_REPOSITORY"
-inside() {
+inside() { # scripts, one after the other
   proc=
   [ "$1" != --proc ] || { proc=$1; shift; }
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
   SYSTEMD_OFFLINE=1 SYSTEMD_LOG_LEVEL=err DEBIAN_FRONTEND=noninteractive KILN_HOSTNAME="$KILN_HOSTNAME" \
-  /usr/bin/perl "$KILN_SANDBOX/enter-tree.pl" $proc tree /bin/sh -eu "/run/kiln/scripts/$1" </dev/null
+  /usr/bin/perl "$KILN_SANDBOX/enter-tree.pl" $proc tree /bin/sh -euc 'for script; do /bin/sh -eu "/run/kiln/scripts/$script"; done' sh "$@" </dev/null
 }
 
 if [ -s "$KILN_INPUT/extras" ]; then
@@ -62,21 +62,20 @@ fi
 perl "$scripts/inventory.pl" tree "$KILN_FACTS"
 echo "kiln-stage customize"
 # No /proc from here on: nothing a tenant names can lead out of the tree through it.
-inside guest-defaults.sh
-inside guest-customize.sh
-inside guest-finish.sh
+inside guest-defaults.sh guest-customize.sh guest-finish.sh
 # A tenant's files may be programs, or change what programs do. From here on nothing in the tree is run.
 umount -R tree/tmp tree/dev
 perl "$scripts/place-files.pl" tree
 umount -R tree/run
 
 echo "kiln-stage disk"
-find tree -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
 if [ -e "$KILN_INPUT/partitions" ]; then
-  bash "$scripts/disk.sh" tree disk.raw
-  rm -rf --one-file-system tree
+  bash "$scripts/disk.sh" "$PWD/tree" "$PWD/disk.raw"
+  # In memory it goes with the mount, later.
+  [ -n "$KILN_MEMORY" ] || rm -rf --one-file-system tree
   echo "kiln-stage convert"
   bash "$KILN_FORMATS/convert.sh" raw disk.raw "$KILN_FORMAT" "$KILN_OUT"
 else
+  find tree -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
   bash "$scripts/archive.sh" tree "$KILN_FORMAT" "$KILN_OUT"
 fi

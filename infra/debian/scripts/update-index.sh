@@ -1,6 +1,6 @@
 #!/bin/bash
 # update-index.sh STATE MINUTES [LISTS]: brings STATE/current up to date unless that was done less than MINUTES ago.
-# The first time it goes on from LISTS, another state's, so that only what is not in there is fetched.
+# The first time it goes on from copies of LISTS, another state's, so that only what is not in there is fetched.
 # An index is a folder named by its revision and never changed: readers keep theirs while a new one is made.
 set -euo pipefail
 trap 'exit 143' TERM
@@ -16,8 +16,11 @@ fresh() { [ -e current/complete ] && [ -n "$(find stamp -newermt "-$1 seconds" 2
 rm -rf new.*
 new=$state/new.$$
 mkdir -p "$new/lists/partial" gen empty/partial none
-[ ! -d current/lists ] || lists=current/lists
-if [ -n "$lists" ]; then cp -al "$lists/." "$new/lists/"; fi
+if [ -d current/lists ]; then
+  cp -al current/lists/. "$new/lists/"
+elif [ -n "$lists" ]; then
+  find "$lists" -maxdepth 1 -type f ! -name lock -exec cp --preserve=timestamps --reflink=auto -t "$new/lists" {} +
+fi
 apt-get -q update -o "Dir::State::lists=$new/lists" -o "Dir::Cache=$new" -o APT::Update::Error-Mode=any 9>&-
 rm -f "$new"/*.bin
 revision=$(cd "$new/lists" && sha256sum -- *Release | sha256sum | cut -c1-64)

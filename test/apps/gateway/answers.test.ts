@@ -66,7 +66,7 @@ describe("when something is away", () => {
   const away = new LogUnavailable({ message: "the log does not answer" })
   const noLog = Layer.succeed(EventLog, EventLog.of({
     read: () => Effect.fail(away), append: () => Effect.fail(away), watch: () => Stream.fail(away),
-    streams: ["EVENTS"], follow: () => Stream.fail(away), head: () => Effect.fail(away)
+    streams: ["EVENTS"], follow: () => Stream.fail(away), scan: () => Stream.fail(away), head: () => Effect.fail(away)
   }))
   const noQueries = Layer.succeed(ComposeQueries, ComposeQueries.of({
     list: () => Effect.fail(new QueriesUnavailable({ message: "the database does not answer" }))
@@ -134,8 +134,8 @@ describe("beside the API", () => {
     expect(Object.keys(spec.paths).sort()).toEqual([
       "", "/{id}", "/{id}/artifacts", "/{id}/cancel", "/{id}/checksums", "/{id}/events", "/{id}/logs", "/{id}/retry",
       ...["boots/{firmware}/console.txt", "boots/{firmware}/screenshot.png", "lock.json", "provenance.dsse.json", "provenance.intoto.jsonl",
-        "provenance.sigstore.json", "sbom.cdx.json", "sbom.spdx.json", "vulnerabilities"].map((file) => `/{id}/images/{image}/${file}`)
-    ].map((path) => `${api}/composes${path}`).concat(`${api}/artifacts/{digest}/{filename}`, `${api}/distributions`, `${api}/distributions/{id}`, `${api}/packages`, `${api}/depsolve`, `${api}/keys/provenance`, `${api}/keys/provenance.pem`,
+        "provenance.sigstore.json", "sbom.cdx.json", "sbom.spdx.json", "verify", "vulnerabilities"].map((file) => `/{id}/images/{image}/${file}`)
+    ].map((path) => `${api}/composes${path}`).concat(`${api}/artifacts/{digest}/{filename}`, `${api}/distributions`, `${api}/distributions/{id}`, `${api}/packages`, `${api}/depsolve`, `${api}/files`, `${api}/files/{digest}`, `${api}/keys/provenance`, `${api}/keys/provenance.pem`,
       `${api}/quota`, `${api}/tenants/{tenant}/policy`, `${api}/tenants/{tenant}/quota`, `${api}/workers`, `${api}/workers/{name}/images/{digest}`, `${api}/pools`, `${api}/parked`, `${api}/parked/{id}`).sort())
     expect(Object.keys(spec.paths[`${api}/composes`].post.responses)).toEqual(["202", "400", "401", "403", "409", "413", "415", "429", "503"])
     expect(spec.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: expect.stringMatching(/^bearer$/i) })

@@ -9,6 +9,9 @@ import { GatewayConfig } from "../../../apps/gateway/config.ts"
 import { gatewayOn } from "../../../apps/gateway/gateway.ts"
 import { PoolScope, TenantId } from "../../../domain/ids.ts"
 import type { DistributionInfo } from "../../../domain/ports/image-builder.ts"
+import { CredentialSets } from "../../../domain/ports/credential-sets.ts"
+import { credentialSetsFile } from "../../../infra/credentials/credential-sets-file.ts"
+import { ImageTargetsHere } from "../../../infra/targets/targets.ts"
 import { LocalIssuer, type Role, Tokens } from "../../../domain/ports/tokens.ts"
 import { ArtifactsFiles } from "../../../infra/files/artifacts-files.ts"
 import { LocalIssuerFiles, trustLocal } from "../../../infra/jose/local-issuer.ts"
@@ -24,9 +27,11 @@ import { IdempotencyInMemory } from "../../../infra/memory/idempotency.ts"
 import { JobFeedInMemory } from "../../../infra/memory/job-feed.ts"
 import { ParkedInMemory } from "../../../infra/memory/parked.ts"
 import { RateLimitsInMemory } from "../../../infra/memory/rate-limits.ts"
+import { RowsInMemory } from "../../../infra/memory/rows-in-memory.ts"
 import { RunningJobsInMemory } from "../../../infra/memory/running-jobs.ts"
 import { SchedulingInMemory } from "../../../infra/memory/scheduling.ts"
 import { SnapshotsInMemory } from "../../../infra/memory/snapshots.ts"
+import { StoredFilesInMemory } from "../../../infra/memory/stored-files.ts"
 import { PackageIndexInMemory } from "../../../infra/memory/package-index.ts"
 
 const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes"], bootable: true }
@@ -34,7 +39,7 @@ const simulated = { type: "simulated", description: "Builds nothing", options: [
 
 export const distributions: ReadonlyArray<DistributionInfo> = [
   {
-    id: "debian-13", name: "Debian 13", builder: "debian", resolves: true,
+    id: "debian-13", name: "Debian 13", builder: "debian", resolves: true, reproducible: true, filesByDigest: true,
     architectures: [{ architecture: "x86_64", imageTypes: [guestImage] }]
   },
   {
@@ -48,7 +53,7 @@ const packages = ["vim", "vim-tiny", "neovim", "nginx"].map((name) => ({ name, v
 const portsIn = (folder: string) => {
   const issuer = LocalIssuerFiles(folder)
   return Layer.mergeAll(
-    Layer.provideMerge(Layer.merge(ComposeQueriesInMemory, RunningJobsInMemory), EventLogInMemory),
+    Layer.provideMerge(Layer.mergeAll(ComposeQueriesInMemory, RunningJobsInMemory, RowsInMemory), EventLogInMemory),
     IdempotencyInMemory,
     SnapshotsInMemory,
     RateLimitsInMemory,
@@ -56,11 +61,14 @@ const portsIn = (folder: string) => {
     ParkedInMemory,
     JobFeedInMemory,
     BlobsInMemory,
+    StoredFilesInMemory,
     ArtifactsFiles(join(folder, "artifacts")),
     SealerFiles(join(folder, "keys")),
     SignerFiles(join(folder, "keys")),
     AttesterFiles(join(folder, "keys")),
     AdvisoriesNone,
+    Layer.succeed(CredentialSets, CredentialSets.of(credentialSetsFile({ file: undefined, privateEndpoints: true }))),
+    ImageTargetsHere,
     Layer.provideMerge(Layer.unwrap(Effect.map(LocalIssuer, (local) => TokensJose([trustLocal(local)]))), issuer),
     PackageIndexInMemory(packages),
     Layer.succeed(Catalog, { distributions })
@@ -90,7 +98,7 @@ export const openGateway = async (
 ): Promise<Gateway> => {
   const folder = mkdtempSync(join(tmpdir(), "kiln-gateway-"))
   const logged: Array<string> = []
-  const settings = Layer.succeed(GatewayConfig, { linkTtl: 3_600_000, slow: 5000, keepAlive: 15_000, operatorTenant: "default", ...config })
+  const settings = Layer.succeed(GatewayConfig, { linkTtl: 3_600_000, slow: 5000, keepAlive: 15_000, operatorTenant: "default", storedFileBytes: 2 ** 20, storedFilesBytes: 2 ** 21, ...config })
   const layer = gatewayOn({ port: 0 }).pipe(Layer.provideMerge(Layer.merge(portsIn(folder), instead)), Layer.provide(settings),
     Layer.provideMerge(Logger.layer([Logger.map(Logger.formatJson, (line) => logged.push(line))])))
   const runtime = ManagedRuntime.make(layer)

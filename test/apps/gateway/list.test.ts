@@ -56,6 +56,16 @@ describe("the list of composes", () => {
     expect(await found("?search=nothing")).toEqual([])
   })
 
+  it("is filtered by who asked, by label, and by what is made and where it goes", async () => {
+    const composes = [0, 1, 2, 4, 5, 6].toReversed()
+    expect(await found("?requester=anna&label=team=post")).toEqual([3])
+    expect(await found("?requester=bob")).toEqual([])
+    expect(await found("?label=team&label=team%3Dpost")).toEqual([3])
+    expect(await found("?label=team&label=env")).toEqual([])
+    expect(await found("?image_type=simulated&architecture=x86_64&target=file")).toEqual(composes)
+    expect(await found("?target=aws")).toEqual([])
+  })
+
   it("is filtered by time, with any zone", async () => {
     const { items: [newest] } = await list()
     const at = Date.parse(newest!.requested_at)
@@ -67,7 +77,8 @@ describe("the list of composes", () => {
 
   it.each([
     "limit=0", "limit=101", "limit=x", "limit=1.5", "limit=1&limit=2", "cursor=x", "cursor=%00", "cursor=W10", "status=done", "since=today",
-    "since=2026-01-01T00:00:00", "since=2026-02-30T25:00:00Z", "since=0000-01-01T00:00:00Z", "search=%00", "search=", "colour=red", "__proto__=1"
+    "since=2026-01-01T00:00:00", "since=2026-02-30T25:00:00Z", "since=0000-01-01T00:00:00Z", "search=%00", "search=", "colour=red", "__proto__=1", "target=moon",
+    "image_type=A", "architecture=i386", "requester="
   ])("refuses ?%s with its place", async (query) => {
     const response = await gateway.call(`${api}/composes?${query}`)
     expect(response.status).toBe(400)

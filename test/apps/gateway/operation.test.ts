@@ -35,7 +35,8 @@ const serving = (gateway: Gateway) =>
     workers: (name) => [builder, quiet].filter(({ worker }) => name === undefined || worker === name),
     pools: () => [{ ...demandOf(3, [busy("w1")]), pool: PoolId.make("default"), at }],
     waiting: (tenantId, id) => tenantId === acme && outlooks.has(id) ? [outlooks.get(id)!] : [],
-    discard: (name, digest) => name === quiet.worker ? "away" : name === builder.worker && digest === aDigest ? "asked" : "not-held"
+    discard: (name, digest) => name === quiet.worker ? "away" : name === builder.worker && digest === aDigest ? "asked" : "not-held",
+    retention: (tenantId) => tenantId === acme ? [{ composeId, image: 0, target: 1, type: "s3", bytes: 2048, deliveredAt: at, why: "age" }] : []
   }))))
 
 const jobOf = async (gateway: Gateway, id: string) =>
@@ -81,6 +82,7 @@ describe("a queued job", () => {
     let asked = 0
     const mute = Layer.succeed(Scheduling, Scheduling.of({
       workers: () => Effect.never, pools: Effect.never, discard: () => Effect.never,
+      retention: () => Effect.never,
       waiting: () => Effect.andThen(Effect.sync(() => asked += 1), Effect.never)
     }))
     const lonely = await openGateway({}, mute as Layer.Layer<never>)

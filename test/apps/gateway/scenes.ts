@@ -28,10 +28,11 @@ export const sceneOf = (gateway: Gateway, id: string) => {
   return {
     started: (job: string, attempt = 1, holder = "w1") =>
       say(StartJob.make({ ...claim(job, attempt, holder), worker: WorkerId.make(holder) })),
-    succeeded: (job: string, outcome: JobOutcome = Resolved.make({ lock: { digest: aDigest, size: 1 }, packages: 3, downloadBytes: 9 }), log?: Blob) =>
-      say(SucceedJob.make({ ...claim(job), outcome, ...(log && { log }) })),
-    failed: (job: string, failure: FailureClass, log?: Blob) =>
-      say(FailJob.make({ ...claim(job), ...chance(), failure: { class: failure, message: "it broke", excerpt: "E: broken" }, ...(log && { log }) })),
+    succeeded: (job: string, outcome: JobOutcome = Resolved.make({ lock: { digest: aDigest, size: 1 }, packages: 3, downloadBytes: 9 }), log?: Blob, holder = "w1") =>
+      say(SucceedJob.make({ ...claim(job, 1, holder), outcome, ...(log && { log }) })),
+    succeededAs: (holder: string, job: string, outcome: JobOutcome) => say(SucceedJob.make({ ...claim(job, 1, holder), outcome })),
+    failed: (job: string, failure: FailureClass, log?: Blob, holder = "w1") =>
+      say(FailJob.make({ ...claim(job, 1, holder), ...chance(), failure: { class: failure, message: "it broke", excerpt: "E: broken" }, ...(log && { log }) })),
     lost: (job: string, attempt = 1) => say(LoseJob.make({ ...claim(job, attempt), ...chance(), reason: "no heartbeat" })),
     /** Every job of a compose with one image and no resolve. */
     async done(artifact = anArtifact) {

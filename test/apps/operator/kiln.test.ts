@@ -52,6 +52,16 @@ describe("kiln", () => {
     assert.match(out, /^[0-9a-f-]{36}\n$/)
   })
 
+  it("given targets on the command line, when it builds, then all images go there and nowhere else", async () => {
+    const { id } = await document(["build", file({ ...aRequest, images: [{ architecture: "x86_64", type: "guest-image", targets: [{ type: "file" }, { type: "file" }] }] }), "--detach", "--target", "{\"type\":\"file\"}"])
+    const shown = await document(["show", id])
+    assert.deepStrictEqual(shown.images[0].targets.map(({ type }: { type: string }) => type), ["file"])
+    const wrong = await run(["build", file(aRequest), "--target", "{type"])
+    assert.deepStrictEqual([wrong.code, wrong.out], [2, ""])
+    assert.match(wrong.err, /--target is no JSON/)
+    assert.strictEqual((await run(["build", file(aRequest), "--target", "{\"type\":\"s3\",\"bucket\":\"UP\"}"])).code, 2)
+  })
+
   it("makes one compose of one idempotency key", async () => {
     const args = ["build", file(aRequest), "--detach", "--idempotency-key", "k1"]
     const [first, second] = [await document(args), await document(args)]

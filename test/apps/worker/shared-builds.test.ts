@@ -9,9 +9,11 @@ import { handleJob } from "../../../apps/worker/handle-job.ts"
 import { Architecture, ComposeId, JobId, TenantId } from "../../../domain/ids.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { BuildFailed, ImageBuilders, type ImageBuilder } from "../../../domain/ports/image-builder.ts"
+import { ImageContents } from "../../../domain/ports/image-contents.ts"
 import { ImageTests } from "../../../domain/ports/image-tests.ts"
 import type { WorkItem } from "../../../domain/work.ts"
 import { HeldImagesFiles } from "../../../infra/files/held-images-files.ts"
+import { targetsOfTest } from "../../support/targets.ts"
 
 let folder = ""
 beforeEach(() => {
@@ -54,12 +56,15 @@ const scene = (builder: ImageBuilder) => {
     HeldImagesFiles(join(folder, "held")),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders: new Map([[builder.name, builder]]) })),
     Layer.succeed(Artifacts, {} as Artifacts["Service"]),
-    Layer.succeed(ImageTests, {} as ImageTests["Service"])
+    Layer.succeed(ImageTests, {} as ImageTests["Service"]),
+    targetsOfTest(),
+    Layer.succeed(ImageContents, {} as ImageContents["Service"])
   )
   const lines: Array<string> = []
   const build = (hostname = "box") =>
     Effect.suspend(() => handleJob(item(hostname), {
-      workspace: mkdtempSync(join(folder, "job-")), report: { progress: () => {}, line: (text) => void lines.push(text) }, secrets: Effect.succeed(new Map())
+      workspace: mkdtempSync(join(folder, "job-")), report: { progress: () => {}, line: (text) => void lines.push(text) }, secrets: Effect.succeed(new Map()), filePart: () => Effect.succeed("gone" as const),
+      deployment: "test", isCanceled: () => false
     })).pipe(Effect.result)
   return { layer, build, lines }
 }

@@ -5,6 +5,7 @@ import { Millis, PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
 import type { JobKind } from "../../../domain/job.ts"
 import type { Share } from "../../../domain/scheduling/fair-queue.ts"
 import { discardOf } from "../../../domain/scheduling/discard.ts"
+import { demandOf } from "../../../domain/scheduling/outlook.ts"
 import { JobOutlook, waitingOf } from "../../../domain/scheduling/job-outlook.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
 import { WorkerOutlook, workersOf } from "../../../domain/scheduling/worker-outlook.ts"
@@ -169,5 +170,40 @@ describe("a worker", () => {
     assert.deepInclude(worker, { worker: WorkerId.make("w9"), state: "silent", held: 0 })
     assert.notProperty(worker, "abilities")
     assert.strictEqual(worker!.jobs.length, 1)
+  })
+})
+
+describe("what a pool's queues ask for", () => {
+  const longest = (scheduler: Scheduler, now: number) => demandOf(scheduler, 60 * second, now)[0]?.kinds.build.oldestWaitMs
+  const asked = (scheduler: Scheduler, tenant: string, compose: number, at: number) =>
+    scheduler.record({ ...recordedFor(tenant, compose, queuedAs("build")), at: Millis.make(at) }, at)
+
+  it("is as old as the job that has waited longest, whoever's it is, and no older once that has gone", () => {
+    const scheduler = schedulerWith()
+    asked(scheduler, "acme", 1, start)
+    asked(scheduler, "other", 2, start + second)
+    asked(scheduler, "acme", 3, start + 2 * second)
+    assert.strictEqual(longest(scheduler, start + 10 * second), 10 * second)
+    scheduler.hear(speakerOf("w1"), heartbeatOf(1), start + 10 * second)
+    assert.strictEqual(scheduler.due(start + 10 * second)[0]!.job.composeId, composeNo(1))
+    assert.strictEqual(longest(scheduler, start + 10 * second), 9 * second)
+    scheduler.putBack(scheduler.ofCompose(TenantId.make("acme"), composeNo(1))[0]!, start + 11 * second)
+    assert.strictEqual(longest(scheduler, start + 11 * second), 11 * second)
+  })
+
+  it("agrees with a look at every job, whatever comes and goes", () => {
+    const scheduler = schedulerWith()
+    scheduler.hear(speakerOf("w1"), heartbeatOf(1, { slots: { resolve: 1, build: 3, upload: 1 } }), start)
+    let seed = 7
+    const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below
+    for (let step = 1; step < 2000; step++) {
+      const now = start + step
+      if (random(3) > 0) asked(scheduler, `t-${random(20)}`, step, now)
+      const taken = random(4) === 0 ? scheduler.due(now) : []
+      for (const { job } of taken) if (random(3) > 0) scheduler.putBack(job, now)
+      const waitingJobs = [...scheduler.jobs.values()].filter((job) => scheduler.queue.has(job))
+      const oldest = Math.min(...waitingJobs.map(({ queuedAt }) => queuedAt))
+      assert.strictEqual(longest(scheduler, now) ?? 0, waitingJobs.length === 0 ? 0 : now - oldest, `step ${step}`)
+    }
   })
 })

@@ -51,6 +51,18 @@ describe("dispatch", () => {
     queueBuilds(scheduler, "a", 5)
     assert.deepStrictEqual(due(scheduler), ["a/1 w1", "a/2 w2", "a/3 w3", "a/4 w1", "a/5 w2"])
   })
+  it("gives what avoids a worker to another, waits for that one's slot, and takes the avoided one where there is nobody else", () => {
+    const scheduler = make()
+    const avoiding = queuedAs("build", { avoid: w1.worker })
+    scheduler.hear(w1, heartbeatOf({ build: 2 }), start)
+    scheduler.hear(w2, heartbeatOf({ build: 1 }), start)
+    scheduler.record(recordedFor("a", 1, avoiding), start)
+    scheduler.record(recordedFor("a", 2, avoiding), start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w2"])
+    // Whoever has gone, or cannot do it, is nobody to wait for.
+    scheduler.hear(w2, heartbeatOf({ build: 1 }, { imageTypes: ["wsl"] }), start)
+    assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
+  })
   it("makes one tenant's first job wait for one slot at most, however many jobs another has", () => {
     const scheduler = make()
     scheduler.hear(w1, heartbeatOf({ build: 3 }), start)

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -14,6 +14,8 @@ const folder = mkdtempSync(join(tmpdir(), "kiln-test-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const outside = join(folder, "outside")
 writeFileSync(outside, "nobody's")
+const given = join(folder, "given")
+writeFileSync(given, "what was given\n")
 
 const entry = Schema.decodeUnknownSync(CommandDistribution)
 const parameters = { greeting: { pattern: "[a-z \"\\\\]+", default: "hello" }, megabytes: { minimum: 0, maximum: 16 } }
@@ -43,6 +45,7 @@ const builder = commandBuilder([
   shell("garbled", "echo '{\"artifact\": {\"path\": 7}}'"),
   shell("chatty", `cat >/dev/null; echo '{"line": 7}'; echo '[1]'; echo '{"stage": "b", "percent": 50}'; echo '{"stage": "a", "percent": 20}'; head -c 100000 /dev/zero | tr '\\0' x; echo; echo x > output/a.tar; ${artifact("output/a.tar")}`),
   shell("echoes", `cat >&2; env >&2; echo x > output/a.tar; ${artifact("output/a.tar")}`, { env: { GIVEN: "by the operator" } }),
+  shell("boxed", `cat >/dev/null; cat ${outside} 2>&1; cat ${given}; ls -A ${folder} ..; grep -vc lo: /proc/net/dev; id -u; echo x >output/a.tar; ${artifact("output/a.tar")}`, { sandbox: { read: [given] } }),
   ...hostile
 ])
 
@@ -90,6 +93,18 @@ describe("the command builder", () => {
       assert.deepStrictEqual(job.secrets, { "users.ann.password": "***" })
       assert.include(lines, "GIVEN=by the operator")
       assert.notInclude(lines.join("\n"), "of the worker")
+    }))
+
+  it.live("given a program in the sandbox, then it finds its workspace and what it was given, no network, and nothing else", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const file = yield* run(of("boxed"), lines)
+      assert.strictEqual(readFileSync(file.path, "utf8"), "x\n")
+      assert.strictEqual(statSync(file.path).uid, process.getuid!())
+      assert.include(lines, "what was given")
+      assert.notInclude(lines.join("\n"), "nobody's")
+      assert.deepStrictEqual(lines.slice(-2), ["2", "0"])
+      assert.notInclude(lines, "outside")
     }))
 
   it.live("given lines that are no JSON of the contract, then they are text; progress never goes back, lines have an end", () =>

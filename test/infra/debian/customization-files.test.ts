@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { Digest } from "../../../domain/ids.ts"
 import { customizationFiles, missingSecrets, passwordHash } from "../../../infra/debian/customization-files.ts"
 import { hiding } from "../../../infra/process/hiding.ts"
 import { saltOf, sha512Crypt } from "../../../infra/debian/sha512-crypt.ts"
@@ -30,6 +31,23 @@ describe("a request as data files", () => {
     const files = customizationFiles({ users: [{ name: "ann", password: sealed }] }, new Map([["ann", "$6$s$h"]]))
     expect(files.find(({ path }) => path === "users/0000/password")?.text).toBe("$6$s$h")
     expect(files.some(({ text }) => String(text).includes("ciphertext"))).toBe(false)
+  })
+
+  it("names where a stored file lies, and reads it where it is a unit to be enabled", () => {
+    const digest = Digest.make(`sha256:${"a".repeat(64)}`)
+    const stored = new Map([[digest, { at: "/work/aaaa", text: "[Install]\nWantedBy=multi-user.target\n" }]])
+    const files = customizationFiles(
+      { files: [{ path: "/etc/systemd/system/tool.service", digest }], services: { enabled: ["tool"] } }, new Map(), stored)
+    expect(files.find(({ path }) => path === "files/0000/data")?.text).toEqual(stored.get(digest))
+    expect(files.find(({ path }) => path === "links/0000/path")?.text).toBe("/etc/systemd/system/multi-user.target.wants/tool.service")
+  })
+
+  it("puts user data beside a cloud's, which goes first, and in its place where there is none", () => {
+    const placesOf = (user_data: string, asksCloud: boolean) =>
+      customizationFiles({ cloud_init: { user_data } }, new Map(), new Map(), asksCloud).flatMap(({ path, text }) => path.endsWith("/path") ? [text] : [])
+    expect(placesOf("#cloud-config\n", false)).toContain("/var/lib/cloud/seed/nocloud/user-data")
+    expect(placesOf("#cloud-config\n", true)).toEqual(["/etc/cloud/cloud.cfg.d/95-kiln-user-data.cfg"])
+    expect(placesOf("#!/bin/sh\n", true)).toEqual(["/var/lib/cloud/scripts/per-instance/90-kiln-user-data"])
   })
 
   it("carries bytes as they are", () => {

@@ -27,7 +27,9 @@ describe("the distributions on offer", () => {
       "guest-image", "minimal-raw", "aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova", "wsl", "container", "network-boot", "live-iso"
     ])
     expect(types.filter(({ options }) => options.includes("mountpoints")).length).toBe(8)
-    expect(types.filter(({ bootable }) => bootable).map(({ type }) => type)).toEqual(["guest-image", "aws", "azure", "oci", "vsphere"])
+    expect(types.filter(({ bootable }) => bootable).map(({ type }) => type)).toEqual(["guest-image", "minimal-raw", "aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova"])
+    expect(types.filter(({ ownUserData }) => ownUserData).map(({ type }) => type)).toEqual(["aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova"])
+    expect(types.filter(({ unfit }) => unfit !== undefined).map(({ type }) => type)).toEqual(["wsl", "container"])
   })
 })
 

@@ -76,10 +76,15 @@ export const buildOf = (
 export const built = (
   spec: ImageSpec,
   workspace: string,
-  options: { readonly secrets?: ReadonlyMap<string, string>; readonly report?: Report; readonly cacheDir?: string } = {}
+  options: {
+    readonly secrets?: ReadonlyMap<string, string>
+    readonly report?: Report
+    readonly cacheDir?: string
+    readonly scratch?: "auto" | "disk"
+  } = {}
 ): Promise<Result.Result<BuiltFile, BuildFailed>> => {
-  const { cacheDir = sharedCache, report = hearing(), secrets = new Map() } = options
-  const builder = debianBuilder(configOf(cacheDir))
+  const { cacheDir = sharedCache, report = hearing(), scratch, secrets = new Map() } = options
+  const builder = debianBuilder({ ...configOf(cacheDir), ...(scratch && { scratch }) })
   return Effect.runPromise(
     Effect.result(
       Effect.flatMap(builder.resolve(spec, workspace, report), (lock) =>
@@ -89,16 +94,22 @@ export const built = (
   )
 }
 
-/** A cache with the shared one's indexes and packages, but nothing made from them. */
-export const coldCache = async (dir: string): Promise<string> => {
+/** A cache that has some parts of the shared one. */
+const cacheWith = async (dir: string, parts: ReadonlyArray<string>): Promise<string> => {
   const cache = join(dir, "cache")
   await mkdir(cache, { recursive: true })
-  for (const part of ["apt", "packages"]) {
+  for (const part of parts) {
     await mkdir(join(sharedCache, part), { recursive: true })
     await symlink(join(sharedCache, part), join(cache, part))
   }
   return cache
 }
+
+/** With the shared one's indexes and packages, but nothing made from them. */
+export const coldCache = (dir: string) => cacheWith(dir, ["apt", "packages"])
+
+/** With the shared one's packages and base trees, for a stack whose home is `dir`. */
+export const warmCache = (dir: string) => cacheWith(dir, ["packages", "repositories", "base"])
 
 export const inTemporary = async <A>(use: (dir: string) => Promise<A>): Promise<A> => {
   const dir = await mkdtemp(join(tmpdir(), "kiln-debian-"))

@@ -1,0 +1,98 @@
+/** The handlers of read models: each a filter, a list and a translation. */
+import { Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { costOf, type Prices } from "../../domain/prices.ts"
+import { Policy } from "../../domain/policy.ts"
+import { accounts } from "../../projections/accounts.ts"
+import { auditList } from "../../projections/audit.ts"
+import { imageList } from "../../projections/images.ts"
+import { attemptList } from "../../projections/job-attempts.ts"
+import type { Listing } from "../../projections/rows.ts"
+import { Rows } from "../../projections/rows.ts"
+import { type TermKind, termOf } from "../../projections/terms.ts"
+import type { UsageBy, UsageSum } from "../../projections/usage.ts"
+import { CurrentIdentity } from "./api/authorization.ts"
+import { KilnApi } from "./api/kiln-api.ts"
+import { GatewayConfig } from "./config.ts"
+import { attemptItem, auditItem, imageItem, tenantItem } from "./history-items.ts"
+import { linked, pageOf } from "./list-page.ts"
+import { operator, operatorOf } from "./operators.ts"
+import { StandingPrices } from "./prices.ts"
+
+export const HistoryLive = HttpApiBuilder.group(KilnApi, "history", Effect.fnUntraced(function*(handlers) {
+  const rows = yield* Rows
+  const prices = yield* StandingPrices
+  const { operatorTenant } = yield* GatewayConfig
+
+  return handlers.handleAll({
+    jobs: Effect.fnUntraced(function*({ query, request }) {
+      const { tenantId } = yield* CurrentIdentity
+      const { compose, kind, status, worker } = query
+      const filter = { equal: { composeId: compose, kind, status, worker }, ...within(query) }
+      const page = yield* pageOf(query, ["number", "string", "string", "number"],
+        (limit, before) => rows.list(tenantId, attemptList, filter, { limit, before }), { item: attemptItem, valuesOf: valuesOf(attemptList) })
+      return linked(page, request.url)
+    }),
+
+    images: Effect.fnUntraced(function*({ query, request }) {
+      const { tenantId } = yield* CurrentIdentity
+      const { architecture, compose, digest, distribution, target, type } = query
+      const terms = Object.entries({ architecture, digest, distribution, target, type }).flatMap(([kind, value]) =>
+        value === undefined ? [] : [termOf(tenantId, kind as TermKind, value)])
+      const filter = { equal: { composeId: compose }, wanted: { terms, beginnings: [] }, ...within(query) }
+      const page = yield* pageOf(query, ["number", "string", "number"],
+        (limit, before) => rows.list(tenantId, imageList, filter, { limit, before }), { item: imageItem, valuesOf: valuesOf(imageList) })
+      return linked(page, request.url)
+    }),
+
+    usage: Effect.fnUntraced(function*({ query, request }) {
+      const identity = yield* CurrentIdentity
+      const { by = "total", tenant = identity.tenantId } = query
+      if (tenant !== identity.tenantId) yield* operatorOf(operatorTenant, tenant)
+      const page = yield* pageOf(query, ["string"],
+        (limit, before) => rows.usage(tenant, { by, ...within(query), limit, before: before?.[0] as string | undefined }),
+        { item: usageItem(by, prices), valuesOf: ({ key }) => [key] })
+      return linked({ tenant, by, ...(prices !== undefined && { currency: prices.currency }), ...page }, request.url)
+    }),
+
+    audit: Effect.fnUntraced(function*({ query, request }) {
+      const identity = yield* CurrentIdentity
+      const { action, actor, id, tenant = identity.tenantId } = query
+      yield* operatorOf(operatorTenant, tenant)
+      const filter = { equal: { actorId: actor, action, aggregateId: id }, ...within(query) }
+      const page = yield* pageOf(query, ["number", "string", "number", "number"],
+        (limit, before) => rows.list(tenant, auditList, filter, { limit, before }), { item: auditItem, valuesOf: valuesOf(auditList) })
+      return linked(page, request.url)
+    }),
+
+    tenants: Effect.fnUntraced(function*({ query, request }) {
+      yield* operator(operatorTenant)
+      const page = yield* pageOf(query, ["string"],
+        (limit, before) => rows.tenants(accounts, { limit, after: before?.[0] as string | undefined }),
+        { item: tenantItem, valuesOf: ({ tenantId }) => [tenantId] })
+      return linked(page, request.url)
+    })
+  })
+}))
+
+const within = ({ since, until }: { readonly since?: string; readonly until?: string }) =>
+  ({ since: since === undefined ? undefined : Date.parse(since), until: until === undefined ? undefined : Date.parse(until) })
+
+const valuesOf = <Row extends object>({ order }: { readonly order: Listing<Row>["order"] }) => (row: Row) =>
+  order.map((field) => row[field] as string | number)
+
+const usageItem = (by: UsageBy, prices: Prices | undefined) => (sum: UsageSum) => ({
+  ...(by === "day" && { day: sum.key }),
+  ...(by === "compose" && { compose: sum.key as never }),
+  attempts: sum.attempts,
+  build_minutes: minutes(sum.buildMs),
+  test_minutes: minutes(sum.testMs),
+  other_minutes: minutes(sum.otherMs),
+  cpu_seconds: sum.cpuMs / 1000,
+  stored_bytes: sum.storedBytes,
+  sent_bytes: sum.sentBytes,
+  cloud_calls: sum.cloudCalls,
+  ...(prices !== undefined && { cost: costOf(sum, prices) })
+})
+
+const minutes = (millis: number) => Math.round(millis / 60) / 1000

@@ -1,0 +1,44 @@
+/** Copies on their way out: of one compose by hand, or all whose time is over. */
+import { Effect, Option } from "effect"
+import type { ComposeDetails } from "../../gateway/api/compose-views.ts"
+import type { ExpiredCopyView } from "../../gateway/api/copies-api.ts"
+import { Kiln } from "../client.ts"
+import { commandFailed } from "../command-failed.ts"
+import { moment } from "../moments.ts"
+import { answer } from "../output.ts"
+import { table } from "../table.ts"
+import { bytes } from "../units.ts"
+
+interface DeleteInput {
+  readonly id: string
+  readonly image: Option.Option<number>
+  readonly target: Option.Option<number>
+}
+
+export const deleteCopies = Effect.fn("deleteCopies")(function*({ id, image, target }: DeleteInput) {
+  const kiln = yield* Kiln
+  const compose = yield* kiln.json<ComposeDetails>(`/composes/${id}`)
+  const places = compose.images.flatMap(({ targets }, at) => targets.map(({ status, type }, place) => ({ image: at, target: place, status, type })))
+    .filter((each) => each.status === "succeeded" && isWanted(image, each.image) && isWanted(target, each.target))
+  if (places.length === 0) return yield* commandFailed("notFound", "Nothing of that was delivered")
+  yield* Effect.forEach(places, (place) => kiln.json(`/composes/${id}/images/${place.image}/targets/${place.target}`, { method: "DELETE" }), { discard: true })
+  yield* answer(places.map(({ image, target, type }) => ({ image, target, type })), () =>
+    places.map((place) => `image ${place.image}, target ${place.target} (${place.type}) is being removed`))
+})
+
+const isWanted = (wanted: Option.Option<number>, is: number) => Option.isNone(wanted) || wanted.value === is
+
+export const retention = Effect.fn("retention")(function*({ dryRun }: { readonly dryRun: boolean }) {
+  const copies = yield* (yield* Kiln).json<ReadonlyArray<ExpiredCopyView>>("/retention", { method: dryRun ? "GET" : "POST" })
+  yield* answer(copies, (output) => copies.length === 0 ? ["No copy's time is over"] : [
+    ...table<ExpiredCopyView>(output, [
+      { title: "COMPOSE", of: ({ compose }) => compose },
+      { title: "IMAGE", of: ({ image }) => String(image), right: true },
+      { title: "TARGET", of: ({ target, type }) => `${target} ${type}` },
+      { title: "SIZE", of: ({ size }) => bytes(size), right: true },
+      { title: "DELIVERED", of: ({ delivered_at }) => moment(delivered_at, output.utc) },
+      { title: "WHY", of: ({ why }) => why }
+    ], copies),
+    dryRun ? "They would go now" : "They are being removed"
+  ])
+})

@@ -1,0 +1,48 @@
+/** To build an image once more, from what it was built from, and to say whether the same comes out. */
+import { Schema } from "effect"
+import { Artifact, Blob } from "./artifact.ts"
+import { ComposeId, Digest, WorkerId } from "./ids.ts"
+import { Difference } from "./image-difference.ts"
+
+/** What a compose is for that verifies: the image of another one, as that was built. */
+export const Verifies = Schema.Struct({
+  composeId: ComposeId,
+  image: Schema.Int,
+  manifest: Digest,
+  artifact: Artifact,
+  /** The packages it was resolved to, where its builder resolves. */
+  lock: Schema.optionalKey(Blob),
+  /** Who built it: somebody else is asked first. */
+  worker: WorkerId
+})
+export type Verifies = typeof Verifies.Type
+
+/** `same-contents`: every file is the same, other bytes lie around them. */
+export const Verdict = Schema.Literals(["identical", "same-contents", "different"])
+export type Verdict = typeof Verdict.Type
+
+const most = 200
+const mostText = 48 * 1024
+
+/** `more`: how many differences are not listed. `note`: why none are, though it differs. */
+export const verificationFields = {
+  verdict: Verdict,
+  manifest: Digest,
+  /** What was made this time. It is not kept. */
+  artifact: Artifact,
+  differences: Schema.Array(Difference).check(Schema.isMaxLength(most)),
+  more: Schema.Int,
+  note: Schema.optionalKey(Schema.String)
+}
+
+/** As many as an event may carry. */
+export const listed = (differences: ReadonlyArray<Difference>, more = 0): { readonly differences: ReadonlyArray<Difference>; readonly more: number } => {
+  const first: Array<Difference> = []
+  let text = 0
+  for (const difference of differences.slice(0, most)) {
+    text += JSON.stringify(difference).length
+    if (text > mostText) break
+    first.push(difference)
+  }
+  return { differences: first, more: more + differences.length - first.length }
+}

@@ -1,0 +1,20 @@
+/** Runs a program that is ended when it takes more than it may, and says what that was. */
+import { Effect } from "effect"
+import { BuildFailed } from "../../domain/ports/image-builder.ts"
+import { type Command, run, type Ran } from "../process/run.ts"
+import { type Group, groupOf } from "./cgroup.ts"
+import { exceeded, limitHit, type Limits } from "./limits.ts"
+import { watch } from "./watch.ts"
+
+const noGroup = (error: Error) => new BuildFailed({ class: "platform", message: `no control group for the build (KILN_CGROUP): ${error.message}` })
+
+/** `command` is told of the control group that the program has to go into, if there is to be one. */
+export const watched = (command: (group: Group | undefined) => Command, workspace: string, limits: Limits): Effect.Effect<Ran, BuildFailed> =>
+  Effect.scoped(Effect.gen(function*() {
+    const group = yield* Effect.mapError(groupOf(limits), noGroup)
+    let pid: number | undefined
+    const ran = run({ ...command(group), onStart: (started) => (pid = started) })
+    const ended = yield* Effect.raceFirst(ran, watch(() => pid, workspace, limits))
+    const hit = ended.code === 0 ? undefined : group?.hit() ?? limitHit(ended.tail)
+    return hit === undefined ? ended : yield* exceeded(hit, limits, ended.tail.join("\n"))
+  }))

@@ -1,0 +1,61 @@
+/** How a set of credentials becomes what the clients of AWS's SDK want to know. */
+import { Effect } from "effect"
+import { BuildFailed } from "../../domain/ports/image-builder.ts"
+import type { Credentials, CredentialsOf } from "../../domain/credentials.ts"
+import { targetFailed } from "./failures.ts"
+
+export type AwsCredentials = CredentialsOf<"aws">
+
+export interface AwsKeys {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+  readonly expiration?: Date
+}
+
+export interface AwsIdentity {
+  readonly region: string
+  readonly endpoints: NonNullable<AwsCredentials["endpoints"]>
+  /** Absent: the worker's own identity, which only an operator's set can mean. A provider, since uploads outlive short tokens. */
+  readonly credentials?: () => Promise<AwsKeys>
+}
+
+const usualRegion = "us-east-1"
+
+/** `region`: that of the target goes before that of the set. */
+export const awsIdentity = (credentials: Credentials | undefined, region?: string): Effect.Effect<AwsIdentity, BuildFailed> => {
+  if (credentials?.provider !== "aws") {
+    return Effect.fail(new BuildFailed({ class: "user", message: credentials === undefined ? "there are no credentials for this target" : `credentials of ${credentials.provider} do not open this target` }))
+  }
+  const { endpoints = {} } = credentials
+  const where = region ?? credentials.region ?? usualRegion
+  const keys = keysOf(credentials)
+  const provider = credentials.role_arn === undefined ? keys && (() => Promise.resolve(keys)) : roleOf(credentials, where, keys)
+  return Effect.succeed({ region: where, endpoints, ...(provider && { credentials: provider }) })
+}
+
+const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredentials): AwsKeys | undefined =>
+  access_key_id === undefined || secret_access_key === undefined
+    ? undefined
+    : { accessKeyId: access_key_id, secretAccessKey: secret_access_key, ...(session_token !== undefined && { sessionToken: session_token }) }
+
+/** The SDK asks again when what it was given is about to end. */
+const roleOf = ({ endpoints, external_id, role_arn }: AwsCredentials, region: string, keys: AwsKeys | undefined) => async (): Promise<AwsKeys> => {
+  const { AssumeRoleCommand, STSClient } = await import("@aws-sdk/client-sts")
+  const client = new STSClient({ ...clientOptions, region, ...(keys && { credentials: keys }), ...(endpoints?.sts !== undefined && { endpoint: endpoints.sts }) })
+  try {
+    const { Credentials: given } = await client.send(new AssumeRoleCommand({ RoleArn: role_arn, RoleSessionName: "kiln", ...(external_id !== undefined && { ExternalId: external_id }) }))
+    return {
+      accessKeyId: given!.AccessKeyId!, secretAccessKey: given!.SecretAccessKey!, sessionToken: given!.SessionToken!,
+      ...(given!.Expiration && { expiration: given!.Expiration })
+    }
+  } catch (error) {
+    // Whoever catches it has many calls and has to tell this one from them.
+    throw targetFailed("sts:AssumeRole", error)
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Of every client. A connection that says nothing for two minutes is broken. */
+export const clientOptions = { maxAttempts: 5, requestHandler: { connectionTimeout: 10_000, socketTimeout: 120_000 } } as const

@@ -1,0 +1,38 @@
+/** What would keep a delivery to Google from working, as far as one may ask without making anything. */
+import { Effect } from "effect"
+import type { Obstacle } from "../../../domain/ports/image-targets.ts"
+import type { TargetOf } from "../../../domain/target.ts"
+import type { CallFailed } from "../call-failed.ts"
+import { redacted } from "../failures.ts"
+import type { Clients } from "./clients.ts"
+
+const rights = ["storage.objects.create", "storage.objects.get", "storage.objects.delete", "storage.objects.list"]
+
+export const obstaclesOf = Effect.fn("gcp.check")(function*(clients: Clients, { bucket }: TargetOf<"gcp">) {
+  const [store, list, quota] = yield* Effect.all([tried(ofBucket(clients, bucket)), tried(ofImages(clients)), tried(ofQuota(clients))], { concurrency: 3 })
+  return [...store, ...list, ...quota]
+})
+
+const tried = <R>(effect: Effect.Effect<ReadonlyArray<Obstacle>, CallFailed, R>) =>
+  Effect.catchTag(effect, "CallFailed", ({ code, message, what }) =>
+    Effect.succeed([{ what, problem: redacted(code === undefined ? message : `${code}: ${message}`) }]))
+
+const ofBucket = Effect.fnUntraced(function*({ bucket, call }: Clients, name: string) {
+  const [granted] = yield* call("storage.buckets.testIamPermissions", () => bucket.iam.testPermissions(rights))
+  const has = granted as Readonly<Record<string, boolean>>
+  return rights.filter((right) => has[right] !== true).map((what): Obstacle => ({ what, problem: `not granted on the bucket ${name}` }))
+})
+
+/** The nearest to making one that leaves nothing behind. */
+const ofImages = Effect.fnUntraced(function*({ call, images, project }: Clients) {
+  yield* call("compute.images.list", () => images.list({ project, maxResults: 1 }, { autoPaginate: false }))
+  return []
+})
+
+const ofQuota = Effect.fnUntraced(function*({ call, project, projects }: Clients) {
+  const client = yield* projects
+  const [{ quotas }] = yield* call("compute.projects.get", () => client.get({ project }))
+  const quota = quotas?.find(({ metric }) => String(metric) === "IMAGES")
+  if (quota === undefined || (quota.usage ?? 0) < (quota.limit ?? Infinity)) return []
+  return [{ what: "compute.images.insert", problem: `the project has ${quota.usage} images, and may have ${quota.limit}` }]
+})

@@ -1,0 +1,46 @@
+/** What attempts have used, summed up. An attempt counts on the day on which it ended, in UTC. */
+import type { AttemptRow } from "./job-attempts.ts"
+
+export type UsageBy = "total" | "day" | "compose"
+
+/** `before`: the last key of the page before. */
+export interface UsageQuery {
+  readonly by: UsageBy
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  readonly limit: number
+  readonly before?: string | undefined
+}
+
+/** `key`: a day such as `2026-01-31`, a compose, or nothing. `cpuMs` and `cloudCalls` only count what was reported. */
+export interface UsageSum {
+  readonly key: string
+  readonly attempts: number
+  readonly buildMs: number
+  readonly testMs: number
+  readonly otherMs: number
+  readonly cpuMs: number
+  readonly storedBytes: number
+  readonly sentBytes: number
+  readonly cloudCalls: number
+}
+
+export const dayOf = (millis: number): string => new Date(millis).toISOString().slice(0, 10)
+
+export const keyOfUsage = (by: UsageBy, row: Pick<AttemptRow, "composeId" | "endedAt">): string =>
+  by === "total" ? "" : by === "day" ? dayOf(row.endedAt!) : row.composeId
+
+export const nothingUsed = (key: string): UsageSum =>
+  ({ key, attempts: 0, buildMs: 0, testMs: 0, otherMs: 0, cpuMs: 0, storedBytes: 0, sentBytes: 0, cloudCalls: 0 })
+
+export const withAttempt = (sum: UsageSum, { cloudCalls, cpuMs, kind, ranMs, sentBytes, storedBytes }: AttemptRow): UsageSum => ({
+  key: sum.key,
+  attempts: sum.attempts + 1,
+  buildMs: sum.buildMs + (kind === "build" ? ranMs ?? 0 : 0),
+  testMs: sum.testMs + (kind === "test" ? ranMs ?? 0 : 0),
+  otherMs: sum.otherMs + (kind === "build" || kind === "test" ? 0 : ranMs ?? 0),
+  cpuMs: sum.cpuMs + (cpuMs ?? 0),
+  storedBytes: sum.storedBytes + storedBytes,
+  sentBytes: sum.sentBytes + sentBytes,
+  cloudCalls: sum.cloudCalls + (cloudCalls ?? 0)
+})

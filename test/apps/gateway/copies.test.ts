@@ -1,0 +1,100 @@
+/** Copies that go, over HTTP and by command. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Effect } from "effect"
+import { ComposeId, Millis } from "../../../domain/ids.ts"
+import { Removed } from "../../../domain/job.ts"
+import { SchedulingAnswers } from "../../../domain/ports/scheduling.ts"
+import { kiln } from "../operator/kiln-command.ts"
+import { acme, given } from "./scenes.ts"
+import { api, type Gateway, openGateway } from "./harness.ts"
+
+const old = { composeId: ComposeId.make("01890000-0000-7000-8000-000000000001"), image: 0, target: 1, type: "s3", bytes: 2048, deliveredAt: Millis.make(0), why: "age" as const }
+const view = { compose: old.composeId, image: 0, target: 1, type: "s3", size: 2048, delivered_at: "1970-01-01T00:00:00.000Z", why: "age" }
+const asked: Array<boolean> = []
+
+let gateway: Gateway
+beforeAll(async () => {
+  gateway = await openGateway()
+  await gateway.run(Effect.flatMap(SchedulingAnswers, (answers) => Effect.forkDetach(answers.serve({
+    workers: () => [], pools: () => [], waiting: () => [], discard: () => "not-held",
+    retention: (tenantId, now) => tenantId === acme ? (asked.push(now), [old]) : []
+  }))))
+})
+afterAll(() => gateway.close())
+
+interface Shown {
+  readonly status: string
+  readonly images: ReadonlyArray<{ readonly status: string; readonly targets: ReadonlyArray<object> }>
+  readonly jobs: ReadonlyArray<{ readonly id: string; readonly status: string }>
+}
+const remove = (id: string, target = 0, token?: string) =>
+  gateway.call(`${api}/composes/${id}/images/0/targets/${target}`, { method: "DELETE", ...(token !== undefined && { token }) })
+const shown = async (id: string) => await (await gateway.call(`${api}/composes/${id}`)).json() as Shown
+const links = async (id: string) => await (await gateway.call(`${api}/composes/${id}/artifacts`)).json() as ReadonlyArray<object>
+
+describe("DELETE of a delivered copy", () => {
+  it("given an ended compose, when it is asked for, then a job removes it, and the image's record says so while all else stays", async () => {
+    const compose = await given(gateway)
+    await compose.done()
+    expect(await links(compose.id)).toHaveLength(1)
+    const answer = await remove(compose.id)
+    expect([answer.status, await answer.json()]).toMatchObject([202, { status: "succeeded" }])
+    expect((await shown(compose.id)).images[0]!.targets[0]).toMatchObject({ status: "succeeded", removal: { status: "queued", reason: "asked" } })
+    await compose.started("0-delete-0")
+    await compose.succeeded("0-delete-0", Removed.make({ target: { type: "file" } }))
+    const { images, jobs, status } = await shown(compose.id)
+    expect([status, images[0]!.status, images[0]!.targets[0]]).toMatchObject(["succeeded", "succeeded", { removal: { status: "succeeded", reason: "asked" } }])
+    expect([images[0]!.targets[0], jobs.at(-1)]).toMatchObject([expect.not.objectContaining({ artifact: expect.anything() }), { id: "0-delete-0", status: "succeeded" }])
+    expect(await links(compose.id)).toEqual([])
+    expect((await remove(compose.id)).status).toBe(202)
+  })
+
+  it("given a removal that fails, then the compose stays as it ended, in its own words and in the list", async () => {
+    const compose = await given(gateway)
+    await compose.done()
+    await remove(compose.id)
+    await compose.started("0-delete-0")
+    await compose.failed("0-delete-0", "user")
+    const now = await shown(compose.id)
+    expect([now.status, now.images[0]!.status]).toEqual(["succeeded", "succeeded"])
+    expect(now).not.toHaveProperty("failure")
+    expect(await links(compose.id)).toHaveLength(1)
+  })
+
+  it("given one that is open, another tenant's or not there, then nothing happens", async () => {
+    const compose = await given(gateway)
+    const early = await remove(compose.id)
+    expect([early.status, await early.json()]).toMatchObject([409, { type: "urn:kiln:problem:compose-open" }])
+    await compose.done()
+    expect((await remove(compose.id, 1)).status).toBe(404)
+    expect((await remove(compose.id, 0, await gateway.token({ tenant: "beta" }))).status).toBe(404)
+    expect((await remove("01890000-0000-7000-8000-00000000ffff")).status).toBe(404)
+    expect(await links(compose.id)).toHaveLength(1)
+  })
+})
+
+describe("retention", () => {
+  it("is listed by GET and begun by POST, each for the caller's tenant", async () => {
+    const list = await gateway.call(`${api}/retention`)
+    expect([list.status, await list.json()]).toEqual([200, [view]])
+    expect((await gateway.call(`${api}/retention`, { method: "POST" })).status).toBe(202)
+    expect(asked).toEqual([false, true])
+    expect(await (await gateway.call(`${api}/retention`, { token: await gateway.token({ tenant: "beta" }) })).json()).toEqual([])
+  })
+})
+
+describe("kiln delete and kiln retention", () => {
+  it("remove what was delivered, or say that there is nothing", async () => {
+    const compose = await given(gateway)
+    await compose.done()
+    const run = async (...args: ReadonlyArray<string>) => kiln([...args, "--url", gateway.url, "--token", await gateway.token()])
+    expect(await run("delete", compose.id, "--target", "0")).toMatchObject({ code: 0, out: "image 0, target 0 (file) is being removed\n" })
+    expect((await shown(compose.id)).jobs.at(-1)).toMatchObject({ id: "0-delete-0", status: "queued" })
+    expect(await run("delete", compose.id, "--image", "3")).toMatchObject({ code: 4 })
+    asked.length = 0
+    const dry = await run("retention", "--dry-run")
+    expect([dry.code, dry.out.includes("They would go now"), asked]).toEqual([0, true, [false]])
+    expect((await run("retention")).out).toContain("They are being removed")
+    expect(asked).toEqual([false, true])
+  })
+})

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Layer } from "effect"
+import { StandingPrices } from "../../../apps/gateway/prices.ts"
+import type { ImageCopy } from "../../../domain/image-copy.ts"
+import { Uploaded } from "../../../domain/job.ts"
+import { Millis, WorkerId } from "../../../domain/ids.ts"
+import { aDigest, anArtifact, given, simulated } from "./scenes.ts"
+import { api, type Gateway, openGateway } from "./harness.ts"
+
+let gateway: Gateway
+let operator: string
+const ids: Array<string> = []
+const aws = { type: "aws", region: "eu-central-1", bucket: "kiln-images" } as const
+const copy: ImageCopy = {
+  id: "ami-1", place: "eu-central-1", format: "raw", resources: [], bytesSent: 2 ** 30, deliveredAt: Millis.make(1)
+}
+
+beforeAll(async () => {
+  gateway = await openGateway({}, Layer.succeed(StandingPrices, { currency: "EUR", sent_gib: 0.5, attempt: 0.1 }) as Layer.Layer<never>)
+  operator = await gateway.token({ role: "operator", tenant: "acme", subject: "olga" })
+  for (const body of [simulated, { ...simulated, images: [{ architecture: "aarch64", type: "simulated" }] }, simulated]) {
+    const compose = await given(gateway, body)
+    ids.push(compose.id)
+    if (ids.length === 3) break
+    await compose.started("0-build")
+    await compose.succeeded("0-build", { _tag: "Built", manifest: aDigest, artifact: anArtifact, heldBy: WorkerId.make("w1"), reused: false })
+    await compose.started("0-upload-0", 1, "w2")
+    if (ids.length === 1) await compose.failed("0-upload-0", "user", undefined, "w2")
+    else await compose.succeededAs("w2", "0-upload-0", Uploaded.make({ target: aws, artifact: anArtifact, copy }))
+  }
+  await gateway.call(`${api}/composes/${ids[2]}/cancel`, { method: "POST" })
+})
+afterAll(() => gateway.close())
+
+interface Page {
+  readonly items: ReadonlyArray<Record<string, unknown>>
+  readonly next?: string
+}
+const get = async (path: string, token?: string) =>
+  await (await gateway.call(`${api}${path}`, token === undefined ? {} : { token })).json() as Page & Record<string, unknown>
+
+describe("the history of jobs", () => {
+  it("has every attempt, newest first, in pages that follow each other", async () => {
+    const { items } = await get("/jobs")
+    expect(items.map(({ compose, job, status }) => [ids.indexOf(compose as string), job, status])).toEqual([
+      [2, "0-build", "canceled"], [1, "0-upload-0", "succeeded"], [1, "0-build", "succeeded"], [0, "0-upload-0", "failed"], [0, "0-build", "succeeded"]
+    ])
+    const first = await gateway.call(`${api}/jobs?limit=3`)
+    const link = /^<(.*)>; rel="next"$/.exec(first.headers.get("link")!)![1]!
+    expect([...(await first.json() as Page).items, ...(await get(link.slice(api.length))).items]).toEqual(items)
+  })
+
+  it("is filtered by state, kind, compose, worker and time", async () => {
+    const jobs = async (query: string) => (await get(`/jobs?${query}`)).items.map(({ compose, job }) => `${ids.indexOf(compose as string)}/${job as string}`)
+    expect(await jobs("status=failed")).toEqual(["0/0-upload-0"])
+    expect(await jobs(`kind=upload&compose=${ids[1]}`)).toEqual(["1/0-upload-0"])
+    expect(await jobs("worker=w2")).toEqual(["1/0-upload-0", "0/0-upload-0"])
+    expect(await jobs("until=2020-01-01T00:00:00Z")).toEqual([])
+  })
+})
+
+describe("the list of images", () => {
+  it("has what was built, with its copies", async () => {
+    const { items } = await get("/images")
+    expect(items.map(({ compose }) => ids.indexOf(compose as string))).toEqual([1, 0])
+    expect(items[0]).toMatchObject({ digest: aDigest, architecture: "aarch64", type: "simulated", size: 10, copies: [{ target: 0, type: "aws", id: "ami-1", place: "eu-central-1" }] })
+    expect(items[1]).toMatchObject({ copies: [] })
+  })
+
+  it("is filtered by where copies are, by bytes and by what it is", async () => {
+    const images = async (query: string) => (await get(`/images?${query}`)).items.map(({ compose }) => ids.indexOf(compose as string))
+    expect(await images("target=aws")).toEqual([1])
+    expect(await images(`digest=${aDigest}&architecture=x86_64&distribution=test-distro-1&type=simulated`)).toEqual([0])
+    expect(await images("type=guest-image")).toEqual([])
+  })
+})
+
+describe("usage", () => {
+  it("sums up attempts in all, by day and by compose, with costs by the operator's prices", async () => {
+    const total = await get("/usage")
+    expect(total).toMatchObject({ tenant: "acme", by: "total", currency: "EUR" })
+    expect(total.items).toEqual([expect.objectContaining({ attempts: 5, stored_bytes: 10, sent_bytes: 2 ** 30, cost: 1 })])
+    const today = new Date().toISOString().slice(0, 10)
+    expect((await get("/usage?by=day")).items).toEqual([expect.objectContaining({ day: today, attempts: 5 })])
+    const first = await get("/usage?by=compose&limit=2")
+    const rest = await get(`/usage?by=compose&limit=2&cursor=${first.next}`)
+    expect([...first.items, ...rest.items].map(({ attempts, compose }) => [ids.indexOf(compose as string), attempts])).toEqual([[2, 1], [1, 2], [0, 2]])
+    expect((await get("/usage?until=2020-01-01T00:00:00Z")).items).toEqual([])
+  })
+
+  it("of another tenant is for operators", async () => {
+    expect((await gateway.call(`${api}/usage?tenant=birch`)).status).toBe(403)
+    const installation = await gateway.token({ role: "operator", tenant: "default" })
+    expect((await get("/usage?tenant=acme", installation)).items[0]).toMatchObject({ attempts: 5 })
+  })
+})
+
+describe("the audit", () => {
+  it("says who did what, and leaves out what followed by itself", async () => {
+    const { items } = await get("/audit", operator)
+    expect(items.map(({ action, actor, id }) => [action, actor, ids.indexOf(id as string)])).toEqual([
+      ["ComposeCanceled", { kind: "requester", id: "anna" }, 2],
+      ...[2, 1, 0].map((n) => ["ComposeRequested", { kind: "requester", id: "anna" }, n])
+    ])
+    expect((await get(`/audit?action=ComposeCanceled&actor=anna&id=${ids[2]}`, operator)).items.length).toBe(1)
+    expect((await get("/audit?actor=bob", operator)).items).toEqual([])
+  })
+
+  it("is for operators, and of their own tenant unless they are the installation's", async () => {
+    expect((await gateway.call(`${api}/audit`)).status).toBe(403)
+    expect((await gateway.call(`${api}/audit?tenant=birch`, { token: operator })).status).toBe(403)
+  })
+
+  it("has what operators do to a tenant, and the list of tenants says so", async () => {
+    const installation = await gateway.token({ role: "operator", tenant: "default", subject: "olga" })
+    const body = JSON.stringify({ weight: 3 })
+    await gateway.call(`${api}/tenants/birch/policy`, { method: "PUT", token: installation, headers: { "content-type": "application/json" }, body })
+    expect((await get("/audit?tenant=birch", installation)).items).toMatchObject([{ action: "PolicySet", actor: { kind: "operator", id: "olga" }, aggregate: "account" }])
+    expect((await get("/tenants", installation)).items).toMatchObject([{ tenant: "birch", policy: { weight: 3 }, policy_set_by: "olga" }])
+    expect((await gateway.call(`${api}/tenants`)).status).toBe(403)
+  })
+})
+
+describe("cursors", () => {
+  it.each(["x", "W10", "WyJhIl0", "WzEsMiwzLDRd"])("that no page has given out are refused: %s", async (cursor) => {
+    for (const path of ["/jobs", "/images", "/audit", "/usage?by=day"]) {
+      if (path.startsWith("/usage") && cursor === "WyJhIl0") continue
+      const response = await gateway.call(`${api}${path}${path.includes("?") ? "&" : "?"}cursor=${cursor}`, { token: operator })
+      expect([path, response.status]).toEqual([path, 400])
+    }
+  })
+})

@@ -1,0 +1,30 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { targetFaults } from "../../domain/target-faults.ts"
+import { Target, type TargetType } from "../../domain/target.ts"
+
+const of = (type: TargetType) => ({ type }) as Target
+const every: ReadonlyArray<TargetType> = ["file", "s3", "aws", "gcp", "azure", "oci"]
+
+describe("where an image can go", () => {
+  it("a disk goes everywhere that there is a way to", () => {
+    assert.deepStrictEqual(targetFaults(every.map(of), true, () => true), [])
+    assert.deepStrictEqual(targetFaults(every.map(of), true, (type) => type !== "azure"), [{ path: "targets[4].type", message: "nothing here delivers to azure" }])
+  })
+  it("what is no disk goes to what keeps files, and to no cloud's machines", () =>
+    assert.deepStrictEqual(targetFaults(every.map(of), false, () => true).map(({ path }) => path), ["targets[2].type", "targets[3].type", "targets[4].type"]))
+  it("Kiln's own store is always there", () => assert.deepStrictEqual(targetFaults([of("file")], false, () => false), []))
+})
+
+describe("a target's names", () => {
+  const isTarget = Schema.is(Target)
+  const s3 = (change: object) => isTarget({ type: "s3", bucket: "images", ...change })
+  it("are those that the clouds take", () => {
+    for (const bucket of ["abc", "my-images.example", "1a3", "a".repeat(63)]) assert.isTrue(s3({ bucket }), bucket)
+    for (const bucket of ["ab", "Images", "a..b", "a.-b", "-ab", "ab-", "192.168.1.1", "xn--abc", "a_b", "abc-s3alias", "a".repeat(64), "../etc"]) assert.isFalse(s3({ bucket }), bucket)
+    for (const region of ["eu-central-1", "us-gov-west-1", "me-south-1"]) assert.isTrue(isTarget({ type: "aws", bucket: "images", region }), region)
+    for (const region of ["eu-central", "EU-CENTRAL-1", "moon", "eu central 1"]) assert.isFalse(isTarget({ type: "aws", bucket: "images", region }), region)
+    for (const prefix of ["a/", "a/b/c-", "disk"]) assert.isTrue(s3({ prefix }), prefix)
+    for (const prefix of ["/a", "../a", "a/../b", "./a", "a b", ""]) assert.isFalse(s3({ prefix }), prefix)
+  })
+})

@@ -1,0 +1,108 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { ProjectionStore } from "../../../projections/projection-store.ts"
+import type { Projection } from "../../../projections/projection.ts"
+import { Sql } from "../../../infra/postgres/sql.ts"
+import { jobs, lost, queued, started } from "../../support/composes.ts"
+import { acme, asked, birch, composeAt, decided, named, prepareAll, ReadModels, take } from "./read-models.ts"
+
+const composes = named("composes")
+const rowsOf = (table: string) =>
+  Effect.flatMap(Sql, ({ sql }) => Effect.promise(() => sql.unsafe<Array<Record<string, unknown>>>(`select * from kiln.${table} order by tenant_id, compose_id`)))
+
+/** Dies of one kind of event, as of a fault of ours or of what a later version wrote. */
+const dyingOf = (tag: string): Projection => ({
+  ...composes,
+  evolve: (row, happened) => {
+    if (happened.event._tag === tag) throw new Error(`cannot take ${tag}`)
+    return composes.evolve(row, happened)
+  }
+})
+
+layer(ReadModels, { excludeTestServices: true, timeout: "30 seconds" })("the store of read models", (it) => {
+  it.effect("given an event that cannot be taken in, then its aggregate stays as it was, nothing of its decision counts, and all others go on", () =>
+    Effect.gen(function*() {
+      yield* prepareAll
+      const store = yield* ProjectionStore
+      const faulty = dyingOf("JobLost")
+      const entries = [
+        asked(acme, 1), asked(acme, 2),
+        decided(acme, composeAt(1), 2, { ...queued(jobs.resolve), composeId: composeAt(1) }, { ...started(jobs.resolve), composeId: composeAt(1) }, { ...lost(jobs.resolve, 1, true), composeId: composeAt(1) }),
+        decided(acme, composeAt(2), 2, { ...queued(jobs.resolve), composeId: composeAt(2) }, { ...started(jobs.resolve), composeId: composeAt(2) })
+      ]
+      const poisons = yield* take(faulty, entries)
+      assert.deepStrictEqual(poisons.map(({ entry, reason }) => [entry.position.sequence, reason]), [[3, "cannot take JobLost"]])
+      assert.deepStrictEqual((yield* rowsOf("composes")).map((row) => row["status"]), ["pending", "running"])
+      // What comes later of it waits, without another word.
+      const later = [decided(acme, composeAt(1), 3, { ...started(jobs.resolve, 2), composeId: composeAt(1) })]
+      assert.deepStrictEqual(yield* take(faulty, later), [])
+      assert.deepStrictEqual((yield* rowsOf("composes")).map((row) => [row["status"], row["revision"]]), [["pending", 1], ["running", 2]])
+      const [parked] = yield* store.parked(composes)
+      assert.deepInclude(parked, { stream: "EVENTS", sequence: 3, reason: "cannot take JobLost" })
+      assert.deepInclude(parked!.ref, { tenantId: acme, id: composeAt(1) })
+
+      const history = [entries[0]!, entries[2]!, later[0]!]
+      assert.deepStrictEqual(yield* store.refold(faulty, "EVENTS", history, 5), { _tag: "StillPoisoned", reason: "cannot take JobLost" })
+      assert.deepStrictEqual(yield* store.refold(composes, "EVENTS", history, 4), { _tag: "Behind" })
+      assert.deepStrictEqual(yield* store.refold(composes, "EVENTS", history, 5), { _tag: "Done" })
+      assert.deepStrictEqual(yield* store.parked(composes), [])
+      assert.deepStrictEqual((yield* rowsOf("composes")).map((row) => [row["status"], row["revision"]]), [["running", 3], ["running", 2]])
+    }))
+
+  it.effect("given an entry that cannot be read, then the aggregate that its address names waits, and nobody else's", () =>
+    Effect.gen(function*() {
+      const store = yield* ProjectionStore
+      const before = yield* store.checkpoint(composes, "live", "EVENTS")
+      const unreadable = (sequence: number, aggregate: "compose" | "account", id: string) =>
+        ({ _tag: "Unreadable", position: { stream: "EVENTS", sequence }, subject: `events.birch.${aggregate}.${id}.1`, ref: { tenantId: birch, aggregate, id }, reason: "odd" }) as const
+      const poisons = yield* take(composes, [
+        unreadable(before + 1, "compose", composeAt(7)), unreadable(before + 2, "account", "main"), unreadable(before + 3, "compose", composeAt(7))
+      ])
+      assert.deepStrictEqual(poisons.map(({ entry }) => entry.position.sequence), [before + 1])
+      assert.deepStrictEqual((yield* store.parked(composes)).map(({ ref }) => ref.id), [composeAt(7)])
+    }))
+
+  it.effect("given a table beside the live one, then what differs between them is found by its key, and one tenant's rows can take the live ones' place", () =>
+    Effect.gen(function*() {
+      const store = yield* ProjectionStore
+      const entries = [asked(acme, 11), asked(birch, 12), asked(birch, 13)]
+      const first = yield* store.checkpoint(composes, "live", "EVENTS")
+      const upTo = first + 10
+      yield* store.discard(composes, "rebuild")
+      yield* store.apply(composes, "live", { stream: "EVENTS", after: first, upTo, entries })
+      for (const generation of ["check", "rebuild"] as const) {
+        yield* store.prepare(composes, generation)
+        yield* store.apply(composes, generation, { stream: "EVENTS", after: 0, upTo, entries })
+      }
+      const { sql } = yield* Sql
+      yield* Effect.promise(() => sql`delete from kiln.composes where compose_id in ${sql([composeAt(1), composeAt(2)])}`)
+      assert.deepStrictEqual(yield* store.differences(composes, "check"), { count: 0, keys: [] })
+      yield* Effect.promise(() => sql`update kiln.composes set labels = '{"x":"y"}' where compose_id in ${sql([composeAt(11), composeAt(12)])}`)
+      yield* Effect.promise(() => sql`delete from kiln.composes where compose_id = ${composeAt(13)}`)
+      assert.deepStrictEqual(yield* store.differences(composes, "check"), {
+        count: 3, keys: [`acme ${composeAt(11)}`, `birch ${composeAt(12)}`, `birch ${composeAt(13)}`]
+      })
+      yield* store.replaceTenant(composes, birch)
+      assert.deepStrictEqual((yield* store.differences(composes, "check")).keys, [`acme ${composeAt(11)}`])
+      yield* store.discard(composes, "check")
+    }))
+
+  it.effect("given somebody who needs the table still, then what would move it on waits until that is over", () =>
+    Effect.gen(function*() {
+      const store = yield* ProjectionStore
+      const at = yield* store.checkpoint(composes, "live", "EVENTS")
+      const seen: Array<string> = []
+      const mover = yield* store.whileStill(composes, (positions) =>
+        Effect.gen(function*() {
+          assert.strictEqual(positions.get("EVENTS"), at)
+          const moving = yield* Effect.forkDetach(store.apply(composes, "live", { stream: "EVENTS", after: at, upTo: at + 1, entries: [asked(acme, 21)] }).pipe(
+            Effect.tap(Effect.sync(() => seen.push("moved")))))
+          yield* Effect.sleep("100 millis")
+          assert.strictEqual(yield* store.checkpoint(composes, "live", "EVENTS"), at)
+          seen.push("still")
+          return moving
+        }))
+      yield* Fiber.join(mover)
+      assert.deepStrictEqual(seen, ["still", "moved"])
+    }))
+})
