@@ -42,6 +42,8 @@ export class ProjectionStore extends Context.Service<ProjectionStore, {
   checkpoint(projection: Projection, generation: Generation, stream: string): Effect.Effect<number, StoreUnavailable>
   /** Rows and checkpoint in one transaction. Answers what could not be taken in, which holds up nothing but its own aggregate. */
   apply(projection: Projection, generation: Generation, batch: Batch): Effect.Effect<ReadonlyArray<Poison>, StoreUnavailable | CheckpointMoved>
+  /** Makes what queries need, once a table that grew beside the live one is nearly complete. */
+  index(projection: Projection, generation: Generation): Effect.Effect<void, StoreUnavailable>
   /** Puts the rebuilt table in the live one's place if it has come at least as far; answers whether it had. */
   swap(projection: Projection): Effect.Effect<boolean, StoreUnavailable>
   discard(projection: Projection, generation: Generation): Effect.Effect<void, StoreUnavailable>

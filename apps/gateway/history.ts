@@ -2,7 +2,6 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { costOf, type Prices } from "../../domain/prices.ts"
-import { Policy } from "../../domain/policy.ts"
 import { accounts } from "../../projections/accounts.ts"
 import { auditList } from "../../projections/audit.ts"
 import { imageList } from "../../projections/images.ts"

@@ -9,7 +9,7 @@ import { lag, position, projected } from "./metrics.ts"
 
 const batchSize = 1000
 /** Nobody sees a row so soon; each transaction is a sync of the disk. */
-const batchWithin = "30 millis"
+const batchWithin = "20 millis"
 
 /** Goes on for ever, or until it has taken in the entry at `until`. */
 export const followLog = Effect.fn("followLog")(function*(

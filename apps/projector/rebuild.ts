@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import type { Projection } from "../../projections/projection.ts"
 import { ProjectionStore } from "../../projections/projection-store.ts"
-import { followLog } from "./follow-log.ts"
+import { takeRange } from "./replay-part.ts"
 
 export interface RebuildProgress {
   readonly stream: string
@@ -22,9 +22,10 @@ export const rebuild = Effect.fn("rebuild")(function*(
   for (;;) {
     // The live table moves on meanwhile; each round has less to catch up with.
     for (const stream of log.streams) {
-      const head = yield* log.head(stream)
-      yield* followLog(projection, "rebuild", stream, { until: head, onBatch: (position) => onProgress({ stream, position, head }) })
+      const after = yield* store.checkpoint(projection, "rebuild", stream)
+      yield* takeRange(projection, "rebuild", { stream, after, upTo: yield* log.head(stream) }, onProgress)
     }
+    yield* store.index(projection, "rebuild")
     if (yield* store.swap(projection)) return
   }
 }, (effect, projection, _onProgress?) => Effect.flatMap(ProjectionStore, (store) => store.alone(`rebuild/${projection.name}`, effect)))

@@ -4,7 +4,7 @@ import { type Projection, takeIn } from "../../projections/projection.ts"
 import {
   CheckpointMoved, type ParkedAggregate, ProjectionStore, type Refolded, StoreUnavailable
 } from "../../projections/projection-store.ts"
-import { createSchema, differingRows, dropTable, prepareTable, replaceRowsOf, swapTables } from "./generations.ts"
+import { createSchema, differingRows, dropTable, makeIndexes, prepareTable, replaceRowsOf, swapTables } from "./generations.ts"
 import { checkpointName } from "./projection-tables.ts"
 import { type Client, Sql } from "./sql.ts"
 import { Moved, park, prepareBatch, type Row, takeBatch, type Transaction, write } from "./take-batch.ts"
@@ -49,6 +49,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
         const prepared = prepareBatch(projection, batch.entries)
         return attempt(async () => (await sql.begin(async (tx) => ({ poisons: await takeBatch(tx, projection, generation, batch, prepared) }))).poisons)
       }),
+    index: (projection, generation) => inOne((tx) => makeIndexes(tx, projection, generation)),
     swap: (projection) =>
       only(() => sql.begin((tx) => swapTables(tx, projection)).catch((error: { readonly code?: string }) => {
         if (error.code === lockTimedOut) return false

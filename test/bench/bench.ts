@@ -12,6 +12,10 @@ export interface Metric {
 export interface BenchOptions {
   /** Jobs that wait, for the benches that have some wait. */
   readonly pending: number
+  /** Of a read model, for the bench of its pages. */
+  readonly rows: number
+  /** In the log, for the bench that reads it whole. */
+  readonly events: number
   /** Whether diskimage-builder is timed beside Kiln's own builds. */
   readonly dib: boolean
 }

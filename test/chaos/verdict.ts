@@ -58,7 +58,7 @@ export const verdictOf = ({ left, log, promised, rows }: Evidence): Verdict => {
       ...log.flatMap((entry) => entry._tag === "Unreadable" ? [`${entry.subject} cannot be read: ${entry.reason}`] : []),
       ...all.flatMap(({ wrong }) => wrong)
     ],
-    rows: [...projections.keys()].flatMap((name) => differencesOf(name, recorded, rows.get(name) ?? []))
+    rows: [...projections.keys()].flatMap((name) => differencesOf(name, log.filter((entry) => entry._tag === "Recorded"), rows.get(name) ?? []))
   }
 }
 
@@ -168,7 +168,7 @@ const namesakes = (recorded: ReadonlyArray<Recorded<"compose">>): ReadonlyArray<
     .map(([name, own]) => `${name} is in the log as ${own.map(({ id }) => id).join(" and ")}`)
 }
 
-const differencesOf = (name: string, recorded: ReadonlyArray<Recorded<"compose">>, rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
+const differencesOf = (name: string, recorded: ReadonlyArray<Recorded>, rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
   const projection = projections.get(name)!
   const expected = project(projection, recorded)
   const found = new Map(rows.map((row) => [keyOf(projection, String(row["tenantId"]), row), row]))

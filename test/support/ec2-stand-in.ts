@@ -32,7 +32,7 @@ export const ec2StandIn = ({ keys = [ec2Key], lends = [], lent = () => {}, objec
   const cloud: Cloud = {
     tasks: [], snapshots: [], images: [], deregistered: new Set(), tokens: new Map(), roles: new Set(["vmimport"]), object,
     regions: new Map([["eu-central-1", true], ["us-east-1", true], ["eu-west-1", true], ["me-south-1", false]]),
-    activeImports: 20, looks: 1, importFaults: [], copyFaults: [],
+    activeImports: 20, looks: 1, blind: 0, importFaults: [], copyFaults: [],
     newId: (kind) => `${kind}-0${(++made).toString(16).padStart(16, "0")}`
   }
   const known: Array<Key> = [...keys]

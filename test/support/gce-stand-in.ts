@@ -69,7 +69,7 @@ export const gceStandIn = (dir: string, gcs: GcsStandIn) => {
     return operation
   }
 
-  const shownImage = ({ id, policy: _, resource, status, disk }: StoredImage) => ({
+  const shownImage = ({ disk, id, resource, status }: StoredImage) => ({
     kind: "compute#image", id, ...resource, rawDisk: { containerType: "TAR", source: "" }, status, labelFingerprint: "42",
     selfLink: `https://www.googleapis.com/compute/v1/projects/${name}/global/images/${resource["name"]}`,
     creationTimestamp: "2026-11-21T08:00:00.000-08:00", sourceType: "RAW", archiveSizeBytes: "1",

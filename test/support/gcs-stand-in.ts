@@ -68,8 +68,9 @@ export const gcsStandIn = (dir: string, base: () => string) => {
     if (object === undefined) throw new Refused(404, "notFound", `No such object: ${keyOf(bucket, name)}`)
     return object
   }
-  const shown = ({ file: _, ...object }: StoredObject) => ({
-    kind: "storage#object", id: `${object.bucket}/${object.name}/${object.generation}`, storageClass: "STANDARD", metageneration: "1", ...object, size: String(object.size)
+  const shown = ({ bucket, contentType, crc32c: sum, generation, metadata, name, size, timeCreated }: StoredObject) => ({
+    kind: "storage#object", id: `${bucket}/${name}/${generation}`, storageClass: "STANDARD", metageneration: "1",
+    bucket, contentType, crc32c: sum, generation, metadata, name, timeCreated, size: String(size)
   })
   const isNew = (bucket: string, name: string) => {
     if (objects.has(keyOf(bucket, name))) throw new Refused(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
@@ -96,7 +97,7 @@ export const gcsStandIn = (dir: string, base: () => string) => {
   const finish = (session: Session): Answer => {
     const { bucket, file, name, onlyNew, received, resource } = session
     if (onlyNew) isNew(bucket, name)
-    const crc = base64OfCrc(spoil ? session.crc ^ 1 : session.crc)
+    const crc = base64OfCrc(spoil ? (session.crc ^ 1) >>> 0 : session.crc)
     if (resource.crc32c !== undefined && resource.crc32c !== crc) throw new Refused(400, "invalid", `Provided CRC32C "${resource.crc32c}" doesn't match calculated CRC32C "${crc}".`)
     session.object = {
       bucket, name, file, size: received, crc32c: crc, generation: String(Date.now() * 1000 + ++made), metadata: resource.metadata ?? {},

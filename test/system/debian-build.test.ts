@@ -342,7 +342,7 @@ describe("building", () => {
       expect(await disk.names("/run")).not.toContain("kiln")
       expect((await disk.text("/etc/apt/sources.list")).trim().split("\n").length).toBe(3)
     })
-  }, 120_000)
+  })
 
   it("runs nothing that the request brings, and enables the units that it brings", async () => {
     const evil = "#!/bin/sh\ntouch /pwned\n"
@@ -393,7 +393,7 @@ describe("building", () => {
       expect(await disk.names("/usr/bin")).toContain("cloud-init")
       expect(await disk.names("/usr/lib/python3/dist-packages/cloudinit")).not.toContain("__pycache__")
     })
-  }, 60_000)
+  })
 
   it.each([
     [

@@ -1,5 +1,5 @@
-/** A password on its way through the whole system leaves no trace of itself in clear. */
-import { randomBytes } from "node:crypto"
+/** Passwords and credentials on their way through the whole system leave no trace of themselves in clear. */
+import { generateKeyPairSync, randomBytes } from "node:crypto"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
@@ -13,8 +13,34 @@ import { temporaryFolder } from "../support/servers.ts"
 
 /** Random, so that no compression can hide it from a search for its bytes. */
 const planted = `planted-${randomBytes(18).toString("base64url")}`
-const forms = [planted, Buffer.from(planted).toString("base64").replace(/=+$/, ""), Buffer.from(planted).toString("hex")]
+const { privateKey } = generateKeyPairSync("rsa", {
+  modulusLength: 2048, publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: { type: "pkcs8", format: "pem" }
+})
+const forms = [planted, privateKey.split("\n")[5]!, Buffer.from(planted).toString("base64").replace(/=+$/, ""), Buffer.from(planted).toString("hex")]
 
+/** Nobody listens at port 1, so that every delivery fails and has something to say of why. */
+const nowhere = "http://127.0.0.1:1"
+const plantedSets = {
+  aws: { provider: "aws", access_key_id: `AKIA${planted}`, secret_access_key: planted, session_token: planted, region: "eu-central-1", endpoints: { s3: nowhere, ec2: nowhere, sts: nowhere } },
+  gcp: {
+    provider: "gcp", project: "some-project", endpoints: { storage: nowhere, compute: nowhere },
+    key: JSON.stringify({ type: "service_account", client_email: "kiln@some-project.iam.gserviceaccount.com", private_key: privateKey, private_key_id: planted, token_uri: `${nowhere}/token` })
+  },
+  azure: { provider: "azure", tenant_id: "11111111-1111-1111-1111-111111111111", client_id: "22222222-2222-2222-2222-222222222222", client_secret: planted, endpoints: { login: nowhere, management: nowhere, blob: nowhere } },
+  oci: { provider: "oci", username: "ann", password: planted }
+}
+const cloudTargets = [
+  { type: "s3", bucket: "images-of-acme", credentials: "aws" },
+  { type: "oci", registry: "127.0.0.1:1", repository: "acme/image", credentials: "oci" }
+]
+/** These take disks, which simulated images are not. */
+const diskTargets = [
+  { type: "gcp", bucket: "images-of-acme", credentials: "gcp" },
+  {
+    type: "azure", subscription: "33333333-3333-3333-3333-333333333333", resource_group: "rg", location: "westeurope", storage_account: "kilnimages",
+    container: "images", credentials: "azure"
+  }
+]
 const filesBelow = (dir: string): ReadonlyArray<string> =>
   readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 
@@ -48,28 +74,45 @@ const messages = async (servers: string, user: string, pass: string) => {
   await nc.close()
   return texts
 }
+/** Once it is built, delivered to Kiln's own store, and has failed once at each cloud. */
+const hasTried = (text: string): boolean => {
+  const { images: [image] = [] } = JSON.parse(text) as { images?: ReadonlyArray<{ targets: ReadonlyArray<{ status: string; attempts: number; failure?: object }> }> }
+  return image !== undefined && image.targets.every(({ failure, status }) => status === "succeeded" || failure !== undefined)
+}
 const isWorkQueue = (name: string) => name === "JOBS" || name === "RESULTS"
 
 describe("a password", () => {
-  it.live("given a compose that asks for a user with one, when it has been built, then neither streams, tables, logs nor files hold it", () =>
+  it.live("given a compose that asks for a user with one, and for targets with sets of credentials, when it has been built and delivered in vain, then neither streams, tables, logs nor files hold them", () =>
     Effect.gen(function*() {
       const home = yield* temporaryFolder
-      const stack = yield* startStack({ home, durable: false, env: { KILN_TEST_DISTRIBUTION: "1" } })
+      const stack = yield* startStack({ home, durable: false, env: { KILN_TEST_DISTRIBUTION: "1", KILN_ALLOW_PRIVATE_ENDPOINTS: "true" } })
       const token = yield* stack.token("acme", "requester")
       const api = (path: string, init: RequestInit = {}) =>
         Effect.promise(() => fetch(`${stack.url}/api/kiln/v1${path}`, { ...init, headers: { authorization: `Bearer ${token}`, "content-type": "application/json" } }))
+      for (const [name, set] of Object.entries(plantedSets)) {
+        const stored = yield* api(`/credentials/${name}`, { method: "PUT", body: JSON.stringify(set) })
+        const text = yield* Effect.promise(() => stored.text())
+        assert.strictEqual(stored.status, 200, text)
+        assert.notInclude(text, planted)
+      }
       const posted = yield* api("/composes", {
         method: "POST",
         body: JSON.stringify({
-          distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", options: { lines: 3 } }],
+          distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", options: { lines: 3 }, targets: [{ type: "file" }, ...cloudTargets] }],
           customizations: { users: [{ name: "admin", password: planted }] }
         })
       })
-      assert.strictEqual(posted.status, 202)
+      assert.strictEqual(posted.status, 202, posted.status === 202 ? "" : yield* Effect.promise(() => posted.text()))
       const { id } = (yield* Effect.promise(() => posted.json())) as { id: string }
       const shown = yield* Effect.flatMap(api(`/composes/${id}`), (answer) => Effect.promise(() => answer.text())).pipe(
-        Effect.repeat({ until: (text) => text.includes("\"succeeded\""), schedule: Schedule.spaced("100 millis") }), Effect.timeout("30 seconds"))
+        Effect.repeat({ until: hasTried, schedule: Schedule.spaced("100 millis") }), Effect.timeout("30 seconds"))
       assert.notInclude(shown, planted)
+      // Each was tried with its set, and failed: nobody answers there.
+      const checked = yield* Effect.flatMap(api("/targets/check", { method: "POST", body: JSON.stringify({ targets: [...cloudTargets, ...diskTargets] }) }), (answer) => Effect.promise(() => answer.text()))
+      assert.notInclude(checked, planted)
+      for (const path of ["/credentials", `/composes/${id}/logs`, `/composes/${id}/artifacts`]) {
+        assert.notInclude(yield* Effect.flatMap(api(path), (answer) => Effect.promise(() => answer.text())), planted)
+      }
 
       const { core, api: work } = yield* readNatsCredentials(join(home, "nats", "nats-credentials.json"))
       for (const { user, password } of [core, work]) {

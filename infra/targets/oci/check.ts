@@ -1,12 +1,13 @@
 /** What would keep an image from being pushed, tried out. */
 import { Effect } from "effect"
+import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { Obstacle } from "../../../domain/ports/image-targets.ts"
 import { refused } from "./failures.ts"
 import { beginUpload, isThere } from "./registry.ts"
 import type { Session } from "./session.ts"
 
 /** Leaves no upload behind: it is begun and given up. */
-export const obstaclesIn = (to: Session): Effect.Effect<ReadonlyArray<Obstacle>> =>
+export const obstaclesIn = (to: Session): Effect.Effect<ReadonlyArray<Obstacle>, BuildFailed> =>
   Effect.gen(function*() {
     const api = new URL("/v2/", to.origin)
     const answer = yield* to.send({ method: "GET", url: api })
@@ -16,4 +17,7 @@ export const obstaclesIn = (to: Session): Effect.Effect<ReadonlyArray<Obstacle>>
     const given = yield* to.send({ method: "DELETE", url: at })
     // What cannot be given up is forgotten by the registry after a while.
     return given.status >= 500 ? [{ what: "DELETE upload", problem: refused("giving an upload up", to.host, given).message }] : []
-  }).pipe(Effect.catch(({ message }) => Effect.succeed([{ what: "push", problem: message }])))
+  }).pipe(
+    // Who does not answer says nothing of what is allowed.
+    Effect.catchIf((failed) => failed.class === "user", ({ message }) => Effect.succeed([{ what: "push", problem: message }]))
+  )

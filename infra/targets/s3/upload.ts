@@ -21,7 +21,7 @@ export interface ObjectUpload {
   readonly sha256: string
   readonly metadata?: Readonly<Record<string, string>>
   readonly contentType?: string
-  /** Bytes, 16 MiB unless said, and more where there would be too many. */
+  /** Bytes, 8 MiB unless said, and more where there would be too many: what is in memory is this times the lanes. */
   readonly partSize?: number
   /** How many parts at once; each takes a buffer. */
   readonly lanes?: number
@@ -53,7 +53,7 @@ interface Started {
 }
 
 /** Of 10,000 parts at most. */
-export const partSizeFor = (size: number, least = 16 * mebi): number => Math.max(least, Math.ceil(Math.ceil(size / 10_000) / mebi) * mebi)
+export const partSizeFor = (size: number, least = 8 * mebi): number => Math.max(least, Math.ceil(Math.ceil(size / 10_000) / mebi) * mebi)
 
 /** Whether what was sent is not sent again depends on the store's list of parts; the journal only knows which upload it is. */
 export const uploadObject = Effect.fn("s3.uploadObject")(function*(s3: S3, upload: ObjectUpload, journal: Journal, report: Report): Effect.fn.Return<Uploaded, BuildFailed> {

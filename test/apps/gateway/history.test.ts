@@ -121,6 +121,40 @@ describe("the audit", () => {
   })
 })
 
+describe("the past", () => {
+  it("of a compose is what it was at any moment, and before its request there is nothing", async () => {
+    const compose = await given(gateway, simulated)
+    const asked = Date.now()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await compose.started("0-build")
+    await compose.failed("0-build", "user")
+    const at = async (time: number) => await (await gateway.call(`${api}/composes/${compose.id}?as_of=${new Date(time).toISOString()}`)).json() as Record<string, unknown>
+    expect(await at(asked)).toMatchObject({ status: "pending", jobs: [{ status: "queued" }, { status: "waiting" }], revision: 1 })
+    expect(await at(asked)).not.toHaveProperty("failure")
+    expect(await at(Date.now())).toMatchObject({ status: "failed", revision: 3 })
+    expect(await at(1)).toMatchObject({ status: 404 })
+    expect((await gateway.call(`${api}/composes/${compose.id}?as_of=yesterday`)).status).toBe(400)
+  })
+
+  it("of a quota is what was used and what was set at that moment", async () => {
+    const installation = await gateway.token({ role: "operator", tenant: "default" })
+    const put = (body: object) => gateway.call(`${api}/tenants/cedar/policy`, {
+      method: "PUT", token: installation, headers: { "content-type": "application/json" }, body: JSON.stringify(body)
+    })
+    const cedar = await gateway.token({ tenant: "cedar" })
+    await put({ composes: [{ count: 5, window: "1 day" }] })
+    await gateway.post(simulated, {}, cedar)
+    const then = Date.now()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await gateway.post(simulated, {}, cedar)
+    await put({ composes: [{ count: 9, window: "1 day" }] })
+    const at = async (time?: number) => (await get(`/quota${time === undefined ? "" : `?as_of=${new Date(time).toISOString()}`}`, cedar))["rules"]
+    expect(await at(then)).toMatchObject([{ rule: "composes", limit: 5, used: 1, remaining: 4 }])
+    expect(await at()).toMatchObject([{ rule: "composes", limit: 9, used: 2, remaining: 7 }])
+    expect(await at(1)).toEqual([])
+  })
+})
+
 describe("cursors", () => {
   it.each(["x", "W10", "WyJhIl0", "WzEsMiwzLDRd"])("that no page has given out are refused: %s", async (cursor) => {
     for (const path of ["/jobs", "/images", "/audit", "/usage?by=day"]) {

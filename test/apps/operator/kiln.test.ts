@@ -102,6 +102,22 @@ describe("kiln", () => {
     assert.deepStrictEqual([away.code, away.err.split("(")[0]], [6, "Kiln at http://127.0.0.1:1 cannot be reached "])
   })
 
+  it("lists what jobs have run, what was built, what was used and who did what", async () => {
+    const { id } = await build({ ...aRequest, name: "history" })
+    const jobs = await document(["history", "--compose", id, "--kind", "resolve"])
+    assert.deepStrictEqual(jobs.items.map(({ compose, job, status }: Record<string, string>) => [compose, job, status]), [[id, "0-resolve", "queued"]])
+    assert.match((await run(["history", "--compose", id])).out, /^COMPOSE .*\n[0-9a-f-]{36} {2}0-resolve {2}queued/)
+    assert.deepStrictEqual((await document(["images", "--compose", id])).items, [])
+    assert.strictEqual((await run(["usage", "--until", "2020-01-01"])).out, "Nothing was used\n")
+    assert.strictEqual((await document(["usage", "--by", "day"])).by, "day")
+    assert.deepStrictEqual((await document(["list", "--label", "team=web", "--label", "team", "--search", "history"])).items.map(({ id }: { id: string }) => id), [id])
+    assert.strictEqual((await run(["audit"])).code, 5)
+    const operator = await gateway.token({ role: "operator", tenant: "acme" })
+    assert.match((await run(["audit", "--id", id], { token: operator })).out, /anna \(requester\) +ComposeRequested +compose /)
+    assert.strictEqual((await document(["show", id, "--as-of", "2d"]).catch(() => "none")), "none")
+    assert.strictEqual((await run(["show", id, "--as-of", "2d"])).code, 4)
+  })
+
   it("lists by pages and by filters", async () => {
     for (const name of ["list-a", "list-b", "list-c"]) await build({ ...aRequest, name })
     const { items } = await document(["list", "--search", "list-", "--all"])

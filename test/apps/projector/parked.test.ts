@@ -17,8 +17,8 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("an entr
       const id = yield* requestSimulated(tenantId)
       const rows = yield* until(Effect.orElseSucceed(rowsOf("composes", tenantId), () => []), ({ length }) => length > 0)
       assert.strictEqual(rows[0]!["compose_id"], id)
-      const items = yield* until(Effect.flatMap(Parked, (parked) => parked.list), ({ length }) => length >= 3)
-      assert.deepStrictEqual(items.map(({ by }) => by).toSorted(), ["projector composes", "projector jobs", "scheduler"])
+      const items = yield* until(Effect.flatMap(Parked, (parked) => parked.list), ({ length }) => length >= 5)
+      assert.deepStrictEqual(items.map(({ by }) => by).toSorted(), ["projector audit", "projector composes", "projector images", "projector jobs", "scheduler"])
       for (const { reason, what, where } of items) {
         assert.strictEqual(what, "event")
         assert.match(where, new RegExp(`^EVENTS \\d+ ${subject}$`))

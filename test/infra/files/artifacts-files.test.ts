@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -36,7 +36,7 @@ describe("the artifact store", () => {
         assert.isTrue(readFileSync(file).equals(bytes))
         assert.strictEqual(yield* artifacts.size(digest), bytes.length)
         const hex = digest.slice(7)
-        assert.deepStrictEqual(readdirSync(join(folder, "store", "sha256", hex.slice(0, 2))), [hex])
+        assert.deepStrictEqual(readdirSync(join(folder, "store", "sha256", hex.slice(0, 2))).sort(), [hex, `${hex}.used`])
       })))
 
   it.effect("takes a file of the same disk by link, without copying", () =>
@@ -65,7 +65,48 @@ describe("the artifact store", () => {
         const { file, bytes, digest } = aFile()
         const blobs = yield* Effect.all(Array.from({ length: 10 }, () => artifacts.put(file, digest)), { concurrency: "unbounded" })
         assert.deepStrictEqual(blobs, blobs.map(() => ({ digest, size: bytes.length })))
-        assert.lengthOf(readdirSync(join(folder, "store", "sha256", digest.slice(7, 9))), 1)
+        assert.lengthOf(readdirSync(join(folder, "store", "sha256", digest.slice(7, 9))), 2)
+      })))
+
+  it.effect("lets go of a file that nobody has put since, with its mark, and of what is not there", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, digest } = aFile()
+        yield* artifacts.put(file, digest)
+        yield* artifacts.remove(digest, Date.now() + 1)
+        assert.isUndefined(yield* artifacts.size(digest))
+        assert.deepStrictEqual(readdirSync(join(folder, "store", "sha256", digest.slice(7, 9))), [])
+        yield* artifacts.remove(digest, Date.now() + 1)
+        assert.strictEqual((yield* artifacts.put(file, digest)).size, readFileSync(file).length)
+      })))
+
+  it.effect("keeps a file that was put again since, be that as nothing new", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, bytes, digest } = aFile()
+        yield* artifacts.put(file, digest)
+        const before = Date.now() - 60_000
+        const mark = join(folder, "store", "sha256", digest.slice(7, 9), `${digest.slice(7)}.used`)
+        utimesSync(mark, new Date(before - 60_000), new Date(before - 60_000))
+        yield* artifacts.put(file, digest)
+        yield* artifacts.remove(digest, before)
+        assert.strictEqual(yield* artifacts.size(digest), bytes.length)
+        utimesSync(mark, new Date(before - 60_000), new Date(before - 60_000))
+        yield* artifacts.remove(digest, before)
+        assert.isUndefined(yield* artifacts.size(digest))
+      })))
+
+  it.effect("is never without a file that is put while it is removed, whoever comes first", () =>
+    withArtifacts((artifacts) =>
+      Effect.gen(function*() {
+        const { file, bytes, digest } = aFile(randomBytes(1000))
+        for (let turn = 0; turn < 200; turn++) {
+          yield* artifacts.put(file, digest)
+          const mark = join(folder, "store", "sha256", digest.slice(7, 9), `${digest.slice(7)}.used`)
+          utimesSync(mark, new Date(0), new Date(0))
+          yield* Effect.all([artifacts.remove(digest, 1), artifacts.put(file, digest)], { concurrency: "unbounded" })
+          assert.strictEqual(yield* artifacts.size(digest), bytes.length, `turn ${turn}`)
+        }
       })))
 
   it.effect("reads any part, in pieces", () =>

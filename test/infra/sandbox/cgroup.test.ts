@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
 import { afterAll, describe, expect, it } from "vitest"
 import { ownGroup, parentGroup } from "../../../infra/sandbox/cgroup.ts"
 import { limited } from "../../../infra/sandbox/limited.ts"
@@ -31,6 +31,7 @@ describe("the control group of a worker", () => {
     expect(ownGroup(mounts("/", "/sys/fs/cgroup"), "0::/system.slice/kiln.service\n")).toBe("/sys/fs/cgroup/system.slice/kiln.service")
     expect(ownGroup(mounts("/", "/sys/fs/cgroup/unified"), "4:memory:/x\n0::/\n")).toBe("/sys/fs/cgroup/unified")
     expect(ownGroup(mounts("/docker/abc", "/sys/fs/cgroup"), "0::/docker/abc/inner\n")).toBe("/sys/fs/cgroup/inner")
+    expect(ownGroup(mounts("/", "/sys/fs/cgroup"), "0::/system.slice/kiln.service/kiln\n")).toBe("/sys/fs/cgroup/system.slice/kiln.service")
     expect(ownGroup("22 1 0:20 / / rw - ext4 /dev/vda rw\n", "4:memory:/x\n")).toBe(undefined)
   })
 

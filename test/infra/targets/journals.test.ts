@@ -1,5 +1,5 @@
 /** Journals on disk: what is noted is there after a kill, for nobody else to read, and not for ever. */
-import { appendFileSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs"
+import { appendFileSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -44,11 +44,14 @@ describe("a journal", () => {
 
   it.live("given a folder that cannot be written, when something is noted, then that fails as the platform's, and nothing is known of it", () =>
     Effect.gen(function*() {
-      const journal = yield* journalAt("/proc/nowhere/j.jsonl")
+      const path = join(yield* temporaryFolder, "folder", "j.jsonl")
+      const journal = yield* journalAt(path)
+      // Not a folder.
+      writeFileSync(join(path, ".."), "")
       const failed = yield* Effect.flip(journal.note("one", 1))
       assert.strictEqual(failed.class, "platform")
       assert.isUndefined(journal.read("one"))
-    }))
+    }).pipe(Effect.scoped))
 
   it.live("given journals of two jobs, when one is closed and time goes by, then that one is gone first, and none stays for ever", () =>
     Effect.gen(function*() {

@@ -217,7 +217,7 @@ describe("the s3 target", () => {
       assert.deepStrictEqual([s3.bytesKept, isWhole()], [0, true])
     }).pipe(Effect.scoped))
 
-  it("parts are of 16 MiB, and larger where there would be more than 10,000", () => {
-    assert.deepStrictEqual([partSizeFor(1), partSizeFor(160_000 * mebi), partSizeFor(160_000 * mebi + 1), partSizeFor(2 ** 42)], [16 * mebi, 16 * mebi, 17 * mebi, 420 * mebi])
+  it("parts are of 8 MiB, and larger where there would be more than 10,000", () => {
+    assert.deepStrictEqual([partSizeFor(1), partSizeFor(80_000 * mebi), partSizeFor(80_000 * mebi + 1), partSizeFor(2 ** 42)], [8 * mebi, 8 * mebi, 9 * mebi, 420 * mebi])
   })
 })

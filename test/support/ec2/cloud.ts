@@ -72,6 +72,8 @@ export interface Cloud {
   readonly activeImports: number
   /** How often an import or a copy is looked at before it has ended. */
   looks: number
+  /** So many lists of images by tag do not know yet what there is. */
+  blind: number
   /** The next imports fail with these words; the next copies. */
   readonly importFaults: Array<string>
   readonly copyFaults: Array<string>

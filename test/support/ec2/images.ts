@@ -92,6 +92,10 @@ const describeImages: Action = {
     const wanted = listed(asked.given, "ImageId")
     if (wanted.length === 0 && listed(asked.given, "Owner").join() !== "self") throw invalid("all images of the world are not listed here")
     for (const id of wanted) look(cloud, imageOf(cloud, asked.region, id))
+    if (asked.given["Filter.1.Name"]?.startsWith("tag:") && cloud.blind > 0) {
+      cloud.blind -= 1
+      return set("imagesSet", [])
+    }
     const chosen = cloud.images.filter((image) => image.region === asked.region && (wanted.length === 0 || wanted.includes(image.id)) &&
       matches(asked.given, { name: image.name, state: image.state }, image.tags))
     const { next, page } = paged(asked, chosen)

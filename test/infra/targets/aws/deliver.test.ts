@@ -188,6 +188,16 @@ describe("an image for EC2", () => {
       assert.deepInclude(yield* Effect.flip(late.attempt()), { class: "target-fault" })
     }))
 
+  it.live("is known by its name where its tags are not to be seen yet", () =>
+    Effect.gen(function*() {
+      const { attempt, cloud } = yield* job({ copy_to_regions: ["us-east-1"] })
+      const { resources } = yield* attempt()
+      cloud.blind = 2
+      cloud.tokens.clear()
+      assert.deepStrictEqual((yield* attempt()).resources, resources)
+      assert.deepStrictEqual([cloud.images.length, cloud.snapshots.length, cloud.blind], [2, 2, 0])
+    }))
+
   it.live("fails with the service's own code and words, which hold no key", () =>
     Effect.gen(function*() {
       const { attempt, cloud, credentials, delivery, ec2 } = yield* job()
