@@ -11,33 +11,24 @@ const batchSize = 1000
 /** Nobody sees a row so soon; each transaction is a sync of the disk. */
 const batchWithin = "20 millis"
 
-/** Goes on for ever, or until it has taken in the entry at `until`. */
-export const followLog = Effect.fn("followLog")(function*(
-  projection: Projection,
-  generation: Generation,
-  stream: string,
-  options: { readonly until?: number; readonly onBatch?: (position: number) => Effect.Effect<void> } = {}
-) {
+/** Goes on for ever. */
+export const followLog = Effect.fn("followLog")(function*(projection: Projection, generation: Generation, stream: string) {
   const log = yield* EventLog
   const store = yield* ProjectionStore
-  const { until = Infinity, onBatch = () => Effect.void } = options
   let after = yield* store.checkpoint(projection, generation, stream)
-  if (after >= until) return
   yield* log.follow(stream, after).pipe(
     Stream.groupedWithin(batchSize, batchWithin),
-    Stream.takeUntil((entries) => entries.at(-1)!.position.sequence >= until),
     Stream.runForEach(Effect.fnUntraced(function*(entries) {
       const upTo = entries.at(-1)!.position.sequence
       const poisons = yield* store.apply(projection, generation, { stream, after, upTo, entries })
       yield* Effect.forEach(poisons, (poison) => parkPoison(projection, poison), { discard: true })
       after = upTo
       yield* measure(projection, generation, entries)
-      yield* onBatch(upTo)
     }))
   )
 })
 
-const measure = Effect.fnUntraced(function*(projection: Projection, generation: Generation, entries: ReadonlyArray<LogEntry>) {
+export const measure = Effect.fnUntraced(function*(projection: Projection, generation: Generation, entries: ReadonlyArray<LogEntry>) {
   const newest = entries.at(-1)!
   const labels = { projection: projection.name, generation }
   yield* Metric.update(Metric.withAttributes(projected, labels), entries.length)

@@ -5,6 +5,7 @@ import { EventLog } from "../../domain/ports/event-log.ts"
 import type { AggregateRef, LogEntry } from "../../domain/recorded.ts"
 import { followsKind, type Projection } from "../../projections/projection.ts"
 import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
+import { measure } from "./follow-log.ts"
 import { parkPoison, retryAggregate } from "./poison.ts"
 import type { RebuildProgress } from "./rebuild.ts"
 
@@ -33,6 +34,7 @@ export const takeRange = Effect.fn("takeRange")(function*(
     const poisons = yield* store.apply(projection, generation, { stream, after: position, upTo: to, entries })
     yield* Effect.forEach(poisons, (poison) => parkPoison(projection, poison), { discard: true })
     position = to
+    if (entries.length > 0) yield* measure(projection, generation, entries)
     yield* onProgress({ stream, position, head: upTo })
   })
   yield* log.scan(stream, { after, upTo, tenantId }).pipe(

@@ -149,12 +149,24 @@ const scan = (nats: Nats, stream: string, after: number, upTo: number, filter?: 
   after >= upTo ? Stream.empty : Stream.unwrap(Effect.gen(function*() {
     const { messages, pending } = yield* consume(nats, stream, after, filter)
     if (pending === 0) return Stream.empty
-    return Stream.fromAsyncIterable(messages, unavailable).pipe(
-      Stream.takeUntil((message) => message.seq >= upTo || message.info.pending === 0),
-      Stream.filter((message) => message.seq <= upTo),
-      Stream.map((message) => entryOf(stream, message))
-    )
+    return Stream.flattenIterable(Stream.fromAsyncIterable(handfuls(stream, messages, upTo), unavailable))
   }))
+
+/** Handed on one by one, entries cost more than to read and decode them. */
+const handful = 500
+
+async function* handfuls(stream: string, messages: AsyncIterable<JsMsg>, upTo: number): AsyncGenerator<ReadonlyArray<LogEntry>> {
+  let entries: Array<LogEntry> = []
+  for await (const message of messages) {
+    if (message.seq <= upTo) entries.push(entryOf(stream, message))
+    const last = message.seq >= upTo || message.info.pending === 0
+    if (last || entries.length >= handful) {
+      yield entries
+      entries = []
+    }
+    if (last) return
+  }
+}
 
 const entryOf = (stream: string, message: JsMsg): LogEntry => decode(message.subject, { stream, sequence: message.seq }, message.string())
 

@@ -7,7 +7,7 @@ const table = Int32Array.from({ length: 256 }, (_, index) => {
 
 export const crc32c = (bytes: Uint8Array, before = 0): number => {
   let value = ~before
-  for (const byte of bytes) value = table[(value ^ byte) & 255]! ^ (value >>> 8)
+  for (let at = 0; at < bytes.length; at++) value = table[(value ^ bytes[at]!) & 255]! ^ (value >>> 8)
   return ~value >>> 0
 }
 

@@ -16,7 +16,7 @@ const keys = { provider: "aws", access_key_id: "AKIAEXAMPLE", secret_access_key:
 
 const worker: WorkerOutlook = {
   worker: WorkerId.make("w1"), pools: [PoolId.make("default")], state: "idle", busy: { resolve: 0, build: 0, upload: 0 }, held: 0, jobs: [],
-  credentials: [{ name: "shared", provider: "gcp" }, { name: "theirs", provider: "aws", tenants: [TenantId.make("beta")] }]
+  credentials: [{ name: "shared", provider: "oci" }, { name: "theirs", provider: "aws", tenants: [TenantId.make("beta")] }]
 }
 
 let gateway: Gateway
@@ -93,7 +93,7 @@ describe("a target that names a set", () => {
   const asked = (target: object, token?: string) =>
     gateway.post({ distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", targets: [{ type: "file" }, target] }] }, {}, token)
   const s3 = { type: "s3", bucket: "images-of-acme" }
-  const gcp = { type: "gcp", bucket: "images-of-acme" }
+  const oci = { type: "oci", registry: "registry.example.org", repository: "acme/image" }
   const faultsOf = async (answer: Response) => [answer.status, ((await answer.json()) as { errors?: unknown }).errors]
   const fault = (message: string) => [400, [{ in: "body", path: "images[0].targets[1].credentials", message }]]
 
@@ -104,7 +104,7 @@ describe("a target that names a set", () => {
 
   it("given a set of another provider, when it is asked for, then that is said", async () => {
     await put("prod", keys)
-    expect(await faultsOf(await asked({ ...gcp, credentials: "prod" }))).toEqual(fault("the set of credentials named prod is not for gcp, but for aws"))
+    expect(await faultsOf(await asked({ ...oci, credentials: "prod" }))).toEqual(fault("the set of credentials named prod is not for oci, but for aws"))
   })
 
   it("given a set that only workers have, when it is asked for, then only its tenants may", async () => {
@@ -112,7 +112,7 @@ describe("a target that names a set", () => {
     const beta = await gateway.token({ tenant: "beta" })
     const errors = (answer: unknown) => JSON.stringify(answer)
     expect(errors(await faultsOf(await asked({ ...s3, credentials: "theirs" }, beta)))).not.toContain("credentials named")
-    expect(errors(await faultsOf(await asked({ ...gcp, credentials: "shared" })))).not.toContain("credentials named")
+    expect(errors(await faultsOf(await asked({ ...oci, credentials: "shared" })))).not.toContain("credentials named")
   })
 })
 

@@ -1,4 +1,4 @@
-/** How much of a disk of 10 GiB goes over the wire that has 300 MiB in it: what is written, and not the zeros. */
+/** How much of a disk of 10 GiB goes over the wire that has 150 MiB in it: what is written, and not the zeros. */
 import { randomBytes } from "node:crypto"
 import { open, stat } from "node:fs/promises"
 import { join } from "node:path"
@@ -12,7 +12,7 @@ import { gcpStandIn } from "../../support/gcp-stand-in.ts"
 import { account, container } from "../../support/page-blob-stand-in.ts"
 
 const MiB = 2 ** 20
-const pieces = 200
+const pieces = 100
 
 /** Pieces of 1.5 MiB that cannot be compressed, all over the disk, none of which begins where a chunk does. */
 const writeDisk = async (path: string) => {
@@ -22,7 +22,7 @@ const writeDisk = async (path: string) => {
   for (let piece = 0; piece < pieces; piece++) {
     bytes.writeBigUInt64LE(BigInt(piece))
     for (let at = 0; at < bytes.length; at += 4096) bytes.writeUInt32LE(piece * 4096 + at, at)
-    await file.write(bytes, 0, bytes.length, piece * 51 * MiB + 4096)
+    await file.write(bytes, 0, bytes.length, piece * 102 * MiB + 4096)
   }
   await file.sync()
   await file.close()

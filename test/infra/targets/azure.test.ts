@@ -115,7 +115,8 @@ describe("an image delivered to Azure", () => {
         const calls = whole.calls()
         assert.isAbove(calls, 10)
         for (const lost of gallery === undefined ? [false, true] : [true]) {
-          for (let call = 1; call <= calls; call++) {
+          // Up to the blob's end both are one.
+          for (let call = gallery === undefined ? 1 : calls - 7; call <= calls; call++) {
             yield* Effect.scoped(Effect.gen(function*() {
               const azure = yield* begin
               const reached = azure.at(call)
