@@ -4,6 +4,7 @@ import { Blob } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
 import { SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
+import { CloudResource } from "./image-copy.ts"
 import { RemovalReason } from "./copy-removal.ts"
 import { Failure, JobOutcome } from "./job.ts"
 import { Verifies } from "./verification.ts"
@@ -24,14 +25,18 @@ export const ComposeCommand = Schema.TaggedUnion({
   },
   StartJob: { ...claim, worker: WorkerId },
   SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
-  /** `imageGone`: it could not find the image that it is about, so that has to be built again. `report`: of a test that was not passed. */
+  /**
+   * `imageGone`: it could not find the image that it is about, so that has to be built again. `report`: of a test that was
+   * not passed. `retryAfterMs`: for how long whoever refused has asked to be left alone.
+   */
   FailJob: {
     ...claim,
     ...chance,
     failure: Failure,
     imageGone: Schema.optionalKey(Schema.Boolean),
     log: Schema.optionalKey(Blob),
-    report: Schema.optionalKey(TestReport)
+    report: Schema.optionalKey(TestReport),
+    retryAfterMs: Schema.optionalKey(Schema.Int)
   },
   ReturnJob: { ...claim },
   LoseJob: { ...claim, ...chance, reason: Schema.String },
@@ -41,7 +46,9 @@ export const ComposeCommand = Schema.TaggedUnion({
   /** All jobs that have failed, or the one that is named. */
   RetryCompose: { composeId: ComposeId, jobId: Schema.optionalKey(JobId) },
   /** Of a compose that has ended: what was delivered to one target of one image goes. */
-  RemoveCopy: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason }
+  RemoveCopy: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason },
+  /** Of a compose that has ended: what one of its deliveries has left behind goes. */
+  CondemnLeftovers: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, resources: Schema.Array(CloudResource) }
 })
 export type ComposeCommand = typeof ComposeCommand.Type
-export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose, RemoveCopy } = ComposeCommand.cases
+export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose, RemoveCopy, CondemnLeftovers } = ComposeCommand.cases

@@ -4,6 +4,7 @@ import { Blob } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
 import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
+import { CloudResource } from "./image-copy.ts"
 import { RemovalReason, Spared } from "./copy-removal.ts"
 import { Failure, JobKind, JobOutcome } from "./job.ts"
 import { Spent } from "./spent.ts"
@@ -65,10 +66,12 @@ export const ComposeEvent = Schema.TaggedUnion({
   /** A delivered copy is to go; the job that removes it is queued in the same decision. */
   CopyCondemned: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason },
   /** Nothing of it is left, where it was delivered to. `bytes`: of Kiln's own store. */
-  CopyRemoved: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason, bytes: Schema.optionalKey(Schema.Int) }
+  CopyRemoved: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason, bytes: Schema.optionalKey(Schema.Int) },
+  /** What a delivery has left in a cloud, and no copy is made of, is removed now by whoever says this. */
+  LeftoversCondemned: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, resources: Schema.Array(CloudResource) }
 })
 export type ComposeEvent = typeof ComposeEvent.Type
 export const {
   ComposeRequested, JobQueued, JobStarted, JobSucceeded, JobFailed, JobLost, JobReturned, JobCanceled, ImageGone, ComposeReopened,
-  ComposeCanceled, ComposeFinished, CopyCondemned, CopyRemoved
+  ComposeCanceled, ComposeFinished, CopyCondemned, CopyRemoved, LeftoversCondemned
 } = ComposeEvent.cases

@@ -1,13 +1,15 @@
 /** The compose: a tenant's request, the jobs it takes, their attempts, and how it ended. */
 import { Result, Schema } from "effect"
 import type {
-  CancelCompose, ComposeCommand, FailJob, GiveUpJob, LoseJob, RemoveCopy, RequestCompose, RetryCompose, ReturnJob, StartJob
+  CancelCompose, ComposeCommand, CondemnLeftovers, FailJob, GiveUpJob, LoseJob, RemoveCopy, RequestCompose, RetryCompose, ReturnJob, StartJob
 } from "./compose-commands.ts"
 import type { ComposeEvent, JobQueued } from "./compose-events.ts"
 import type { SealedComposeRequest } from "./compose-request.ts"
-import { removalOf, type RemovalReason, sparedBy, uploadOf } from "./copy-removal.ts"
+import { condemn, condemnAll, removed, withRemoval } from "./compose-removal.ts"
+import { type RemovalReason, sparedBy, uploadOf } from "./copy-removal.ts"
 import type { Decider } from "./decider.ts"
 import { type AttemptToken, ComposeId, JobId, Millis, type WorkerId } from "./ids.ts"
+import { leftoverKey } from "./leftovers.ts"
 import { type JobOutcome, lossesAllowed, type PlannedJob, planOf, rebuildsAllowed, retryDelayMs } from "./job.ts"
 import type { Verifies } from "./verification.ts"
 
@@ -47,11 +49,13 @@ export interface Compose {
   readonly removals: ReadonlyMap<JobId, RemovalReason>
   /** Uploads whose copies are gone. */
   readonly removed: ReadonlySet<JobId>
+  /** What uploads have left behind and is on record as to go, since the compose was opened last. */
+  readonly leftovers: ReadonlySet<string>
 }
 
 const initial: Compose = {
   status: "absent", composeId: undefined, request: undefined, builder: "", verifies: undefined, jobs: new Map(), outcomes: new Map(),
-  removals: new Map(), removed: new Set()
+  removals: new Map(), removed: new Set(), leftovers: new Set()
 }
 
 const evolve = (compose: Compose, event: ComposeEvent): Compose => {
@@ -67,7 +71,8 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
           [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }])),
         outcomes: new Map(),
         removals: new Map(),
-        removed: new Set()
+        removed: new Set(),
+        leftovers: new Set()
       }
     case "JobQueued":
       // The last holder's token stays, so that its late repetitions are known and never taken for a new start.
@@ -92,7 +97,7 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
     case "ImageGone":
       return withoutImage(compose, event.image)
     case "ComposeReopened":
-      return { ...compose, status: "open" }
+      return { ...compose, status: "open", leftovers: new Set() }
     case "ComposeCanceled":
       return { ...compose, status: "canceled" }
     case "ComposeFinished":
@@ -101,6 +106,10 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
       return withRemoval(compose, event.image, event.target, event.reason)
     case "CopyRemoved":
       return { ...compose, removed: new Set(compose.removed).add(uploadOf(event.image, event.target)) }
+    case "LeftoversCondemned": {
+      const upload = uploadOf(event.image, event.target)
+      return { ...compose, leftovers: compose.leftovers.union(new Set(event.resources.map((each) => leftoverKey(upload, each)))) }
+    }
   }
 }
 
@@ -136,6 +145,8 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
       return retry(command, compose)
     case "RemoveCopy":
       return removeCopy(command, compose)
+    case "CondemnLeftovers":
+      return condemnLeftovers(command, compose)
   }
 }
 
@@ -223,7 +234,7 @@ const heldFor = (compose: Compose, job: Job): Partial<Pick<typeof JobQueued.Type
 }
 
 const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
-  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter, report } = command
+  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter, report, retryAfterMs } = command
   const failedBy = (final: boolean): ComposeEvent =>
     ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }), ...(report && { report }) })
   const source = sourceOf(compose, job)
@@ -234,7 +245,7 @@ const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): Readonl
     return [failedBy(false), ...rebuild(evolve(compose, failedBy(false)), build)]
   }
   // A verdict stands: the same image does not boot any better the next time.
-  const delay = report === undefined ? retryDelayMs(failure.class, attempt - job.countsFrom + 1 - job.losses, jitter) : undefined
+  const delay = report === undefined ? retryDelayMs(failure.class, attempt - job.countsFrom + 1 - job.losses, jitter, retryAfterMs) : undefined
   if (delay === undefined || source === "never") return conclude(compose, [failedBy(true)])
   return [failedBy(false), ...(source === "there" ? [queue(compose, job, attempt + 1, Millis.make(now + delay))] : [])]
 }
@@ -319,33 +330,16 @@ const conclude = (compose: Compose, events: ReadonlyArray<ComposeEvent>): Readon
   return [...events, { _tag: "ComposeFinished", composeId: compose.composeId!, outcome, ...sparedBy(compose.request?.labels) }]
 }
 
-const removeCopy = ({ composeId, image, reason, target }: typeof RemoveCopy.Type, compose: Compose): Decision => {
-  const upload = compose.jobs.get(uploadOf(image, target))
-  if (upload === undefined) return reject(composeId, "NotFound")
-  // Its quota is settled with its end, and what is stored must have been counted before it is given back.
-  if (compose.status === "open") return reject(composeId, "NotEnded")
-  if (compose.removed.has(upload.jobId)) return nothing
-  if (upload.state !== "succeeded") return reject(composeId, "NotDelivered")
-  const known = compose.jobs.get(removalOf(image, target))
-  if (known !== undefined && known.state !== "failed") return nothing
-  const condemned: ComposeEvent = { _tag: "CopyCondemned", composeId, image, target, reason }
-  const then = evolve(compose, condemned)
-  const job = then.jobs.get(removalOf(image, target))!
-  return Result.succeed([condemned, queue(then, job, job.attempt + 1)])
+const removeCopy = (command: typeof RemoveCopy.Type, compose: Compose): Decision => {
+  const judged = condemn(command, compose)
+  if (judged === undefined) return nothing
+  if (typeof judged === "string") return reject(command.composeId, judged)
+  return Result.succeed([judged.event, queue(judged.then, judged.job, judged.job.attempt + 1)])
 }
 
-const withRemoval = (compose: Compose, image: number, target: number, reason: RemovalReason): Compose => {
-  const jobId = removalOf(image, target)
-  const removals = new Map(compose.removals).set(jobId, reason)
-  if (compose.jobs.has(jobId)) return { ...compose, removals }
-  const job: Job = { jobId, kind: "delete", image, target, after: undefined, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }
-  return { ...compose, removals, jobs: new Map(compose.jobs).set(jobId, job) }
-}
-
-const removed = (compose: Compose, { image, jobId, target }: Job): ComposeEvent => {
-  const uploaded = compose.outcomes.get(uploadOf(image, target!))
-  const bytes = uploaded?._tag === "Uploaded" && uploaded.target.type === "file" ? { bytes: uploaded.artifact.size } : {}
-  return { _tag: "CopyRemoved", composeId: compose.composeId!, image, target: target!, reason: compose.removals.get(jobId)!, ...bytes }
+const condemnLeftovers = (command: typeof CondemnLeftovers.Type, compose: Compose): Decision => {
+  const judged = condemnAll(command, compose)
+  return typeof judged === "string" ? reject(command.composeId, judged) : Result.succeed(judged)
 }
 
 const withJob = (compose: Compose, jobId: JobId, change: (job: Job) => Job): Compose => {

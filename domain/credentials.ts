@@ -53,7 +53,10 @@ export const OciCredentials = Schema.Struct({
 })
 
 export const Credentials = Schema.Union([AwsCredentials, GcpCredentials, AzureCredentials, OciCredentials])
-export type Credentials = typeof Credentials.Type
+export type Credentials = typeof Credentials.Type & {
+  /** A tenant's: nothing in them may lead to the machine itself. Set where they are admitted; stored by nobody. */
+  readonly publicOnly?: true
+}
 export type CredentialsOf<Provider extends Credentials["provider"]> = Extract<Credentials, { readonly provider: Provider }>
 
 /** Whose credentials a target takes; none for Kiln's own store. */

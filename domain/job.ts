@@ -55,8 +55,11 @@ export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean, t
 export const JobOutcome = Schema.TaggedUnion({
   /** `lock` names every package with version, size, SHA-256 and URL. */
   Resolved: { lock: Blob, packages: Schema.Int, downloadBytes: Schema.Int },
-  /** `reused`: the same manifest had been built before and its artifact was still there. */
-  Built: { manifest: Digest, artifact: Artifact, heldBy: WorkerId, reused: Schema.Boolean, evidence: Schema.optionalKey(Evidence) },
+  /** `reused`: the same manifest had been built before and its artifact was still there. `revision`: of the builder, where it has any. */
+  Built: {
+    manifest: Digest, artifact: Artifact, heldBy: WorkerId, reused: Schema.Boolean,
+    revision: Schema.optionalKey(Schema.String), evidence: Schema.optionalKey(Evidence)
+  },
   /** A build that was made to be compared with an earlier one. */
   Verified: { ...verificationFields, by: WorkerId },
   /** `reason`: why it was skipped. */
@@ -95,13 +98,20 @@ const retryRules: Record<FailureClass, RetryRule> = {
 }
 
 const longestDelayMs = 15 * 60_000
+/** Nobody may keep a job waiting for longer than that. */
+const longestAskedMs = 60 * 60_000
 
-/** How long to wait before the next attempt, or `undefined` for never again. `jitter` lies in [0, 1). */
-export const retryDelayMs = (failure: FailureClass, attempt: number, jitter: number): number | undefined => {
+/**
+ * How long to wait before the next attempt, or `undefined` for never again. `jitter` lies in [0, 1); `retryAfterMs`: for how
+ * long whoever refused has asked to be left alone.
+ */
+export const retryDelayMs = (failure: FailureClass, attempt: number, jitter: number, retryAfterMs = 0): number | undefined => {
   const rule = retryRules[failure]
   if (attempt >= rule.attempts) return undefined
   const delay = Math.min(rule.firstDelayMs * 2 ** (attempt - 1), longestDelayMs)
-  return Math.round(delay * (0.5 + jitter / 2))
+  // Never before it was asked for, and not all at the same moment then.
+  const asked = Math.min(retryAfterMs, longestAskedMs) * (1 + jitter / 10)
+  return Math.round(Math.max(delay * (0.5 + jitter / 2), asked))
 }
 
 /** A worker may vanish under a job this often before the job counts as failed. */

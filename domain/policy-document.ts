@@ -2,6 +2,7 @@
 import { Schema, SchemaTransformation } from "effect"
 import { Millis, PoolId, TenantId } from "./ids.ts"
 import { KeepRule, Policy, Pool, RateLimit, WindowQuota } from "./policy.ts"
+import { forEachAccountType, TargetLimit } from "./target-limits.ts"
 
 const spans = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000, week: 604_800_000 } as const
 const sizes = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
@@ -66,8 +67,11 @@ export type PolicyDocument = typeof PolicyDocument.Encoded
 const PoolDocument = Schema.Struct({ ...Pool.fields, lostAfterMs: optional(Span.pipe(Schema.decodeTo(Millis, inMillis))) })
   .pipe(Schema.encodeKeys({ lostAfterMs: "lost_after" }))
 
+const TargetLimitDocument = TargetLimit.pipe(Schema.encodeKeys({ atOnce: "at_once", perMinute: "per_minute" }))
+
 export const PolicyFileDocument = Schema.Struct({
   pools: optional(Schema.Record(PoolId, PoolDocument)),
+  targets: optional(forEachAccountType(TargetLimitDocument)),
   defaults: optional(PolicyDocument),
   tenants: optional(Schema.Record(TenantId, PolicyDocument))
 })

@@ -1,6 +1,7 @@
 /** What a tenant may use, and how its pools are cut: set by operators, in a file or by command. */
 import { Schema } from "effect"
 import { Millis, PoolId, TenantId } from "./ids.ts"
+import { TargetLimits } from "./target-limits.ts"
 
 const optional = Schema.optionalKey
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -50,6 +51,8 @@ export type Pool = typeof Pool.Type
 /** What the installation's file says; a tenant's own entry counts before `defaults`. */
 export const PolicyFile = Schema.Struct({
   pools: optional(Schema.Record(PoolId, Pool)),
+  /** By type of target, in place of the usual limit of each. */
+  targets: optional(TargetLimits),
   defaults: optional(Policy),
   tenants: optional(Schema.Record(TenantId, Policy))
 })

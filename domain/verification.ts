@@ -10,6 +10,8 @@ export const Verifies = Schema.Struct({
   image: Schema.Int,
   manifest: Digest,
   artifact: Artifact,
+  /** Of its builder, where that has any and the event says so. */
+  revision: Schema.optionalKey(Schema.String),
   /** The packages it was resolved to, where its builder resolves. */
   lock: Schema.optionalKey(Blob),
   /** Who built it: somebody else is asked first. */
@@ -24,7 +26,7 @@ export type Verdict = typeof Verdict.Type
 const most = 200
 const mostText = 48 * 1024
 
-/** `more`: how many differences are not listed. `note`: why none are, though it differs. */
+/** `more`: how many differences are not listed. `note`: why none are, though it differs, or what it may come from. */
 export const verificationFields = {
   verdict: Verdict,
   manifest: Digest,

@@ -28,7 +28,7 @@ export const WorkItem = Schema.Struct({
   /** For a build. */
   lock: Schema.optionalKey(Lock),
   /** For a build that is compared with an earlier one: what that was made from, and what it made. */
-  verify: Schema.optionalKey(Schema.Struct({ manifest: Digest, artifact: Artifact })),
+  verify: Schema.optionalKey(Schema.Struct({ manifest: Digest, artifact: Artifact, revision: Schema.optionalKey(Schema.String) })),
   /** For a test or an upload. */
   artifact: Schema.optionalKey(Artifact),
   target: Schema.optionalKey(Target),
@@ -64,7 +64,10 @@ export type WorkEvidence = typeof WorkEvidence.Type
 /** A worker's answer before what is big in it has been put away. */
 export const WorkOutcome = Schema.TaggedUnion({
   Resolved: { lock: Lock },
-  Built: { manifest: Digest, artifact: Artifact, reused: Schema.Boolean, evidence: Schema.optionalKey(WorkEvidence) },
+  Built: {
+    manifest: Digest, artifact: Artifact, reused: Schema.Boolean,
+    revision: Schema.optionalKey(Schema.String), evidence: Schema.optionalKey(WorkEvidence)
+  },
   Verified: verificationFields,
   Tested: { verdict: Schema.Literals(["passed", "skipped"]), reason: Schema.optionalKey(Schema.String), report: Schema.optionalKey(WorkTestReport) },
   Uploaded: { target: Target, artifact: Artifact, copy: Schema.optionalKey(ImageCopy) },
@@ -82,8 +85,14 @@ export const WorkReport = Schema.TaggedUnion({
   /** `at`: by the worker's clock. */
   AttemptStarted: { claim: Claim, at: Schema.optionalKey(Millis) },
   AttemptSucceeded: { claim: Claim, outcome: WorkOutcome, log },
-  /** `imageGone`: the image that the job is about was nowhere to be found. `report`: of a test that was carried out and not passed. */
-  AttemptFailed: { claim: Claim, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log, report: Schema.optionalKey(WorkTestReport) },
+  /**
+   * `imageGone`: the image that the job is about was nowhere to be found. `report`: of a test that was carried out and not
+   * passed. `retryAfterMs`: for how long whoever refused has asked to be left alone.
+   */
+  AttemptFailed: {
+    claim: Claim, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log, report: Schema.optionalKey(WorkTestReport),
+    retryAfterMs: Schema.optionalKey(Schema.Int)
+  },
   AttemptReturned: { claim: Claim }
 })
 export type WorkReport = typeof WorkReport.Type

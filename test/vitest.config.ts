@@ -16,7 +16,7 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: ["default", join(import.meta.dirname, "support/closing-line-reporter.ts")],
     projects: [
-      project("domain", ["test/{domain,projections,simulation}/**/*.test.ts"], { isolate: false }),
+      project("domain", ["test/{domain,projections,simulation}/**/*.test.ts"], { isolate: false, testTimeout: 30_000 }),
       project("house", ["test/*.test.ts"]),
       project("infra", ["test/infra/**/*.test.ts"], { globalSetup, testTimeout: 60_000, hookTimeout: 60_000 }),
       project("apps", ["test/apps/**/*.test.ts"], { globalSetup, testTimeout: 60_000, hookTimeout: 60_000 }),

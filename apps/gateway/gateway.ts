@@ -21,12 +21,13 @@ import { RequestLimitsLive } from "./limit-requests.ts"
 import { OffersLive } from "./offers.ts"
 import { OperationLive } from "./operation.ts"
 import { PagesLive } from "./pages.ts"
+import { ReaperLive } from "./reaper.ts"
 import { ReservationsLive } from "./reserve-quota.ts"
 import { TargetsLive } from "./targets.ts"
 import { TenantsLive } from "./tenants.ts"
 
 const ApiLive = HttpApiBuilder.layer(KilnApi, { openapiPath: `${prefix}/openapi.json` }).pipe(
-  Layer.provide([ComposesLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, FilesLive, KeysLive, TenantsLive, HistoryLive, CredentialsLive, CopiesLive, TargetsLive, OperationLive]),
+  Layer.provide([ComposesLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, FilesLive, KeysLive, TenantsLive, HistoryLive, CredentialsLive, CopiesLive, TargetsLive, ReaperLive, OperationLive]),
   Layer.provide(AuthorizationLive),
   Layer.provide([ReservationsLive, RequestLimitsLive]),
   Layer.provide(AccountsLive)

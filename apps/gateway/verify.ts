@@ -35,8 +35,11 @@ const verifiesOf = Effect.fnUntraced(function*({ outcomes, verifies }: Compose, 
   const built = outcomes.get(JobId.make(`${image}-build`))
   if (built?._tag !== "Built") return yield* new NotVerifiable({ detail: `image ${image} is not built` })
   const resolved = outcomes.get(JobId.make(`${image}-resolve`))
-  const { artifact, heldBy, manifest } = built
-  return { composeId, image, manifest, artifact, worker: heldBy, ...(resolved?._tag === "Resolved" && { lock: resolved.lock }) }
+  const { artifact, heldBy, manifest, revision } = built
+  return {
+    composeId, image, manifest, artifact, worker: heldBy,
+    ...(revision !== undefined && { revision }), ...(resolved?._tag === "Resolved" && { lock: resolved.lock })
+  }
 })
 
 const reproducible = Effect.fnUntraced(function*(id: string) {

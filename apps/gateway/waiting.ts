@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { ComposeId, TenantId } from "../../domain/ids.ts"
 import { Scheduling } from "../../domain/ports/scheduling.ts"
 import type { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
+import { partsOfLimit } from "../../domain/target-limits.ts"
 import type { WaitingFor } from "./api/compose-views.ts"
 import type { ComposeState } from "./compose-details.ts"
 
@@ -17,12 +18,15 @@ export const outlooks = Effect.fnUntraced(function*(tenantId: TenantId, id: Comp
 })
 
 export const waitingFor = (outlook: JobOutlook): WaitingFor => {
-  const { architecture, pool, position, reason, since, until, worker } = outlook
+  const { architecture, atMost, limit, pool, position, reason, running, since, until, worker } = outlook
   return {
     reason, pool, architecture, since: iso(since), message: messageOf(outlook),
     ...(position !== undefined && { position }),
     ...(until !== undefined && { until: iso(until) }),
-    ...(worker !== undefined && { worker })
+    ...(worker !== undefined && { worker }),
+    ...(limit !== undefined && { limit }),
+    ...(running !== undefined && { running }),
+    ...(atMost !== undefined && { at_most: atMost })
   }
 }
 
@@ -36,6 +40,8 @@ const messageOf = (outlook: JobOutlook): string => {
       return place
     case "tenant-limit":
       return `${place}, waiting for one of the tenant's running jobs to end`
+    case "target-limit":
+      return `${place}, ${turnWanted(outlook)}`
     case "holder":
       return `${place}, waiting for worker ${worker}, which holds the image`
     case "retry":
@@ -43,6 +49,14 @@ const messageOf = (outlook: JobOutlook): string => {
     case "assigned":
       return `given to worker ${worker} of pool ${pool}`
   }
+}
+
+const turnWanted = ({ atMost, limit = "", running = 0, until }: JobOutlook): string => {
+  const { place, set, type } = partsOfLimit(limit)
+  const account = `to ${type}${place === "" ? "" : ` ${place}`}${set === "" ? "" : ` with the credentials ${set}`}`
+  return atMost !== undefined && running >= atMost
+    ? `waiting for a delivery ${account} to end: ${running} of at most ${atMost} run`
+    : `waiting until ${iso(until!)}, when the next delivery ${account} may begin`
 }
 
 const placeOf = ({ pool, position }: JobOutlook) => position === undefined ? `in pool ${pool}` : `position ${position} in pool ${pool}`

@@ -390,6 +390,13 @@ const pools = Command.make("pools", {}, () =>
   Command.withDescription("List pools and how full they are, for operators")
 )
 
+const reaper = Command.make("reaper", {
+  dryRun: Flag.Boolean("dry-run").pipe(described("Only list what would be noted and what would go"), off),
+  tenant: optional("tenant", "Only where this tenant delivers to")
+}, (input) => talking(load(() => import("./commands/reaper.ts"), ({ reaper }) => reaper(input)))).pipe(
+  Command.withDescription("Look for what crashes left behind in clouds, and remove what was found before too, for operators")
+)
+
 const parked = Command.make("parked").pipe(
   Command.withDescription("What was put aside since it could not be taken in, for operators"),
   Command.withSubcommands([
@@ -425,5 +432,5 @@ export const kiln = root.pipe(Command.withSubcommands([
   { group: "Trust", commands: [evidence, verifyImage, verifyBuild, compare, vulnerabilities] },
   { group: "Catalog", commands: [distributions, packages, depsolve] },
   { group: "Tenants", commands: [quota, usage, audit, credentials, targets, tenants] },
-  { group: "Operation", commands: [workers, worker, discard, pools, parked, token, replay, verify, completions] }
+  { group: "Operation", commands: [workers, worker, discard, pools, reaper, parked, token, replay, verify, completions] }
 ]))

@@ -1,10 +1,11 @@
 /** What the scheduler's loops share: its memory, and how far into the log that reaches. Only what cannot be interrupted changes it. */
 import type { JobKind } from "../../domain/job.ts"
-import { PoolId, poolsOf } from "../../domain/ids.ts"
+import { PoolId, poolsOf, type TenantId } from "../../domain/ids.ts"
 import { Policies } from "../../domain/policies.ts"
 import type { PolicyFile } from "../../domain/policy.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
 import type { RunningJob } from "../../domain/scheduling/open-jobs.ts"
+import { usualLimits } from "../../domain/target-limits.ts"
 import type { Claim, Speaker } from "../../domain/work.ts"
 import { Scheduler } from "../../domain/scheduling/scheduler.ts"
 import { Shares } from "../../domain/scheduling/shares.ts"
@@ -30,7 +31,8 @@ export class Desk {
     this.policies = new Policies(policyFile)
     this.#shares = new Shares(this.policies, policyFile, sharedPool)
     const lostAfter = (pool: PoolId) => policyFile.pools?.[pool]?.lostAfterMs ?? lostAfterMs
-    this.scheduler = new Scheduler({ deadlineMs, lostAfterMs: lostAfter, now, shareOf: (tenantId) => this.#shares.of(tenantId) })
+    const limits = { ...usualLimits, ...policyFile.targets }
+    this.scheduler = new Scheduler({ deadlineMs, limits, lostAfterMs: lostAfter, now, shareOf: (tenantId) => this.#shares.of(tenantId) })
   }
 
   /** Takes up what a snapshot says of how things were at its positions. */
@@ -47,6 +49,10 @@ export class Desk {
     if (!poolsOf(speaker.scope).includes(this.#shares.of(claim.tenantId).pool)) return false
     const job = this.cache.get(claim.tenantId, claim.composeId)?.compose.jobs.get(claim.jobId)
     return job?.state === "running" && job.worker === speaker.worker && job.token === claim.token
+  }
+
+  poolOf(tenantId: TenantId): PoolId {
+    return this.#shares.of(tenantId).pool
   }
 
   /** Answers with the attempts whose workers have to be told that they are canceled. */

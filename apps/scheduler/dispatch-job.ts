@@ -9,6 +9,7 @@ import { Lock } from "../../domain/manifest.ts"
 import { Blobs } from "../../domain/ports/blobs.ts"
 import { Dispatch } from "../../domain/ports/work.ts"
 import type { OpenJob } from "../../domain/scheduling/open-jobs.ts"
+import type { Verifies } from "../../domain/verification.ts"
 import { type Speaker, speakerKey, type WorkItem } from "../../domain/work.ts"
 import { type ComposeCache, seeCompose } from "./compose-cache.ts"
 
@@ -76,12 +77,14 @@ const itemOf = Effect.fnUntraced(function*(compose: Compose, job: OpenJob, speak
 /** What a build is bound to: the packages it was resolved to, or the image that it has to come to again. */
 const fromBefore = Effect.fnUntraced(function*({ composeId, verifies }: Compose, before: JobOutcome | undefined) {
   const lock = before?._tag === "Resolved" ? before.lock : verifies?.lock
-  const verify = verifies && { verify: { manifest: verifies.manifest, artifact: verifies.artifact } }
+  const verify = verifies && { verify: expectedOf(verifies) }
   if (lock === undefined) return { ...verify }
   const bytes = yield* (yield* Blobs).get(lock.digest)
   if (bytes === undefined) return yield* new LockMissing({ composeId: composeId!, digest: lock.digest })
   return { ...verify, lock: yield* decodeLock(new TextDecoder().decode(bytes)) }
 })
+
+const expectedOf = ({ artifact, manifest, revision }: Verifies) => ({ manifest, artifact, ...(revision !== undefined && { revision }) })
 
 /** A file is linked into the store beside it: that is no work for a slot of its own. */
 const momentary = (compose: Compose, build: JobId, image: ImageRequest): Pick<WorkItem, "after"> => {

@@ -1,15 +1,17 @@
-/** Knows every copy that lies somewhere, and has those removed whose time is over. */
+/** Knows every copy that lies somewhere and where deliveries went, and has copies removed whose time is over. */
 import { Clock, Effect, Metric, Option, Queue, Schedule, Schema, Stream } from "effect"
 import { v7 } from "uuid"
 import { RemoveCopy } from "../../domain/compose-commands.ts"
 import { Spared } from "../../domain/copy-removal.ts"
 import { ComposeId, Digest, type JobId, JobId as JobIdSchema, Millis, TenantId } from "../../domain/ids.ts"
 import { type ComposeCopies, LiveCopies } from "../../domain/live-copies.ts"
+import { Places } from "../../domain/places.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { Snapshots } from "../../domain/ports/snapshots.ts"
 import type { Retention } from "../../domain/policy.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
 import { type Expired, expired } from "../../domain/retention.ts"
+import { AwsTarget, AzureTarget, GcpTarget, OciTarget, S3Target } from "../../domain/target.ts"
 import { execute } from "../execute.ts"
 import { copies as copiesGauge, expiredCopies } from "./metrics.ts"
 
@@ -25,6 +27,8 @@ export interface CopiesKeeper {
   record(entry: LogEntry): void
   /** When an image was put into Kiln's own store, if nobody else refers to it; nothing while that is not known. */
   storedAlone(composeId: ComposeId, removal: JobId): number | undefined
+  /** Where deliveries went; nothing while that is not known. */
+  readonly places: () => Places | undefined
   /** What of a tenant's would go now; with `now` it does. Nothing while that is not known. */
   expired(tenantId: TenantId, now: boolean): ReadonlyArray<Expired> | undefined
   /** Works for ever. */
@@ -37,7 +41,7 @@ const mostAtOnce = 500
 const actor = { kind: "system", id: "scheduler" } as const
 
 const optional = Schema.optionalKey
-const Head = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), positions: Schema.Record(Schema.String, Schema.Int) }))
+const Head = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(2), positions: Schema.Record(Schema.String, Schema.Int) }))
 const Line = Schema.fromJsonString(Schema.Struct({
   tenantId: TenantId,
   composeId: ComposeId,
@@ -47,6 +51,8 @@ const Line = Schema.fromJsonString(Schema.Struct({
     at: Schema.Int, condemned: Schema.Boolean, failedAt: optional(Schema.Int)
   }))
 }))
+const PlaceLine = Schema.fromJsonString(Schema.Struct({ tenantId: TenantId, target: Schema.Union([S3Target, AwsTarget, GcpTarget, AzureTarget, OciTarget]), at: Schema.Int }))
+const decodePlace = Schema.decodeUnknownOption(PlaceLine)
 const decodeHead = Schema.decodeUnknownOption(Head)
 const decodeLine = Schema.decodeUnknownOption(Line)
 
@@ -58,6 +64,7 @@ export const copiesKeeper = ({ everyMs, positions: fed, retentionOf }: KeeperOpt
   Effect.gen(function*() {
     const asked = yield* Queue.unbounded<TenantId>()
     let copies = new LiveCopies()
+    let places = new Places()
     let positions: Record<string, number> = {}
     /** What came before all of earlier was known. */
     let early: Array<LogEntry> | undefined = []
@@ -65,17 +72,23 @@ export const copiesKeeper = ({ everyMs, positions: fed, retentionOf }: KeeperOpt
     const takeIn = (entry: LogEntry) => {
       if (entry.position.sequence <= (positions[entry.position.stream] ?? 0)) return
       positions[entry.position.stream] = entry.position.sequence
-      if (entry._tag === "Recorded" && entry.aggregate === "compose") copies.record(entry)
+      if (entry._tag !== "Recorded" || entry.aggregate !== "compose") return
+      copies.record(entry)
+      places.record(entry)
     }
 
     const restore = Effect.gen(function*() {
       const [first, ...lines] = yield* Effect.orElseSucceed(Stream.runCollect((yield* Snapshots).load(snapshotName)), () => [])
       const head = first === undefined ? undefined : Option.getOrUndefined(decodeHead(first))
-      const known = lines.map((line) => Option.getOrUndefined(decodeLine(line)))
+      const known = lines.map((line) => Option.getOrUndefined(Option.orElse(decodeLine(line), () => decodePlace(line))))
       if (head === undefined || known.includes(undefined)) return
       positions = { ...head.positions }
       copies = new LiveCopies()
-      for (const compose of known) copies.set(compose!)
+      places = new Places()
+      for (const each of known) {
+        if ("composeId" in each!) copies.set(each)
+        else places.set(each!)
+      }
     })
 
     /** The caller may have come further than this when all stopped. */
@@ -111,7 +124,7 @@ export const copiesKeeper = ({ everyMs, positions: fed, retentionOf }: KeeperOpt
     const save = Effect.suspend(() => {
       const at = JSON.stringify(positions)
       if (early !== undefined || at === savedAt) return Effect.void
-      const lines = [JSON.stringify({ version: 1, positions }), ...Array.from(copies.values(), (compose) => JSON.stringify(compose))]
+      const lines = [JSON.stringify({ version: 2, positions }), ...Array.from([...copies.values(), ...places.values()], (each) => JSON.stringify(each))]
       return Effect.andThen(Effect.flatMap(Snapshots, (snapshots) => snapshots.save(snapshotName, lines)), Effect.sync(() => savedAt = at))
     }).pipe(Effect.catch(({ message }) => Effect.logWarning(message)))
 
@@ -129,6 +142,7 @@ export const copiesKeeper = ({ everyMs, positions: fed, retentionOf }: KeeperOpt
     return {
       record: (entry) => early === undefined ? takeIn(entry) : void early.push(entry),
       storedAlone: (composeId, removal) => early === undefined ? copies.storedAlone(composeId, removal) : undefined,
+      places: () => early === undefined ? places : undefined,
       expired: (tenantId, now) => {
         if (early !== undefined) return undefined
         if (now) Queue.offerUnsafe(asked, tenantId)

@@ -13,12 +13,11 @@ import { TokensFromEnvironment } from "../../infra/jose/from-environment.ts"
 import { AttesterFiles } from "../../infra/keys/attester-files.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
-import type { JobKind } from "../../domain/job.ts"
 import { DemandJetStream } from "../../infra/jetstream/demand.ts"
 import { SchedulingAnswersNats } from "../../infra/jetstream/scheduling.ts"
 import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
 import { policyFileFromEnvironment } from "../../infra/policies/policy-file.ts"
-import { buildMinutes } from "../build-minutes.ts"
+import { lastDeadlines } from "../deadlines.ts"
 import { runProcess } from "../process.ts"
 import { runScheduler } from "./scheduler.ts"
 
@@ -26,15 +25,14 @@ const settings = Config.all({
   keys: Config.String("KILN_KEYS"),
   instance: Config.String("KILN_INSTANCE").pipe(Config.withDefault(`${hostname()}-${randomUUID()}`)),
   lostAfter: Config.Duration("KILN_LOST_AFTER").pipe(Config.withDefault("30 seconds")),
-  buildMinutes,
+  lastDeadlines,
   retentionEvery: Config.Duration("KILN_RETENTION_EVERY").pipe(Config.withDefault("10 minutes")),
+  reaperEvery: Config.Duration("KILN_REAPER_EVERY").pipe(Config.withDefault("6 hours")),
+  reaperAfter: Config.Duration("KILN_REAPER_AFTER").pipe(Config.withDefault("1 hour")),
   targetWait: Config.Duration("KILN_TARGET_WAIT").pipe(Config.withDefault("30 seconds")),
   publicUrl: Config.option(Config.String("KILN_PUBLIC_URL")),
   signingKey: Config.option(Config.String("KILN_SIGNING_KEY"))
 })
-
-/** A worker ends its attempts by itself a little earlier; this is for one that cannot. */
-const minutes: Record<Exclude<JobKind, "build">, number> = { resolve: 12, test: 47, delete: 17, upload: 24 * 60 + 2 }
 
 const Ports = Layer.unwrap(Effect.gen(function*() {
   const nats = yield* natsSettings
@@ -49,10 +47,11 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
 const readiness = { ready: false }
 
 runProcess("scheduler", Effect.gen(function*() {
-  const { buildMinutes, instance, lostAfter, publicUrl, retentionEvery, targetWait } = yield* settings
+  const { lastDeadlines: deadlines, instance, lostAfter, publicUrl, reaperAfter, reaperEvery, retentionEvery, targetWait } = yield* settings
   yield* runScheduler({
     instance, policyFile: yield* policyFileFromEnvironment, lostAfterMs: Duration.toMillis(lostAfter), targetWaitMs: Duration.toMillis(targetWait),
-    retentionEveryMs: Duration.toMillis(retentionEvery),
-    deadlineMs: (kind) => (kind === "build" ? buildMinutes + 2 : minutes[kind]) * 60_000, onReady: Effect.sync(() => void (readiness.ready = true)), ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value })
+    retentionEveryMs: Duration.toMillis(retentionEvery), reaperEveryMs: Duration.toMillis(reaperEvery), reaperAfterMs: Duration.toMillis(reaperAfter),
+    deadlineMs: (kind) => deadlines[kind], onReady: Effect.sync(() => void (readiness.ready = true)),
+    ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value })
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

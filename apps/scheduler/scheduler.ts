@@ -29,7 +29,9 @@ import { followLog } from "./follow-log.ts"
 import { heartbeats, reports, undeliverable } from "./hear.ts"
 import { dispatched, openJobs, workers } from "./metrics.ts"
 import { filePartFor } from "./file-parts.ts"
+import { makeReaper } from "./reap.ts"
 import { secretsFor } from "./secrets.ts"
+import { sendWorker } from "./send-worker.ts"
 import { quotaSettler } from "./settle-quota.ts"
 import { encodeSnapshot, loadSnapshot } from "./snapshot.ts"
 import { watch } from "./watch.ts"
@@ -45,10 +47,14 @@ export interface SchedulerOptions extends DeskOptions {
   readonly publicUrl?: string
   /** How often retention looks for copies whose time is over; 10 minutes if it is not said. */
   readonly retentionEveryMs?: number
+  /** How often the reaper looks for what crashes left in clouds, and how long that has to lie there; 6 hours and 1 hour if it is not said. */
+  readonly reaperEveryMs?: number
+  readonly reaperAfterMs?: number
   readonly onReady?: Effect.Effect<void>
 }
 
 const usualRetentionEveryMs = 10 * 60_000
+const usualReaper = { everyMs: 6 * 3_600_000, afterMs: 3_600_000 }
 
 const snapshotName = "scheduler"
 const snapshotEvery = "30 seconds"
@@ -74,6 +80,10 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const copies = yield* copiesKeeper({
     positions: { ...desk.positions }, everyMs: options.retentionEveryMs ?? usualRetentionEveryMs,
     retentionOf: (tenantId) => ({ ...usualRetention, ...desk.policies.of(tenantId).retention })
+  })
+  const reaper = makeReaper({
+    everyMs: options.reaperEveryMs ?? usualReaper.everyMs, afterMs: options.reaperAfterMs ?? usualReaper.afterMs, places: copies.places, isHeld,
+    send: (place, resources) => sendWorker(desk, place, resources)
   })
   const puts = yield* Semaphore.make(64)
   const scope = yield* Effect.scope
@@ -131,7 +141,8 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     pools: () => isHeld() ? demandOf(scheduler, targetWaitMs, Date.now()) : undefined,
     waiting: (tenantId, composeId) => isHeld() ? waitingOf(scheduler, tenantId, composeId, Date.now()) : undefined,
     discard: (name, digest) => isHeld() ? discard(name, digest) : undefined,
-    retention: (tenantId, now) => isHeld() ? copies.expired(tenantId, now)?.map(expiredCopyOf) : undefined
+    retention: (tenantId, now) => isHeld() ? copies.expired(tenantId, now)?.map(expiredCopyOf) : undefined,
+    reaper: (sweep) => isHeld() ? reaper.report(sweep) : undefined
   })
 
   const quota = yield* quotaSettler({
@@ -157,6 +168,7 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     save.pipe(Effect.delay(snapshotEvery), Effect.forever),
     Effect.provide(quota.run, AccountsLive),
     copies.run,
+    reaper.run,
     // The log knows workers by name; only the desk knows whose pool a name is of.
     dispatch.serveSecrets((speaker, claim) =>
       scheduler.owns(speaker, claim) ? Effect.provideContext(secretsFor(speaker, claim), context) : Effect.succeed(undefined)),

@@ -38,6 +38,7 @@ interface Page {
   readonly held: ReadonlyArray<readonly [at: number, worker: number, digest: string]>
   /** Absent from what was written before there were any. */
   readonly avoided?: ReadonlyArray<readonly [at: number, worker: number]>
+  readonly targets?: ReadonlyArray<readonly [at: number, target: number]>
 }
 
 const columnNames = ["tenantId", "jobId", "need", "priority", "state", "attempt", "queuedAt", "revision", "notBefore", "since"] as const
@@ -68,7 +69,7 @@ class PageWriter {
 
   add({ attempt, composeId, jobId, need, notBefore, priority, queuedAt, revision, since, speaker, state, tenantId, token }: OpenJob): void {
     if (this.size === 0) this.#page = { ...this.#page, at: queuedAt }
-    const { at, avoided, columns, composeIds, held, taken } = this.#page
+    const { at, avoided, columns, composeIds, held, taken, targets } = this.#page
     const place = composeIds.push(composeId) - 1
     columns.tenantId.push(this.#word(tenantId))
     columns.jobId.push(this.#word(jobId))
@@ -83,6 +84,7 @@ class PageWriter {
     if (speaker !== undefined) taken.push([place, this.#word(speaker.scope), this.#word(speaker.worker), token ?? ""])
     if (need.holder !== undefined) held.push([place, this.#word(need.holder.worker), need.holder.digest])
     if (need.avoid !== undefined) avoided.push([place, this.#word(need.avoid)])
+    if (need.target !== undefined) targets.push([place, this.#word(need.target)])
   }
 
   /** The page as text; the next one is begun. */
@@ -110,7 +112,8 @@ const emptyPage = (at: number) => ({
   columns: Object.fromEntries(columnNames.map((name) => [name, []])) as unknown as Record<ColumnName, Array<number>>,
   taken: [] as Array<Page["taken"][number]>,
   held: [] as Array<Page["held"][number]>,
-  avoided: [] as Array<readonly [at: number, worker: number]>
+  avoided: [] as Array<readonly [at: number, worker: number]>,
+  targets: [] as Array<readonly [at: number, target: number]>
 })
 
 const numbered = (known: Map<string, number>, key: string, isNew: () => void): number => {
@@ -147,7 +150,7 @@ class PageReader {
   readonly #words: Array<string> = []
   readonly #needs: Array<Need> = []
 
-  read({ at, avoided = [], columns, composeIds, held, needs, taken, words }: Page, each: (job: OpenJob) => void): void {
+  read({ at, avoided = [], columns, composeIds, held, needs, taken, targets = [], words }: Page, each: (job: OpenJob) => void): void {
     for (const word of words) this.#words.push(word)
     for (const [kind, architecture, distribution, imageType] of needs) {
       this.#needs.push({
@@ -157,6 +160,7 @@ class PageReader {
     }
     const holders = new Map(held.map(([place, worker, digest]) => [place, { worker: this.#words[worker] as WorkerId, digest: digest as Digest }]))
     const shy = new Map(avoided.map(([place, worker]) => [place, this.#words[worker] as WorkerId]))
+    const delivered = new Map(targets.map(([place, target]) => [place, this.#words[target]!]))
     const speakers = new Map(taken.map(([place, scope, worker, token]) =>
       [place, { speaker: { scope: this.#words[scope] as PoolScope, worker: this.#words[worker] as WorkerId }, token }]))
     const { attempt, jobId, need, notBefore, priority, queuedAt, revision, since, state, tenantId } = columns
@@ -164,12 +168,14 @@ class PageReader {
       const shared = this.#needs[of(need, place)]!
       const holder = holders.get(place)
       const avoid = shy.get(place)
+      const target = delivered.get(place)
       const by = speakers.get(place)
       each({
         tenantId: this.#words[of(tenantId, place)] as TenantId,
         composeId: composeIds[place] as ComposeId,
         jobId: this.#words[of(jobId, place)] as JobId,
-        need: holder === undefined && avoid === undefined ? shared : { ...shared, ...(holder && { holder }), ...(avoid && { avoid }) },
+        need: holder === undefined && avoid === undefined && target === undefined
+          ? shared : { ...shared, ...(holder && { holder }), ...(avoid && { avoid }), ...(target && { target }) },
         priority: this.#words[of(priority, place)] as Priority,
         attempt: of(attempt, place),
         queuedAt: at + of(queuedAt, place),

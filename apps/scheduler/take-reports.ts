@@ -92,9 +92,12 @@ const commandOf = Effect.fnUntraced(function*(speaker: Speaker, report: AttemptR
       return { _tag: "SucceedJob", ...claim, outcome, ...(yield* archive(report.log)) }
     }
     case "AttemptFailed": {
-      const { failure, imageGone, log } = report
+      const { failure, imageGone, log, retryAfterMs } = report
       const tested = yield* testedOf(report.report)
-      return { _tag: "FailJob", ...claim, ...chance(), failure, ...(imageGone !== undefined && { imageGone }), ...tested, ...(yield* archive(log)) }
+      return {
+        _tag: "FailJob", ...claim, ...chance(), failure,
+        ...(imageGone !== undefined && { imageGone }), ...(retryAfterMs !== undefined && { retryAfterMs }), ...tested, ...(yield* archive(log))
+      }
     }
     case "AttemptReturned":
       return ReturnJob.make(claim)

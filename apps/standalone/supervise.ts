@@ -30,7 +30,7 @@ export interface Program<E> {
   readonly say: (line: string) => void
 }
 
-const pauses = { first: 200, longest: 10_000, forgiven: 30_000 }
+const pauses = { first: 100, longest: 10_000, forgiven: 30_000 }
 
 /** Fails only when the first start does. The caller stops it. */
 export const supervise = Effect.fnUntraced(function*<E extends { readonly message: string }>({ name, say, start }: Program<E>) {

@@ -65,14 +65,20 @@ const buildImage = Effect.fnUntraced(function*(item: WorkItem, context: JobConte
   const builder = yield* builderOf(item)
   const held = yield* HeldImages
   const manifest = manifestOf(builder.name, item, item.lock)
-  const digest = Digest.make(`sha256:${createHash("sha256").update(buildKeyText(manifest)).digest("hex")}`)
-  if (item.verify !== undefined) return yield* verifyBuild(item.verify, digest, built(item, builder, manifest, context), context)
-  const make = foundOrBuilt(item, builder, manifest, digest, context)
+  const digest = digestOf(buildKeyText(manifest))
+  if (item.verify !== undefined) {
+    return yield* verifyBuild(item.verify, { manifest: digest, revision: builder.revision }, built(item, builder, manifest, context), context)
+  }
+  // What another revision has made of the manifest does not stand in for what this one would.
+  const key = builder.revision === undefined ? digest : digestOf(`${digest} ${builder.revision}`)
+  const make = foundOrBuilt(item, builder, manifest, digest, key, context)
   if (builder.alwaysBuilds) return yield* make
   const turns = turnsAt(held)
-  if (turns.isTaken(digest)) context.report.line(`manifest ${digest} is being built for somebody else; waiting for that image`)
-  return yield* turns.take(digest, make)
+  if (turns.isTaken(key)) context.report.line(`manifest ${digest} is being built for somebody else; waiting for that image`)
+  return yield* turns.take(key, make)
 }, Effect.catchTag("HeldImagesUnavailable", ({ message }) => new BuildFailed({ class: "platform", message })))
+
+const digestOf = (text: string) => Digest.make(`sha256:${createHash("sha256").update(text).digest("hex")}`)
 
 /** Builds of one manifest take turns: who had to wait finds the image there, or builds it if nothing came of the other. */
 const turnsAt = (held: HeldImages["Service"]): KeyedSerial<Digest> => {
@@ -82,19 +88,24 @@ const turnsAt = (held: HeldImages["Service"]): KeyedSerial<Digest> => {
 }
 const turns = new WeakMap<HeldImages["Service"], KeyedSerial<Digest>>()
 
-const foundOrBuilt = Effect.fnUntraced(function*(item: WorkItem, builder: ImageBuilder, manifest: Manifest, digest: Digest, context: JobContext) {
+/** `key`: what is kept here is found by. */
+const foundOrBuilt = Effect.fnUntraced(function*(
+  item: WorkItem, builder: ImageBuilder, manifest: Manifest, digest: Digest, key: Digest, context: JobContext
+) {
+  const by = { manifest: digest, ...(builder.revision !== undefined && { revision: builder.revision }) }
   const held = yield* HeldImages
-  const known = builder.alwaysBuilds ? undefined : yield* held.find(digest)
+  const known = builder.alwaysBuilds ? undefined : yield* held.find(key)
   if (known !== undefined) {
     context.report.line(`manifest ${digest} was built before; its image is used again`)
-    return Built.make({ manifest: digest, artifact: known, reused: true, ...said((yield* keptEvidence(digest)) ?? (yield* makeEvidence(manifest, known, undefined))) })
+    const evidence = (yield* keptEvidence(key)) ?? (yield* makeEvidence(manifest, known, undefined))
+    return Built.make({ ...by, artifact: known, reused: true, ...said(evidence) })
   }
   const file = yield* built(item, builder, manifest, context)
   const inventory = yield* readInventory(file, context.report)
-  const artifact = yield* held.keep(digest, file)
+  const artifact = yield* held.keep(key, file)
   const evidence = yield* makeEvidence(manifest, artifact, inventory)
-  yield* keepEvidence(digest, evidence)
-  return Built.make({ manifest: digest, artifact, reused: false, ...said(evidence) })
+  yield* keepEvidence(key, evidence)
+  return Built.make({ ...by, artifact, reused: false, ...said(evidence) })
 })
 
 const built = Effect.fnUntraced(function*(item: WorkItem, builder: ImageBuilder, manifest: Manifest, { filePart, report, secrets, workspace }: JobContext) {

@@ -18,12 +18,11 @@ import { JournalsFiles } from "../../infra/targets/journals.ts"
 import { ImageTargetsHere } from "../../infra/targets/targets.ts"
 import { readWorkerFile } from "../../infra/worker-file/worker-file.ts"
 import { AdminServer } from "../../infra/http/admin-server.ts"
+import { deadlines } from "../deadlines.ts"
 import { runProcess } from "../process.ts"
 import { distributionsHere } from "./distributions-here.ts"
-import { buildMinutes } from "../build-minutes.ts"
 import { runWorker } from "./worker.ts"
 
-const minutes = (count: number) => count * 60_000
 const Architectures = Schema.fromJsonString(Schema.NonEmptyArray(Architecture))
 const native: ReadonlyArray<Architecture> = process.arch === "arm64" ? ["aarch64"] : ["x86_64"]
 const SlotsAsJson = Schema.fromJsonString(Slots)
@@ -44,7 +43,7 @@ const settings = Config.all({
   deployment: Config.schema(Deployment, "KILN_DEPLOYMENT").pipe(Config.withDefault("kiln")),
   workDir: Config.String("KILN_WORK"),
   artifacts: Config.String("KILN_ARTIFACTS"),
-  buildMinutes,
+  deadlines,
   testDistribution: Config.Boolean("KILN_TEST_DISTRIBUTION").pipe(Config.withDefault(false))
 })
 
@@ -93,9 +92,8 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
 const readiness = { ready: false }
 
 runProcess("worker", Effect.gen(function*() {
-  const { buildMinutes, deployment, workDir } = yield* settings
+  const { deadlines, deployment, workDir } = yield* settings
   yield* runWorker({
-    abilities: yield* abilities, deployment, workDir, removeTree, version: "1", onReady: Effect.sync(() => void (readiness.ready = true)),
-    deadlines: { resolve: minutes(10), build: minutes(buildMinutes), test: minutes(45), upload: minutes(24 * 60), delete: minutes(15) }
+    abilities: yield* abilities, deployment, workDir, removeTree, version: "1", deadlines, onReady: Effect.sync(() => void (readiness.ready = true))
   })
 }).pipe(Effect.provide([Ports, AdminServer(readiness)])))

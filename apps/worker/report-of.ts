@@ -1,7 +1,7 @@
 /** How an attempt ended, as a report. */
 import { Cause, Exit } from "effect"
 import type { Failure } from "../../domain/job.ts"
-import type { BuildFailed } from "../../domain/ports/image-builder.ts"
+import { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { AttemptFailed, AttemptSucceeded, type Claim, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
 import { TestFailed } from "./handle-test.ts"
 import { ImageMissing } from "./image-missing.ts"
@@ -13,7 +13,8 @@ export const reportOf = (claim: Claim, exit: Exit.Exit<WorkOutcome, Why>, archiv
   if (Exit.isSuccess(exit)) return AttemptSucceeded.make({ claim, outcome: exit.value, ...log })
   const known = exit.cause.reasons.find(Cause.isFailReason)?.error
   return AttemptFailed.make({
-    claim, failure: failureOf(exit.cause), ...(known instanceof ImageMissing && { imageGone: true }), ...(known instanceof TestFailed && { report: known.report }), ...log
+    claim, failure: failureOf(exit.cause), ...(known instanceof ImageMissing && { imageGone: true }), ...(known instanceof TestFailed && { report: known.report }),
+    ...(known instanceof BuildFailed && known.retryAfterMs !== undefined && { retryAfterMs: known.retryAfterMs }), ...log
   })
 }
 

@@ -17,10 +17,16 @@ import type { JobContext } from "./handle-job.ts"
 
 const { Verified } = WorkOutcome.cases
 
+interface Made {
+  readonly manifest: Digest
+  /** Of the builder here. */
+  readonly revision: string | undefined
+}
+
 /** `build` is only begun if this worker would build what is asked for. */
 export const verifyBuild = Effect.fnUntraced(function*<R>(
   expected: NonNullable<WorkItem["verify"]>,
-  manifest: Digest,
+  { manifest, revision }: Made,
   build: Effect.Effect<BuiltFile, BuildFailed, R>,
   { report, workspace }: JobContext
 ) {
@@ -35,9 +41,18 @@ export const verifyBuild = Effect.fnUntraced(function*<R>(
   }
   report.line(`other bytes: ${artifact.digest}, and ${expected.artifact.digest} before`)
   const found = yield* differences(expected.artifact, file.path, workspace)
-  if (typeof found === "string") return Verified.make({ verdict: "different", manifest, artifact, differences: [], more: 0, note: found })
-  return Verified.make({ verdict: found.length === 0 ? "same-contents" : "different", manifest, artifact, ...listed(found) })
+  const why = expected.revision === revision ? [] : [otherRevision(expected.revision, revision)]
+  const notes = typeof found === "string" ? [found, ...why] : why
+  const note = notes.length === 0 ? {} : { note: notes.join("; ") }
+  if (typeof found === "string") return Verified.make({ verdict: "different", manifest, artifact, differences: [], more: 0, ...note })
+  return Verified.make({ verdict: found.length === 0 ? "same-contents" : "different", manifest, artifact, ...listed(found), ...note })
 })
+
+const shortOf = (revision: string | undefined) => revision?.slice(0, 12)
+
+const otherRevision = (before: string | undefined, here: string | undefined) =>
+  `it was built first by ${before === undefined ? "another version" : `revision ${shortOf(before)}`} of the builder, and now by ${
+    here === undefined ? "one that has no revisions" : `revision ${shortOf(here)}`}, which may be all the difference`
 
 const artifactOf = Effect.fnUntraced(function*({ filename, format, mediaType, path }: BuiltFile): Effect.fn.Return<Artifact, BuildFailed, ImageContents> {
   const digest = yield* (yield* ImageContents).digest(path).pipe(Effect.mapError(({ message }) => new BuildFailed({ class: "platform", message })))

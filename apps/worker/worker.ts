@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { Cause, Deferred, Effect, Fiber, Metric, Schedule, Semaphore, Stream } from "effect"
 import type { Artifact } from "../../domain/artifact.ts"
+import type { Errand } from "../../domain/errand.ts"
 import { AttemptToken, type Digest, Millis } from "../../domain/ids.ts"
 import { type Failure, JobKind } from "../../domain/job.ts"
 import { CredentialSets } from "../../domain/ports/credential-sets.ts"
@@ -12,6 +13,7 @@ import { Beginning, Durations } from "./beginning.ts"
 import { makeFeed } from "./feed.ts"
 import { handleJob } from "./handle-job.ts"
 import { attemptEnded, busy } from "./metrics.ts"
+import { runErrand } from "./run-errand.ts"
 import { reportOf } from "./report-of.ts"
 import { Workspaces } from "./workspace.ts"
 
@@ -187,9 +189,15 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, deploymen
       Effect.andThen(heartbeat(true))
     )
 
+  const errands = yield* Semaphore.make(4)
+  const sentOn = (id: string, errand: Errand) =>
+    errands.withPermits(1)(Effect.flatMap(runErrand(errand, deployment), (answer) => workplace.answer(id, answer)))
+
   const control = workplace.control.pipe(Stream.runForEach((message) => {
     if (message._tag === "RollCall") return heartbeat(true)
     if (message._tag === "Discard") return discard(message.digest)
+    // What is told meanwhile is heard.
+    if (message._tag === "Errand") return Effect.forkChild(sentOn(message.id, message.errand))
     const attempt = running.get(message.claim.token)
     if (attempt === undefined) return Effect.void
     attempt.canceled = message.canceled

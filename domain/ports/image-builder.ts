@@ -9,7 +9,9 @@ export class BuildFailed extends Schema.TaggedError<BuildFailed>()("BuildFailed"
   class: FailureClass,
   message: Schema.String,
   /** The end of what the failing tool printed. */
-  excerpt: Schema.optionalKey(Schema.String)
+  excerpt: Schema.optionalKey(Schema.String),
+  /** Whoever refused has asked to be left alone for so long. */
+  retryAfterMs: Schema.optionalKey(Schema.Int)
 }) {}
 
 /** Where a job is: `percent` of the whole job (0–100), bytes of the current stage where they are known. */
@@ -88,6 +90,8 @@ export interface ImageBuilder {
   readonly obstacles: Effect.Effect<ReadonlyMap<string, string>>
   /** Builds even what was built before; otherwise an artifact of the same manifest stands in for a build. */
   readonly alwaysBuilds?: true
+  /** Of all of its own that decides what is in an image: by another one the same manifest may give other bytes. Absent: that is never so. */
+  readonly revision?: string
   /** Something in its images answers a boot test; of others only a login prompt can be waited for. */
   readonly answersTests?: true
   /** Exact packages for a spec. Network is used here, as little as may be, and in `build` for fetching what the lock names. */

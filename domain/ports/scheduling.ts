@@ -5,6 +5,7 @@ import type { PoolDemand } from "../scaling/demand.ts"
 import type { DiscardAnswer } from "../scheduling/discard.ts"
 import type { ExpiredCopy } from "../scheduling/expired-copy.ts"
 import type { JobOutlook } from "../scheduling/job-outlook.ts"
+import type { ReaperReport, SweepRequest } from "../scheduling/reaper-report.ts"
 import type { WorkerOutlook } from "../scheduling/worker-outlook.ts"
 
 /** No scheduler works now, or it does not answer in time. */
@@ -20,6 +21,8 @@ export class Scheduling extends Context.Service<Scheduling, {
   discard(name: WorkerId, digest: Digest): Effect.Effect<DiscardAnswer, SchedulerSilent>
   /** A tenant's copies whose time is over; with `now` they are removed. */
   retention(tenantId: TenantId, now: boolean): Effect.Effect<ReadonlyArray<ExpiredCopy>, SchedulerSilent>
+  /** What the reaper has seen last; asked to sweep, it begins soon, and `running` tells until when. */
+  reaper(sweep?: SweepRequest): Effect.Effect<ReaperReport, SchedulerSilent>
 }>()("domain/ports/Scheduling") {}
 
 /** Looked up at once, from memory; `undefined` leaves the answer to another. */
@@ -31,6 +34,7 @@ export interface SchedulingDesk {
   discard(name: WorkerId, digest: Digest): DiscardAnswer | undefined
   /** Begins with the removal too, without waiting for it. */
   retention(tenantId: TenantId, now: boolean): ReadonlyArray<ExpiredCopy> | undefined
+  reaper(sweep: SweepRequest | undefined): ReaperReport | undefined
 }
 
 export class SchedulingAnswers extends Context.Service<SchedulingAnswers, {

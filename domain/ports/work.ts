@@ -1,5 +1,6 @@
 /** The scheduler's and the worker's ends of the work account. */
 import { Context, type Effect, Schema, type Stream } from "effect"
+import type { Errand, ErrandAnswer } from "../errand.ts"
 import type { Digest } from "../ids.ts"
 import type { Claim, Heartbeat, Lying, Speaker, WorkItem, WorkReport } from "../work.ts"
 import type { Progress } from "./image-builder.ts"
@@ -45,6 +46,8 @@ export class Dispatch extends Context.Service<Dispatch, {
   stop(speaker: Speaker, claim: Claim, canceled?: boolean): Effect.Effect<void>
   /** Tells a worker to remove an image that it holds. Neither waits nor fails: an answer is what its heartbeat says next. */
   discard(speaker: Speaker, digest: Digest): void
+  /** Has a worker do something small at a target, and answers with what it says; fails if it says nothing for so long. */
+  errand(speaker: Speaker, errand: Errand, withinMs: number): Effect.Effect<ErrandAnswer, WorkUnavailable>
   /** Answers workers that ask for the secrets of a job they hold; `undefined` refuses. */
   serveSecrets(answer: (speaker: Speaker, claim: Claim) => Effect.Effect<ReadonlyMap<string, string> | undefined>):
     Effect.Effect<never, WorkUnavailable>
@@ -72,6 +75,7 @@ export type Control =
   | { readonly _tag: "RollCall" }
   | { readonly _tag: "Stop"; readonly claim: Claim; readonly canceled: boolean }
   | { readonly _tag: "Discard"; readonly digest: Digest }
+  | { readonly _tag: "Errand"; readonly id: string; readonly errand: Errand }
 
 export class Workplace extends Context.Service<Workplace, {
   /** Jobs as they come. Whoever gives them out knows how many this worker can do at once. */
@@ -85,6 +89,8 @@ export class Workplace extends Context.Service<Workplace, {
   filePart(claim: Claim, wanted: FilePart): Effect.Effect<Uint8Array | "gone", WorkUnavailable>
   /** What is said of the image that a job pushes, signed for its manifest in the registry. */
   documents(claim: Claim, manifest: Digest): Effect.Effect<ReadonlyArray<ImageDocument>, WorkUnavailable>
+  /** Of an errand that it was sent on. An answer that cannot be sent is not said, and the errand counts as not done. */
+  answer(id: string, answer: ErrandAnswer): Effect.Effect<void>
   /** Neither waits nor fails: what cannot be sent is not said. */
   progress(claim: Claim, progress: Progress): void
   lines(claim: Claim, lines: ReadonlyArray<string>): void

@@ -9,6 +9,7 @@ import type { JobKind } from "../job.ts"
 import { canDo, type Worker } from "./fleet.ts"
 import { Heap } from "./heap.ts"
 import type { Need, OpenJob } from "./open-jobs.ts"
+import { type Account, isFull, TargetAccounts } from "./target-accounts.ts"
 import { Waiting } from "./waiting.ts"
 
 /** What a tenant may take; asked each time, so that a change counts at once. */
@@ -34,11 +35,13 @@ interface Turn {
   waiting: number
 }
 
-/** A tenant's jobs with one need. */
-interface Line {
+/** A tenant's jobs with one need; deliveries to one place. */
+export interface Line {
+  readonly key: string
   readonly lane: Lane
   readonly turn: Turn
   readonly queue: NeedQueue
+  readonly target: string | undefined
   readonly jobs: Record<Priority, Waiting<OpenJob>>
   waiting: number
   inHeap: boolean
@@ -56,7 +59,8 @@ interface Age {
 
 export interface NeedQueue {
   readonly need: Need
-  readonly lines: Map<TenantId, Line>
+  /** By tenant, and by what deliveries are counted by. */
+  readonly lines: Map<string, Line>
   readonly heap: Heap<Line>
   waiting: number
 }
@@ -88,9 +92,18 @@ export class FairQueue {
   /** The same as the last one's, as a rule: a million jobs need not each make its key. */
   #lastLane: Lane | undefined
   #order = 0
+  readonly #accounts: TargetAccounts<Line>
+  #now = 0
 
-  constructor(shareOf: (tenantId: TenantId) => Share) {
+  constructor(shareOf: (tenantId: TenantId) => Share, accounts: TargetAccounts<Line> = new TargetAccounts({})) {
     this.#shareOf = shareOf
+    this.#accounts = accounts
+  }
+
+  /** The time goes on. */
+  advance(now: number): void {
+    this.#now = now
+    this.#resume(this.#accounts.ripened(now))
   }
 
   add(job: OpenJob): void {
@@ -135,18 +148,26 @@ export class FairQueue {
     lane.time = Math.max(lane.time, turn.time)
     turn.time = lane.time + 1 / this.#shareOf(turn.tenant.tenantId).weight
     first.order = ++this.#order
+    const account = this.accountOf(job)
+    if (account !== undefined) this.#accounts.begin(account, this.#now)
     return job
   }
 
   /** A tenant's job has got a slot, or has let go of it. */
-  occupied(tenantId: TenantId): void {
-    this.#tenant(tenantId).taken += 1
+  occupied(job: OpenJob): void {
+    this.#tenant(job.tenantId).taken += 1
+    this.#accounts.occupied(job)
   }
 
-  vacated(tenantId: TenantId): void {
-    const tenant = this.#tenant(tenantId)
-    tenant.taken -= 1
-    this.freed(tenantId)
+  vacated(job: OpenJob): void {
+    this.#tenant(job.tenantId).taken -= 1
+    this.freed(job.tenantId)
+    this.#resume(this.#accounts.vacated(job, this.#now))
+  }
+
+  /** Whose the sets of credentials are may be known better now. */
+  recount(): void {
+    this.#resume(this.#accounts.recount(this.#now))
   }
 
   /** Its limit may have changed. */
@@ -155,7 +176,12 @@ export class FairQueue {
     if (tenant.held.size === 0 || this.isAtLimit(tenantId)) return
     const lines = [...tenant.held]
     tenant.held.clear()
-    for (const line of lines) if (line.waiting > 0) this.#enter(line)
+    this.#resume(lines)
+  }
+
+  /** What is counted with the job, if anything limits that. */
+  accountOf({ need: { target }, tenantId }: Pick<OpenJob, "need" | "tenantId">): Account<Line> | undefined {
+    return this.#accounts.of(tenantId, target)
   }
 
   taken(tenantId: TenantId): number {
@@ -233,19 +259,36 @@ export class FairQueue {
     for (;;) {
       const line = queue.heap.peek()
       if (line === undefined) return undefined
-      const atLimit = this.isAtLimit(line.turn.tenant.tenantId)
-      if (line.waiting === 0 || atLimit) {
+      if (line.waiting === 0 || this.#isHeld(line)) {
         queue.heap.pop()
         line.inHeap = false
-        if (line.waiting > 0) line.turn.tenant.held.add(line)
-        // What may still be in it was removed.
-        else queue.lines.delete(line.turn.tenant.tenantId)
+        if (line.waiting === 0) forget(line)
       } else if (line.time < line.turn.time) {
         line.time = line.turn.time
         queue.heap.settle()
       } else {
         return line
       }
+    }
+  }
+
+  /** Its tenant is at its limit, or the account that it goes to: whichever it is lets it go on. */
+  #isHeld(line: Line): boolean {
+    const { target, turn: { tenant } } = line
+    if (this.isAtLimit(tenant.tenantId)) {
+      tenant.held.add(line)
+      return true
+    }
+    const account = this.#accounts.of(tenant.tenantId, target)
+    if (account === undefined || !isFull(account, this.#now)) return false
+    this.#accounts.hold(account, line)
+    return true
+  }
+
+  #resume(lines: ReadonlyArray<Line>): void {
+    for (const line of lines) {
+      if (line.waiting > 0) this.#enter(line)
+      else forget(line)
     }
   }
 
@@ -286,7 +329,9 @@ export class FairQueue {
       queue = { need: job.need, lines: new Map(), heap: new Heap(sooner), waiting: 0 }
       lane.queues.set(key, queue)
     }
-    const known = queue.lines.get(job.tenantId)
+    const { target } = job.need
+    const lineKey = target === undefined ? job.tenantId : `${job.tenantId} ${target}`
+    const known = queue.lines.get(lineKey)
     if (known !== undefined) return known
     let turn = lane.turns.get(job.tenantId)
     if (turn === undefined) {
@@ -294,10 +339,10 @@ export class FairQueue {
       lane.turns.set(job.tenantId, turn)
     }
     const line: Line = {
-      lane, turn, queue, waiting: 0, inHeap: false, time: 0, order: 0, oldest: Infinity,
+      key: lineKey, lane, turn, queue, target, waiting: 0, inHeap: false, time: 0, order: 0, oldest: Infinity,
       jobs: { high: new Waiting(older), normal: new Waiting(older), low: new Waiting(older) }
     }
-    queue.lines.set(job.tenantId, line)
+    queue.lines.set(lineKey, line)
     return line
   }
 
@@ -308,6 +353,11 @@ export class FairQueue {
     this.#tenants.set(tenantId, tenant)
     return tenant
   }
+}
+
+/** What may still be in it was removed. */
+const forget = (line: Line): void => {
+  if (line.queue.lines.get(line.key) === line) line.queue.lines.delete(line.key)
 }
 
 /** Nobody else writes that mark. */

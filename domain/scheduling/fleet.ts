@@ -1,5 +1,6 @@
 /** The workers that have been heard of lately, what they can do, and how busy they are. */
-import type { Digest, PoolId, PoolScope, WorkerId } from "../ids.ts"
+import { isFor, type OfferedSet } from "../credential-sets.ts"
+import type { Digest, PoolId, PoolScope, TenantId, WorkerId } from "../ids.ts"
 import { poolsOf } from "../ids.ts"
 import { JobKind } from "../job.ts"
 import { type Heartbeat, type Speaker, speakerKey } from "../work.ts"
@@ -33,6 +34,9 @@ export class Fleet {
   /** Of each scope: asked for with every look at a worker. */
   readonly #silences = new Map<PoolScope, number>()
   readonly #since: number
+  /** Sets of credentials that operators have given to workers, by name; made anew after a change. */
+  #offers: ReadonlyMap<string, ReadonlyArray<OfferedSet>> | undefined
+  #offersNo = 0
 
   constructor(lostAfterMs: (pool: PoolId) => number, now: number) {
     this.#lostAfterMs = lostAfterMs
@@ -56,10 +60,22 @@ export class Fleet {
       if (worker.formerSessions.size > sessionsKept) worker.formerSessions.delete(worker.formerSessions.values().next().value!)
     }
     if (worker.heartbeat !== undefined && worker.heartbeat.session !== heartbeat.session) worker.sessionSince = now
+    if (!isSameOffer(worker.heartbeat?.credentials, heartbeat.credentials)) this.#offersChanged()
     worker.heartbeat = heartbeat
     worker.heardAt = now
     if (heartbeat.held !== undefined) worker.held = new Set(heartbeat.held)
     return worker
+  }
+
+  /** Whether some worker has a set of that name from its operator which this tenant's deliveries use. */
+  offers(set: string, tenantId: TenantId): boolean {
+    this.#offers ??= Map.groupBy([...this.#workers.values()].flatMap(({ heartbeat }) => heartbeat?.credentials ?? []), ({ name }) => name)
+    return this.#offers.get(set)?.some((offered) => isFor(offered, tenantId)) ?? false
+  }
+
+  /** Another one after each change of what is offered. */
+  get offersNo(): number {
+    return this.#offersNo
   }
 
   get(speaker: Speaker): Worker | undefined {
@@ -123,11 +139,17 @@ export class Fleet {
   /** Those who have been silent for long and hold nothing. */
   forget(now: number): ReadonlyArray<Speaker> {
     const gone = [...this.#workers.values()].filter((worker) => load(worker) === 0 && now - Math.max(worker.heardAt, this.#since) > 10 * this.lostAfterMs(worker.speaker))
+    if (gone.some(({ heartbeat }) => heartbeat?.credentials !== undefined)) this.#offersChanged()
     for (const worker of gone) {
       this.#workers.delete(speakerKey(worker.speaker))
       for (const pool of poolsOf(worker.speaker.scope)) this.#pools.get(pool)?.delete(worker)
     }
     return gone.map(({ speaker }) => speaker)
+  }
+
+  #offersChanged(): void {
+    this.#offers = undefined
+    this.#offersNo += 1
   }
 
   #known(speaker: Speaker, now: number): Worker {
@@ -143,6 +165,9 @@ export class Fleet {
     return worker
   }
 }
+
+const isSameOffer = (one: ReadonlyArray<OfferedSet> = [], other: ReadonlyArray<OfferedSet> = []): boolean =>
+  (one.length === 0 && other.length === 0) || JSON.stringify(one) === JSON.stringify(other)
 
 export const load = ({ busy }: Worker): number => JobKind.literals.reduce((sum, kind) => sum + busy[kind], 0)
 

@@ -5,13 +5,14 @@ import { JobKind } from "../job.ts"
 import { canDo } from "./fleet.ts"
 import type { OpenJob } from "./open-jobs.ts"
 import type { Scheduler } from "./scheduler.ts"
+import { isFull } from "./target-accounts.ts"
 
 /**
  * `worker`: none that takes new work in the pool can do it; `slots`: all of those that can are busy; `tenant-limit`: as
  * many of the tenant's jobs run as may; `holder`: only the worker that holds the image will do; `retry`: its time has not
- * come; `assigned`: it lies on a worker's queue.
+ * come; `assigned`: it lies on a worker's queue; `target-limit`: as much is being delivered to its account as may.
  */
-export const WaitReason = Schema.Literals(["worker", "slots", "tenant-limit", "holder", "retry", "assigned"])
+export const WaitReason = Schema.Literals(["worker", "slots", "tenant-limit", "holder", "retry", "assigned", "target-limit"])
 export type WaitReason = typeof WaitReason.Type
 
 export const JobOutlook = Schema.Struct({
@@ -28,7 +29,11 @@ export const JobOutlook = Schema.Struct({
   position: Schema.optionalKey(Schema.Int),
   until: Schema.optionalKey(Millis),
   /** Of `holder` and `assigned`. */
-  worker: Schema.optionalKey(WorkerId)
+  worker: Schema.optionalKey(WorkerId),
+  /** Of `target-limit`: the place and credentials that are counted, how many run there, and how many may. */
+  limit: Schema.optionalKey(Schema.String),
+  running: Schema.optionalKey(Schema.Int),
+  atMost: Schema.optionalKey(Schema.Int)
 })
 export type JobOutlook = typeof JobOutlook.Type
 
@@ -46,7 +51,7 @@ const outlookOf = (scheduler: Scheduler, job: OpenJob, now: number): JobOutlook 
   }
 }
 
-type Wait = Pick<JobOutlook, "reason"> & Partial<Pick<JobOutlook, "position" | "since" | "until" | "worker">>
+type Wait = Pick<JobOutlook, "reason"> & Partial<Pick<JobOutlook, "atMost" | "limit" | "position" | "running" | "since" | "until" | "worker">>
 
 const waitOf = (scheduler: Scheduler, job: OpenJob, now: number): Wait => {
   if (job.state === "delayed") return { reason: "retry", until: Millis.make(job.notBefore) }
@@ -56,7 +61,20 @@ const waitOf = (scheduler: Scheduler, job: OpenJob, now: number): Wait => {
   const { holder } = job.need
   if (holder === undefined && !isServed(scheduler, job, now)) return { reason: "worker", ...place }
   if (scheduler.queue.isAtLimit(job.tenantId)) return { reason: "tenant-limit", ...place }
+  const full = fullAccount(scheduler, job, now)
+  if (full !== undefined) return { reason: "target-limit", ...full, ...place }
   return holder === undefined ? { reason: "slots", ...place } : { reason: "holder", worker: holder.worker, ...place }
+}
+
+/** Where only the next minute's beginning is waited for, `until` says when. */
+const fullAccount = ({ queue }: Scheduler, job: OpenJob, now: number): Omit<Wait, "reason"> | undefined => {
+  const account = queue.accountOf(job)
+  if (account === undefined || !isFull(account, now)) return undefined
+  const { limit: { atOnce }, nextAt, taken } = account
+  return {
+    limit: job.need.target!, running: taken,
+    ...(atOnce !== undefined && { atMost: atOnce }), ...(nextAt > now && { until: Millis.make(Math.ceil(nextAt)) })
+  }
 }
 
 const isServed = ({ fleet, queue }: Scheduler, { need, tenantId }: OpenJob, now: number): boolean => {

@@ -2,10 +2,14 @@
 import type { ComposeEvent, JobQueued } from "../compose-events.ts"
 import type { Priority } from "../compose-request.ts"
 import type { AttemptToken, ComposeId, Digest, JobId, PoolScope, TenantId, WorkerId } from "../ids.ts"
-import type { JobKind } from "../job.ts"
+import { type JobKind, targetsOf } from "../job.ts"
+import { limitKeyOf } from "../target-limits.ts"
 import { type Speaker, speakerKey } from "../work.ts"
 
-/** What a job asks of whoever does it. `holder`: where the image lies that it is about. `avoid`: who does it only if nobody else can. */
+/**
+ * What a job asks of whoever does it. `holder`: where the image lies that it is about. `avoid`: who does it only if nobody
+ * else can. `target`: what a delivery is counted by, as in target-limits.ts.
+ */
 export interface Need {
   readonly kind: JobKind
   readonly architecture: string
@@ -13,6 +17,7 @@ export interface Need {
   readonly imageType: string
   readonly holder?: { readonly worker: WorkerId; readonly digest: Digest }
   readonly avoid?: WorkerId
+  readonly target?: string
 }
 
 /**
@@ -89,9 +94,10 @@ export class OpenJobs {
 
   queue(tenantId: TenantId, event: typeof JobQueued.Type, at: number, revision: number): OpenJob {
     const { attempt, avoid, composeId, jobId, kind, request, distribution, held, notBefore = 0, priority = "normal" } = event
+    const target = this.#targetOf(event)
     const job: OpenJob = {
       tenantId, composeId, jobId, priority, attempt, queuedAt: at, revision, notBefore,
-      need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }), ...(avoid && { avoid }) },
+      need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }), ...(avoid && { avoid }), ...(target && { target }) },
       state: "ready", speaker: undefined, since: at, sequence: 0, token: undefined, place: undefined
     }
     this.add(job)
@@ -137,6 +143,12 @@ export class OpenJobs {
     return known
   }
 
+  #targetOf({ kind, request, target = 0 }: typeof JobQueued.Type): string | undefined {
+    const asked = kind === "upload" ? targetsOf(request)[target] : undefined
+    const key = asked && limitKeyOf(asked)
+    return key && this.#word(key)
+  }
+
   /** Parsed text holds each name anew; a million jobs share a few thousand. */
   #word<A extends string>(word: A): A {
     const known = this.#words.get(word)
@@ -147,7 +159,7 @@ export class OpenJobs {
   }
 
   #need(need: Need): Need {
-    if (need === this.#lastNeed || need.holder !== undefined || need.avoid !== undefined) return need
+    if (need === this.#lastNeed || need.holder !== undefined || need.avoid !== undefined || need.target !== undefined) return need
     const key = `${need.kind}/${need.architecture}/${need.distribution}/${need.imageType}`
     const known = this.#needs.get(key) ?? need
     this.#needs.set(key, known)

@@ -6,17 +6,21 @@ import type { ComposeEvent } from "../compose-events.ts"
 import { type ComposeId, type PoolId, PoolScope, type TenantId, type WorkerId } from "../ids.ts"
 import type { JobKind } from "../job.ts"
 import type { Recorded } from "../recorded.ts"
+import { type TargetLimits, usualLimits } from "../target-limits.ts"
 import { type Claim, type Heartbeat, type Lying, type Speaker, speakerKey } from "../work.ts"
 import { FairQueue, type Lane, type Share } from "./fair-queue.ts"
 import { canDo, Fleet, slotsOf, type Worker } from "./fleet.ts"
 import { Heap } from "./heap.ts"
 import { aboutJob, isRunning, type Need, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
+import { TargetAccounts } from "./target-accounts.ts"
 
 export interface SchedulerConfig {
   readonly shareOf: (tenantId: TenantId) => Share
   readonly lostAfterMs: (pool: PoolId) => number
   /** How long an attempt may run before it is ended from here; a worker ends it a little earlier by itself. */
   readonly deadlineMs: (kind: JobKind) => number
+  /** Of deliveries to one account; the usual ones if it is not said. */
+  readonly limits?: TargetLimits
   readonly now: number
 }
 
@@ -57,7 +61,8 @@ export class Scheduler {
   constructor(config: SchedulerConfig) {
     this.#config = config
     this.fleet = new Fleet(config.lostAfterMs, config.now)
-    this.queue = new FairQueue(config.shareOf)
+    this.queue = new FairQueue(config.shareOf, new TargetAccounts(config.limits ?? usualLimits, (set, tenantId) => this.fleet.offers(set, tenantId)))
+    this.queue.advance(config.now)
   }
 
   /** Takes one job of a snapshot up; `settle` says what of it is still true. */
@@ -129,7 +134,9 @@ export class Scheduler {
 
   hear(said: Speaker, heartbeat: Heartbeat, now: number): ReadonlyArray<Lost> {
     const speaker = this.jobs.speaker(said.scope, said.worker)
+    const offers = this.fleet.offersNo
     this.fleet.hear(speaker, heartbeat, now)
+    if (this.fleet.offersNo !== offers) this.queue.recount()
     return this.#missing(speaker, heartbeat)
   }
 
@@ -152,6 +159,7 @@ export class Scheduler {
 
   /** Jobs to lay on workers' queues now. */
   due(now: number): ReadonlyArray<Assignment> {
+    this.queue.advance(now)
     this.#ripen(now)
     const due: Array<Assignment> = []
     for (const lane of this.queue.lanes.values()) {
@@ -332,7 +340,7 @@ export class Scheduler {
 
   #occupy(job: OpenJob, now: number): void {
     this.fleet.occupy(job.speaker!, job.need.kind, now)
-    this.queue.occupied(job.tenantId)
+    this.queue.occupied(job)
   }
 
   /** It neither waits nor takes up a slot after this. */
@@ -342,7 +350,7 @@ export class Scheduler {
     this.#omitted.delete(job as RunningJob)
     if (held) {
       this.fleet.vacate(job.speaker!, job.need.kind, now)
-      this.queue.vacated(job.tenantId)
+      this.queue.vacated(job)
     }
     job.state = "ready"
     job.speaker = undefined

@@ -53,8 +53,9 @@ export const credentialSetsFile = ({ addressesOf = byDns, file, privateEndpoints
       const credentials = yield* decodeStored(stored).pipe(Effect.mapError(() => unusable("the stored set of credentials cannot be read")))
       const [fault] = credentialFaults(credentials, { operators: false, privateEndpoints })
       if (fault !== undefined) return yield* unusable(`the set of credentials may not be used here: ${fault.path} ${fault.message}`)
-      if (!privateEndpoints) yield* Effect.forEach(endpointsOf(credentials), ([name, text]) => lookedUp(name, text, addressesOf), { discard: true })
-      return credentials
+      if (privateEndpoints) return credentials
+      yield* Effect.forEach(endpointsOf(credentials), ([name, text]) => lookedUp(name, text, addressesOf), { discard: true })
+      return { ...credentials, publicOnly: true } as const
     })
   }
 }

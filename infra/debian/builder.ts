@@ -9,6 +9,7 @@ import { build } from "./build.ts"
 import type { DebianConfig } from "./config.ts"
 import { builderName, debianDistributions } from "./distributions.ts"
 import { resolve } from "./resolve.ts"
+import { builderDigest } from "./scripts.ts"
 import { probe } from "./tools.ts"
 
 const plainPath = /^\/[A-Za-z0-9._+/-]+$/
@@ -39,6 +40,7 @@ export const debianBuilder = (config: DebianConfig): ImageBuilder => {
   })
   return {
     name: builderName,
+    revision: builderDigest(),
     answersTests: true,
     offers: debianDistributions,
     obstacles: Effect.map(probe, ({ ready, summary }) => new Map(ready ? [] : debianDistributions.map(({ id }) => [id, summary]))),

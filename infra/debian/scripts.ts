@@ -1,4 +1,4 @@
-/** The programs of this folder that are no TypeScript, and the digest that stands for all their texts. */
+/** The programs of this folder that are no TypeScript, and digests that stand for texts. */
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -16,10 +16,10 @@ export const baseScriptsDigest = (): string => {
   return hash.digest("hex")
 }
 
-/** Of every file that decides what is in an image. */
-export const scriptsDigest = (): string => {
+/** Of every file of this builder, and of its sandbox: any of them may decide what is in an image. */
+export const builderDigest = (): string => {
   const hash = createHash("sha256")
-  for (const root of [join(import.meta.dirname, "scripts"), guestDir]) {
+  for (const root of [import.meta.dirname, sandboxDir]) {
     for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })
       .filter((item) => item.isFile())
       .map((item) => join(item.parentPath, item.name))

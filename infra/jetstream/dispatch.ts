@@ -1,15 +1,18 @@
 /** The scheduler's end of the work account. */
-import { Effect, Exit, Layer, Queue as EffectQueue, Schema, Stream } from "effect"
+import { randomUUID } from "node:crypto"
+import { Deferred, Effect, Exit, Layer, Queue as EffectQueue, Schema, Stream } from "effect"
+import type { Errand } from "../../domain/errand.ts"
 import { Digest } from "../../domain/ids.ts"
 import { Dispatch, type ReportDelivery, type Undeliverable, WorkUnavailable } from "../../domain/ports/work.ts"
 import { Claim, Heartbeat, type Lying, type Speaker, speakerKey, WorkItem, WorkReport } from "../../domain/work.ts"
 import { headers, type Msg, nanos, type NatsConnection } from "@nats-io/transport-node"
 import { AckPolicy, DeliverPolicy, type JetStreamManager, type JsMsg } from "@nats-io/jetstream"
 import { packed } from "./packed-documents.ts"
+import { encodeErrand, unpackedAnswer } from "./errands.ts"
 import { attentive, type Nats, WorkNats } from "./nats.ts"
 import { ensureWorkStreams } from "./streams.ts"
 import { dropMessage, type Patience, patience, undeliverable } from "./undeliverable.ts"
-import { controlSubject, partHeader, queueConsumer, queueOf, queueSubject, rollCallSubject, speakerOf } from "./work-subjects.ts"
+import { controlSubject, errandSubject, partHeader, queueConsumer, queueOf, queueSubject, rollCallSubject, speakerOf } from "./work-subjects.ts"
 
 const unavailable = (error: unknown) => new WorkUnavailable({ message: `the work queues do not answer: ${(error as Error).message}` })
 const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
@@ -73,11 +76,27 @@ export const DispatchJetStream = ({ patience: given = patience, replicas }: { re
       discard: (speaker, digest) => {
         if (!nats.nc.isClosed()) nats.nc.publish(controlSubject(speaker), JSON.stringify({ discard: digest }))
       },
+      errand: (speaker, errand, withinMs) => sentOn(nats.nc, speaker, errand, withinMs),
       serveSecrets: (answer) => served(nats.nc, "secrets", (message) => respond(message, answer)),
       serveFiles: (answer) => served(nats.nc, "files", (message) => respondPart(message, answer)),
       serveDocuments: (answer) => served(nats.nc, "documents", (message) => respondDocuments(message, answer))
     })
   }))
+
+/** Only that worker may speak where the answer is waited for. */
+const sentOn = Effect.fnUntraced(function*(nc: NatsConnection, speaker: Speaker, errand: Errand, withinMs: number) {
+  const errandId = randomUUID()
+  const answered = yield* Deferred.make<Uint8Array>()
+  yield* Effect.acquireRelease(
+    Effect.sync(() => nc.subscribe(errandSubject(speaker, errandId), { max: 1, callback: (_, { data }) => void Deferred.doneUnsafe(answered, Effect.succeed(data)) })),
+    (subscription) => Effect.sync(() => subscription.unsubscribe())
+  )
+  yield* attempt(async () => nc.publish(controlSubject(speaker), encodeErrand({ errandId, errand })))
+  return yield* Effect.flatMap(Deferred.await(answered), unpackedAnswer).pipe(
+    Effect.mapError(() => new WorkUnavailable({ message: `what worker ${speaker.worker} answers cannot be read` })),
+    Effect.timeoutOrElse({ duration: withinMs, orElse: () => new WorkUnavailable({ message: `worker ${speaker.worker} did not answer within ${withinMs / 1000} s` }) })
+  )
+}, Effect.scoped)
 
 const served = (nc: NatsConnection, what: string, respond: (message: Msg) => Effect.Effect<void>) =>
   Effect.scoped(Effect.gen(function*() {

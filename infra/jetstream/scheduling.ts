@@ -8,6 +8,7 @@ import { PoolDemand } from "../../domain/scaling/demand.ts"
 import { DiscardAnswer } from "../../domain/scheduling/discard.ts"
 import { ExpiredCopy } from "../../domain/scheduling/expired-copy.ts"
 import { JobOutlook } from "../../domain/scheduling/job-outlook.ts"
+import { ReaperReport, SweepRequest } from "../../domain/scheduling/reaper-report.ts"
 import { WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
 import { CoreNats } from "./nats.ts"
 
@@ -24,6 +25,8 @@ const retention = {
   subject: "ask.retention", Question: Schema.Struct({ tenantId: TenantId, now: Schema.Boolean }), Answer: Schema.Array(ExpiredCopy)
 }
 
+const reaper = { subject: "ask.reaper", Question: Schema.Struct({ sweep: Schema.optionalKey(SweepRequest) }), Answer: ReaperReport }
+
 interface Topic<Q, A> {
   readonly subject: string
   readonly Question: Schema.Codec<Q, unknown>
@@ -39,7 +42,8 @@ export const SchedulingNats = Layer.effect(Scheduling, Effect.gen(function*() {
     pools: ask(nc, pools, {}),
     waiting: (tenantId, composeId) => ask(nc, waiting, { tenantId, composeId }),
     discard: (name, digest) => ask(nc, discard, { name, digest }),
-    retention: (tenantId, now) => ask(nc, retention, { tenantId, now })
+    retention: (tenantId, now) => ask(nc, retention, { tenantId, now }),
+    reaper: (sweep) => ask(nc, reaper, sweep === undefined ? {} : { sweep })
   })
 }))
 
@@ -64,7 +68,8 @@ export const SchedulingAnswersNats = Layer.effect(SchedulingAnswers, Effect.gen(
           answering(nc, pools, () => desk.pools()),
           answering(nc, waiting, ({ composeId, tenantId }) => desk.waiting(tenantId, composeId)),
           answering(nc, discard, ({ digest, name }) => desk.discard(name, digest)),
-          answering(nc, retention, ({ now, tenantId }) => desk.retention(tenantId, now))
+          answering(nc, retention, ({ now, tenantId }) => desk.retention(tenantId, now)),
+          answering(nc, reaper, ({ sweep }) => desk.reaper(sweep))
         ], { discard: true }),
         Effect.never
       ))

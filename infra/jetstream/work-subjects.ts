@@ -22,6 +22,9 @@ export const feedFilter = (feed: "progress" | "log", tenant: TenantId, compose: 
 export const controlSubject = ({ scope, worker }: Speaker): string => `control.${scope}.${worker}`
 export const rollCallSubject = "control.all"
 
+/** Whoever is not sent on an errand cannot guess its id. */
+export const errandSubject = (speaker: Speaker, id: string): string => workerSubject(speaker, `errand.${id}`)
+
 /** Of a reply that is a part of a file: which. */
 export const partHeader = "Kiln-Part"
 

@@ -4,10 +4,11 @@ import { Effect, Exit, Layer, Queue, Schedule, Schema, Stream } from "effect"
 import { Digest } from "../../domain/ids.ts"
 import { type Control, type JobDelivery, Workplace, WorkUnavailable } from "../../domain/ports/work.ts"
 import { Claim, Heartbeat, type Speaker, speakerKey, WorkItem } from "../../domain/work.ts"
+import { errandIn, packedAnswer } from "./errands.ts"
 import { attentive, connection } from "./nats.ts"
 import { unpacked } from "./packed-documents.ts"
 import { together } from "./together.ts"
-import { controlSubject, feedSubject, inboxPrefix, partHeader, queueConsumer, queuesApi, rollCallSubject, workerSubject } from "./work-subjects.ts"
+import { controlSubject, errandSubject, feedSubject, inboxPrefix, partHeader, queueConsumer, queuesApi, rollCallSubject, workerSubject } from "./work-subjects.ts"
 
 export interface WorkplaceConfig extends Speaker {
   readonly servers: string
@@ -95,6 +96,9 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
           Effect.mapError(() => new WorkUnavailable({ message: "the scheduler signs nothing of this image" })),
           Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 })
         ),
+      answer: (id, answer) => Effect.map(packedAnswer(answer), (bytes) => {
+        if (!nc.isClosed()) nc.publish(errandSubject(speaker, id), bytes)
+      }),
       progress: (claim, progress) =>
         say(feedSubject(speaker, "progress", claim.tenantId, claim.composeId, claim.jobId),
           JSON.stringify({ attempt: claim.attempt, token: claim.token, at: Date.now(), progress })),
@@ -107,6 +111,8 @@ export const WorkplaceJetStream = (config: WorkplaceConfig) =>
 const controlOf = (text: string): Control | undefined => {
   const claim = decodeClaim(text)
   if (Exit.isSuccess(claim)) return { _tag: "Stop", claim: claim.value, canceled: Exit.isSuccess(decodeCanceled(text)) }
+  const sent = errandIn(text)
+  if (sent !== undefined) return { _tag: "Errand", id: sent.errandId, errand: sent.errand }
   const discard = decodeDiscard(text)
   return Exit.isSuccess(discard) ? { _tag: "Discard", digest: discard.value.discard } : undefined
 }

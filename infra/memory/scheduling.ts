@@ -17,7 +17,8 @@ export const SchedulingInMemory = Layer.effectContext(Effect.sync(() => {
     pools: ask((desk) => desk.pools()),
     waiting: (tenantId, composeId) => ask((desk) => desk.waiting(tenantId, composeId)),
     discard: (name, digest) => ask((desk) => desk.discard(name, digest)),
-    retention: (tenantId, now) => ask((desk) => desk.retention(tenantId, now))
+    retention: (tenantId, now) => ask((desk) => desk.retention(tenantId, now)),
+    reaper: (sweep) => ask((desk) => desk.reaper(sweep))
   })).pipe(Context.add(SchedulingAnswers, SchedulingAnswers.of({
     serve: (desk) =>
       Effect.acquireUseRelease(Effect.sync(() => desks.add(desk)), () => Effect.never, () => Effect.sync(() => desks.delete(desk)))

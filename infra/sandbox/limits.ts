@@ -50,7 +50,7 @@ const cpus = (text: string | undefined): Pick<Limits, "cpus"> => {
   return { cpus: found }
 }
 
-const cgroup = ({ KILN_BUILD_CPUS: cpus, KILN_CGROUP: text }: Readonly<Record<string, string | undefined>>): Pick<Limits, "cgroup"> => {
+const cgroup = (text: string | undefined, cpus: string | undefined): Pick<Limits, "cgroup"> => {
   if (text === undefined || text === "") {
     if (cpus) throw new Error("KILN_BUILD_CPUS is kept by control groups: name one as KILN_CGROUP")
     return {}
@@ -65,7 +65,7 @@ export const limitsOf = (env: Readonly<Record<string, string | undefined>>): Lim
   processes: count("KILN_BUILD_PROCESSES", env["KILN_BUILD_PROCESSES"], 1024),
   disk: bytes("KILN_BUILD_DISK", env["KILN_BUILD_DISK"], 32 * giga),
   ...cpus(env["KILN_BUILD_CPUS"]),
-  ...cgroup(env)
+  ...cgroup(env["KILN_CGROUP"], env["KILN_BUILD_CPUS"])
 })
 
 const inWords = (size: number) => (size % giga === 0 ? `${size / giga} GiB` : `${Math.round(size / 2 ** 20)} MiB`)

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
 import type { Credentials, CredentialsOf } from "../../domain/credentials.ts"
+import { agentsFor } from "./agents.ts"
 import { targetFailed } from "./failures.ts"
 
 export type AwsCredentials = CredentialsOf<"aws">
@@ -18,6 +19,8 @@ export interface AwsIdentity {
   readonly endpoints: NonNullable<AwsCredentials["endpoints"]>
   /** Absent: the worker's own identity, which only an operator's set can mean. A provider, since uploads outlive short tokens. */
   readonly credentials?: () => Promise<AwsKeys>
+  /** Of every client; one that is destroyed closes its connections. */
+  readonly options: ReturnType<typeof clientOptions>
 }
 
 const usualRegion = "us-east-1"
@@ -31,7 +34,7 @@ export const awsIdentity = (credentials: Credentials | undefined, region?: strin
   const where = region ?? credentials.region ?? usualRegion
   const keys = keysOf(credentials)
   const provider = credentials.role_arn === undefined ? keys && (() => Promise.resolve(keys)) : roleOf(credentials, where, keys)
-  return Effect.succeed({ region: where, endpoints, ...(provider && { credentials: provider }) })
+  return Effect.succeed({ region: where, endpoints, options: clientOptions(credentials), ...(provider && { credentials: provider }) })
 }
 
 const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredentials): AwsKeys | undefined =>
@@ -40,11 +43,17 @@ const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredenti
     : { accessKeyId: access_key_id, secretAccessKey: secret_access_key, ...(session_token !== undefined && { sessionToken: session_token }) }
 
 /** The SDK asks again when what it was given is about to end. */
-const roleOf = ({ endpoints, external_id, role_arn }: AwsCredentials, region: string, keys: AwsKeys | undefined) => async (): Promise<AwsKeys> => {
+const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | undefined) => async (): Promise<AwsKeys> => {
+  const { endpoints, external_id, role_arn } = credentials
   const { AssumeRoleCommand, STSClient } = await import("@aws-sdk/client-sts")
-  const client = new STSClient({ ...clientOptions, region, ...(keys && { credentials: keys }), ...(endpoints?.sts !== undefined && { endpoint: endpoints.sts }) })
+  const client = new STSClient({
+    ...clientOptions(credentials), region,
+    ...(keys && { credentials: keys }), ...(endpoints?.sts !== undefined && { endpoint: endpoints.sts })
+  })
   try {
-    const { Credentials: given } = await client.send(new AssumeRoleCommand({ RoleArn: role_arn, RoleSessionName: "kiln", ...(external_id !== undefined && { ExternalId: external_id }) }))
+    const { Credentials: given } = await client.send(new AssumeRoleCommand({
+      RoleArn: role_arn, RoleSessionName: "kiln", ...(external_id !== undefined && { ExternalId: external_id })
+    }))
     return {
       accessKeyId: given!.AccessKeyId!, secretAccessKey: given!.SecretAccessKey!, sessionToken: given!.SessionToken!,
       ...(given!.Expiration && { expiration: given!.Expiration })
@@ -57,5 +66,8 @@ const roleOf = ({ endpoints, external_id, role_arn }: AwsCredentials, region: st
   }
 }
 
-/** Of every client. A connection that says nothing for two minutes is broken. */
-export const clientOptions = { maxAttempts: 5, requestHandler: { connectionTimeout: 10_000, socketTimeout: 120_000 } } as const
+/** A connection that says nothing for two minutes is broken. */
+export const clientOptions = ({ publicOnly }: Pick<AwsCredentials, "publicOnly">) => {
+  const { http, https } = agentsFor({ publicOnly: publicOnly ?? false })
+  return { maxAttempts: 5, requestHandler: { connectionTimeout: 10_000, socketTimeout: 120_000, httpAgent: http, httpsAgent: https } }
+}

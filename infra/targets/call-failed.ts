@@ -18,8 +18,8 @@ export const callFailed = (what: string, { code, message, status }: Said, retryA
 
 const saidIn = ({ code, message, status }: CallFailed): Said => ({ code, message, status })
 
-export const inKilnsWords = (failed: CallFailed): BuildFailed =>
-  targetFailed(failed.what, { message: failed.message, ...(failed.code !== undefined && { code: failed.code }), ...(failed.status !== undefined && { status: failed.status }) })
+export const inKilnsWords = ({ code, message, retryAfterMs, status, what }: CallFailed): BuildFailed =>
+  targetFailed(what, { message, retryAfterMs, ...(code !== undefined && { code }), ...(status !== undefined && { status }) })
 
 export const has = (...statuses: ReadonlyArray<number>) => (failed: CallFailed) => failed.status !== undefined && statuses.includes(failed.status)
 

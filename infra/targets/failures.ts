@@ -1,12 +1,15 @@
 /** What went wrong at a provider, in Kiln's classes and the provider's words. */
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
 import type { FailureClass } from "../../domain/failure-class.ts"
+import { privateHost } from "./public-hosts.ts"
 
 /** What an SDK's error says: an HTTP status, and the provider's own code and message. */
 export interface Said {
   readonly status: number | undefined
   readonly code: string | undefined
   readonly message: string
+  /** For how long it wants to be left alone. */
+  readonly retryAfterMs?: number | undefined
 }
 
 interface LooseError {
@@ -19,8 +22,12 @@ interface LooseError {
   readonly syscall?: unknown
   readonly cause?: unknown
   readonly $metadata?: { readonly httpStatusCode?: number }
-  readonly $response?: { readonly statusCode?: number }
+  readonly $response?: { readonly statusCode?: number; readonly headers?: LooseHeaders }
+  readonly response?: { readonly headers?: LooseHeaders }
+  readonly retryAfterMs?: unknown
 }
+
+type LooseHeaders = { readonly get?: unknown } | Readonly<Record<string, unknown>>
 
 /** Of the errors of AWS, of Google's storage, of Azure and of `fetch`. */
 export const saidBy = (error: unknown): Said => {
@@ -29,8 +36,30 @@ export const saidBy = (error: unknown): Said => {
   // `fetch failed` says nothing; what it was caused by does.
   if (message === "fetch failed" && cause !== undefined) return saidBy(cause)
   const status = [loose.$metadata?.httpStatusCode, loose.$response?.statusCode, loose.statusCode, loose.status, code].find((each) => isStatus(each))
-  const word = [loose.Code, code, name].find((each) => typeof each === "string" && each !== "" && each !== "Error" && !/^\d+$/u.test(each))
-  return { status, code: word as string | undefined, message: typeof message === "string" && message !== "" ? message : typeof word === "string" ? word : "no word of why" }
+  const word = [loose.Code, code, name].find((each): each is string => typeof each === "string" && !noWord.test(each))
+  const retryAfterMs = typeof loose.retryAfterMs === "number" ? loose.retryAfterMs : pauseIn(loose.$response?.headers ?? loose.response?.headers)
+  return {
+    status, code: word, message: typeof message === "string" && !noWord.test(message) ? message : noMessage(status, word),
+    ...(retryAfterMs !== undefined && { retryAfterMs })
+  }
+}
+
+/** An SDK's own, where a provider has none: an answer to HEAD has no body. */
+const noWord = /^(Error|Unknown(Error)?|\d*)$/u
+
+const noMessage = (status: number | undefined, word: string | undefined): string =>
+  status === undefined ? word ?? "no word of why" : `the answer was ${status}, and no word of why`
+
+const pauses = [["retry-after-ms", 1], ["x-ms-retry-after-ms", 1], ["x-amz-retry-after", 1], ["retry-after", 1000]] as const
+
+const pauseIn = (headers: LooseHeaders | undefined): number | undefined => {
+  for (const [name, unit] of pauses) {
+    const value = typeof headers?.get === "function" ? headers.get(name) as unknown : (headers as Record<string, unknown> | undefined)?.[name]
+    if (typeof value !== "string" || value.trim() === "") continue
+    const pause = /^\s*[0-9]{1,9}\s*$/u.test(value) ? Number(value) * unit : Date.parse(value) - Date.now()
+    if (Number.isFinite(pause)) return Math.max(0, pause)
+  }
+  return undefined
 }
 
 const isStatus = (value: unknown): value is number => typeof value === "number" && value >= 400 && value < 600
@@ -43,6 +72,7 @@ const notImplemented = 501
 const local = /^(ENOENT|EIO|EMFILE|ENFILE|EACCES|EISDIR|ENOSPC|EBADF|EINVAL)$/u
 
 export const classOf = ({ code = "", message, status }: Said): FailureClass => {
+  if (code === privateHost) return "user"
   if (status === 429 || tooMuch.test(code)) return "target-quota"
   if (network.test(code) || status === 408 || (status !== undefined && status >= 500 && status !== notImplemented)) return "target-fault"
   if (status !== undefined) return "user"
@@ -54,9 +84,9 @@ export const classOf = ({ code = "", message, status }: Said): FailureClass => {
 export const targetFailed = (what: string, error: unknown, as?: FailureClass): BuildFailed => {
   if (error instanceof BuildFailed) return error
   const said = saidBy(error)
-  const { code, message } = said
+  const { code, message, retryAfterMs } = said
   const words = code === undefined || message.includes(code) ? message : `${code}: ${message}`
-  return new BuildFailed({ class: as ?? classOf(said), message: redacted(`${what}: ${words}`).slice(0, 2000) })
+  return new BuildFailed({ class: as ?? classOf(said), message: redacted(`${what}: ${words}`).slice(0, 2000), ...(retryAfterMs !== undefined && { retryAfterMs }) })
 }
 
 const secretQuery = /\b(X-Amz-(?:Signature|Credential|Security-Token)|sig|upload_id|access_token|client_secret|assertion)=[^&\s"'<>]+/giu

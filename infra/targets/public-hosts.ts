@@ -2,8 +2,12 @@
 import { lookup as lookUp, type LookupAddress, type LookupOptions } from "node:dns"
 import { isPrivateAddress, isPrivateHost } from "../../domain/private-host.ts"
 
+export const privateHost = "PRIVATE_HOST"
+
 /** What a request fails with that would have gone there. */
 export class PrivateHost extends Error {
+  /** What SDKs keep of an error that they wrap. */
+  readonly code = privateHost
   constructor(host: string) {
     super(`${host} is an address of the machine itself, or of its link, which a target may not have here`)
   }

@@ -19,7 +19,7 @@ export const lag: Bench = {
         const store = yield* ProjectionStore
         const lags = new Map([...projections.keys()].map((name) => [name, [] as Array<number>]))
         let measuring = false
-        const projector = runProjector(projections.values()).pipe(Effect.provideService(ProjectionStore, ProjectionStore.of({
+        const projector = runProjector([...projections.values()]).pipe(Effect.provideService(ProjectionStore, ProjectionStore.of({
           ...store,
           apply: (projection, generation, batch) => Effect.tap(store.apply(projection, generation, batch), Effect.sync(() => {
             const now = Date.now()

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import {
-  CancelCompose, type ComposeCommand, FailJob, GiveUpJob, LoseJob, RemoveCopy, RetryCompose, ReturnJob, StartJob, SucceedJob
+  CancelCompose, CondemnLeftovers, type ComposeCommand, FailJob, GiveUpJob, LoseJob, RemoveCopy, RetryCompose, ReturnJob, StartJob, SucceedJob
 } from "../../domain/compose-commands.ts"
 import {
   ComposeCanceled, ComposeEvent, ComposeRequested, ComposeReopened, ImageGone, JobCanceled, JobFailed, JobQueued, JobReturned
@@ -67,6 +67,14 @@ describe("a failing job", () => {
   it("waits longer each time", () =>
     given(...building, failed(build, 1, false), queued(build, 2, now), started(build, 2)).when(failWith(failure, build, 2))
       .then(failed(build, 2, false), queued(build, 3, now + 1000)))
+  it("waits for as long as whoever refused has asked for, but not for ever", () => {
+    const refused: Failure = { class: "target-quota", message: "SlowDown" }
+    const again = (retryAfterMs: number, delay: number) =>
+      given(...uploading).when({ ...failWith(refused, upload), retryAfterMs }).then(failed(upload, 1, false, refused), heldUpload(2, upload, now + delay))
+    again(120_000, 120_000)
+    again(1000, 15_000)
+    again(365 * 86_400_000, 3_600_000)
+  })
   it("ends the compose when its attempts are used up", () =>
     given(...building, failed(build, 1, false), queued(build, 2), started(build, 2), failed(build, 2, false), queued(build, 3), started(build, 3))
       .when(failWith(failure, build, 3)).then(failed(build, 3, true), finished("failed")))
@@ -293,6 +301,7 @@ describe("laws", () => {
       const command = what < 0.05 || step === 0 ? twoTargets
         : what < 0.06 ? CancelCompose.make({ composeId })
         : what > 0.92 ? RemoveCopy.make({ composeId, image: 0, target: Math.floor(next() * 3), reason: "asked" })
+        : what > 0.9 ? CondemnLeftovers.make({ composeId, image: 0, target: Math.floor(next() * 3), resources: [{ kind: "object", id: "left" }] })
         : what < 0.12 ? RetryCompose.make({ composeId, ...(next() < 0.3 && { jobId }) })
         : commands[Math.floor(next() * commands.length)]!
       const decided = ComposeDecider.decide(command, compose)

@@ -13,6 +13,13 @@ describe("where an image can go", () => {
   })
   it("what is no disk goes to what keeps files, and to no cloud's machines", () =>
     assert.deepStrictEqual(targetFaults(every.map(of), false, () => true).map(({ path }) => path), ["targets[2].type", "targets[3].type", "targets[4].type"]))
+  it("an AMI has no tags that AWS keeps for itself; other clouds take them", () => {
+    const tagged = (type: TargetType) => ({ type, tags: { team: "a", "aws:x": "1", "AWS:y": "2", "my:aws:z": "3" } }) as Target
+    assert.deepStrictEqual(targetFaults([tagged("azure"), tagged("aws")], true, () => true), [
+      { path: "targets[1].tags", message: "\"aws:x\" begins with aws:, which AWS keeps for itself" },
+      { path: "targets[1].tags", message: "\"AWS:y\" begins with aws:, which AWS keeps for itself" }
+    ])
+  })
   it("Kiln's own store is always there", () => assert.deepStrictEqual(targetFaults([of("file")], false, () => false), []))
 })
 

@@ -30,10 +30,11 @@ export const deskOf = (scheduler: Scheduler): SchedulingDesk => ({
   pools: () => demandOf(scheduler, 30 * second, start),
   waiting: (tenantId, composeId) => waitingOf(scheduler, tenantId, composeId, start),
   discard: (name, digest) => discardOf(scheduler, start, name, digest).answer,
-  retention: (tenantId, now) => tenantId === acme && now ? [expiredOne] : []
+  retention: (tenantId, now) => tenantId === acme && now ? [expiredOne] : [],
+  reaper: (sweep) => ({ running: sweep !== undefined, places: [], leftovers: [], more: 0 })
 })
 
-const nobody: SchedulingDesk = { workers: () => undefined, pools: () => undefined, waiting: () => undefined, discard: () => undefined, retention: () => undefined }
+const nobody: SchedulingDesk = { workers: () => undefined, pools: () => undefined, waiting: () => undefined, discard: () => undefined, retention: () => undefined, reaper: () => undefined }
 
 /** Serves from when it is heard until the scope ends. */
 export const serving = (desk: SchedulingDesk): Effect.Effect<void, unknown, Scheduling | SchedulingAnswers | Scope.Scope> =>
@@ -65,6 +66,7 @@ export const schedulingContract = (it: Vitest.MethodsNonLive<Scheduling | Schedu
       assert.deepStrictEqual(yield* scheduling.discard(WorkerId.make("w1"), digest), "asked")
       assert.deepStrictEqual(yield* scheduling.discard(WorkerId.make("w9"), digest), "not-held")
       assert.deepStrictEqual([yield* scheduling.retention(acme, true), yield* scheduling.retention(acme, false)], [[expiredOne], []])
+      assert.deepStrictEqual([(yield* scheduling.reaper()).running, (yield* scheduling.reaper({ dryRun: true })).running], [false, true])
       assert.deepStrictEqual(yield* scheduling.waiting(TenantId.make("other"), composeNo(1)), [])
     }).pipe(Effect.scoped))
 

@@ -97,10 +97,10 @@ const run = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Running, ne
 
 const minute = 60_000
 
-export const startScheduler = (instance = "test", lostAfterMs = 30_000, policyFile: PolicyFile = {}, deadlineMs = 10 * minute, beginWithinMs?: number, retentionEveryMs?: number) =>
+export const startScheduler = (instance = "test", lostAfterMs = 30_000, policyFile: PolicyFile = {}, deadlineMs = 10 * minute, beginWithinMs?: number, retentionEveryMs?: number, reaperAfterMs?: number) =>
   run(runScheduler({
     instance, policyFile, lostAfterMs, targetWaitMs: minute, deadlineMs: () => deadlineMs, ...(beginWithinMs !== undefined && { beginWithinMs }),
-    ...(retentionEveryMs !== undefined && { retentionEveryMs })
+    ...(retentionEveryMs !== undefined && { retentionEveryMs }), ...(reaperAfterMs !== undefined && { reaperAfterMs })
   }))
 
 export const startProjector = run(runProjector([...projections.values()]))

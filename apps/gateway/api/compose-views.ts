@@ -135,6 +135,10 @@ export const WaitingFor = Schema.Struct({
   /** How many go before it, itself included, if nothing changes. */
   position: optional(Schema.Int),
   worker: optional(WorkerId),
+  /** Of `target-limit`: type, place and credentials of the account, how many deliveries run there and how many may. */
+  limit: optional(Schema.String),
+  running: optional(Schema.Int),
+  at_most: optional(Schema.Int),
   /** All of it as a sentence for people. */
   message: optional(Schema.String)
 })

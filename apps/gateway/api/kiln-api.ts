@@ -11,6 +11,7 @@ import { EvidenceApi, KeysApi } from "./evidence-api.ts"
 import { FilesApi } from "./files-api.ts"
 import { HistoryApi } from "./history-api.ts"
 import { OperationApi } from "./operation-api.ts"
+import { ReaperApi } from "./reaper-api.ts"
 import { TargetsApi } from "./targets-api.ts"
 import { TenantsApi } from "./tenants-api.ts"
 
@@ -20,7 +21,7 @@ export const prefix = "/api/kiln/v1"
 const strict = { onExcessProperty: "error", errors: "all" } as const
 
 export class KilnApi extends HttpApi.make("kiln")
-  .add(ComposesApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, FilesApi, KeysApi, TenantsApi, HistoryApi, CredentialsApi, CopiesApi, TargetsApi, OperationApi)
+  .add(ComposesApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, FilesApi, KeysApi, TenantsApi, HistoryApi, CredentialsApi, CopiesApi, TargetsApi, ReaperApi, OperationApi)
   .prefix(prefix)
   .annotate(HttpApi.PayloadParseOptions, strict)
   .annotate(HttpApi.ParamsParseOptions, strict)

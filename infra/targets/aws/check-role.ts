@@ -3,19 +3,21 @@ import { Effect } from "effect"
 import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { Obstacle } from "../../../domain/ports/image-targets.ts"
 import type { TargetOf } from "../../../domain/target.ts"
-import { type AwsIdentity, clientOptions } from "../aws-identity.ts"
+import type { AwsIdentity } from "../aws-identity.ts"
 import { saidBy, targetFailed } from "../failures.ts"
 
 const what = "iam:GetRole"
 const importer = "vmie.amazonaws.com"
 
 export const roleObstacles = Effect.fn("aws.roleObstacles")(function*(
-  { credentials, endpoints, region }: AwsIdentity, { role = "vmimport" }: TargetOf<"aws">
+  { credentials, endpoints, options, region }: AwsIdentity, { role = "vmimport" }: TargetOf<"aws">
 ): Effect.fn.Return<ReadonlyArray<Obstacle>, BuildFailed> {
   // Other services than Amazon's know who imports by themselves.
   if (endpoints.ec2 !== undefined && endpoints.iam === undefined) return []
   const { IAM } = yield* Effect.promise(() => import("@aws-sdk/client-iam"))
-  const client = new IAM({ ...clientOptions, region, ...(credentials && { credentials }), ...(endpoints.iam !== undefined && { endpoint: endpoints.iam }) })
+  const client = new IAM({
+    ...options, region, ...(credentials && { credentials }), ...(endpoints.iam !== undefined && { endpoint: endpoints.iam })
+  })
   const problem = yield* Effect.tryPromise({
     try: (abortSignal) => client.getRole({ RoleName: role }, { abortSignal }).then(({ Role }) => decodeURIComponent(Role?.AssumeRolePolicyDocument ?? "")),
     catch: (error) => ({ code: saidBy(error).code, failure: targetFailed(what, error) })

@@ -7,7 +7,7 @@ import { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { ImageTarget } from "../../../domain/ports/image-targets.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { diskFormats } from "../../formats/convert.ts"
-import { awsIdentity, clientOptions } from "../aws-identity.ts"
+import { awsIdentity } from "../aws-identity.ts"
 import { openS3, type S3 } from "../s3/client.ts"
 import { markedBelow, obstacles, removeFrom } from "../s3/target.ts"
 import { obstaclesAtEc2 } from "./check.ts"
@@ -64,9 +64,11 @@ export const awsTarget = awsTargetWith({})
 
 const open = (target: AwsTarget, credentials: Credentials | undefined): Effect.Effect<{ readonly ec2: Ec2; readonly s3: S3 }, BuildFailed, Scope.Scope> =>
   Effect.gen(function*() {
-    const { credentials: provider, endpoints } = yield* awsIdentity(credentials, target.region)
+    const { credentials: provider, endpoints, options } = yield* awsIdentity(credentials, target.region)
     const s3 = yield* openS3(credentials, target.region)
-    const ec2 = yield* openEc2({ ...clientOptions, ...(provider && { credentials: provider }), ...(endpoints.ec2 !== undefined && { endpoint: endpoints.ec2 }) })
+    const ec2 = yield* openEc2({
+      ...options, ...(provider && { credentials: provider }), ...(endpoints.ec2 !== undefined && { endpoint: endpoints.ec2 })
+    })
     return { ec2, s3 }
   })
 

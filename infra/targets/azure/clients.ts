@@ -1,10 +1,12 @@
 /** Azure's clients for one delivery, with the credentials that were given and no others. */
+import type { Agent } from "node:http"
 import type { TokenCredential } from "@azure/identity"
 import { Effect, Schedule } from "effect"
 import type { Credentials, CredentialsOf } from "../../../domain/credentials.ts"
 import { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { type CallFailed, callFailed, has, persistently } from "../call-failed.ts"
+import { agentOf, agentsFor, destroy } from "../agents.ts"
 import { saidBy } from "../failures.ts"
 
 export interface Tuning {
@@ -21,32 +23,41 @@ export const usual: Tuning = { pauseMs: 1000, pollMs: 10_000, workers: 8 }
 
 export const clients = Effect.fn("azure.clients")(function*(target: TargetOf<"azure">, credentials: Credentials | undefined, tuning: Tuning) {
   if (credentials?.provider !== "azure") return yield* refused("an azure target needs credentials of provider azure")
-  const tls = tuning.ca === undefined ? {} : { tlsOptions: { ca: tuning.ca } }
-  const identity = yield* identityOf(credentials, tls)
+  const reach = { publicOnly: credentials.publicOnly ?? false, ...(tuning.ca !== undefined && { ca: tuning.ca }) }
+  const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor(reach)), (opened) => Effect.sync(() => destroy(opened)))
+  const by = (url: string): By => ({ agent: agentOf(agents, url) })
+  const identity = yield* identityOf(credentials, by)
   const [{ ComputeManagementClient }, { BlobServiceClient, StorageSharedKeyCredential }] =
     yield* Effect.promise(() => Promise.all([import("@azure/arm-compute"), import("@azure/storage-blob")]))
-  const { blob, management } = credentials.endpoints ?? {}
+  const {
+    blob = `https://${target.storage_account}.blob.core.windows.net`, management = "https://management.azure.com"
+  } = credentials.endpoints ?? {}
   const keyed = credentials.storage_key === undefined ? identity : new StorageSharedKeyCredential(target.storage_account, credentials.storage_key)
-  const blobs = new BlobServiceClient(blob ?? `https://${target.storage_account}.blob.core.windows.net`, keyed, { ...tls, retryOptions: { maxTries: 1 } })
+  const blobs = new BlobServiceClient(blob, keyed, { ...by(blob), retryOptions: { maxTries: 1 } })
   const call = <A>(what: string, run: (signal: AbortSignal) => PromiseLike<A>) =>
-    persistently(Effect.tryPromise({ try: async (signal) => run(signal), catch: (error) => azureSaid(what, error) }), tuning.pauseMs)
+    persistently(Effect.tryPromise({ try: async (signal) => run(signal), catch: (error) => azureSaid(what, agents.refused() ?? error) }), tuning.pauseMs)
   return {
     call, tuning,
     container: blobs.getContainerClient(target.container),
     compute: new ComputeManagementClient(identity, target.subscription, {
-      ...tls, retryOptions: { maxRetries: 0 }, ...(management !== undefined && { endpoint: management })
+      ...by(management), retryOptions: { maxRetries: 0 }, endpoint: management
     })
   }
 })
 export type Clients = Effect.Success<ReturnType<typeof clients>>
 
+/** What all of Azure's clients take, though not all say so. */
+interface By {
+  readonly agent: Agent
+}
+
 const refused = (message: string) => new BuildFailed({ class: "user", message })
 
 /** Without secret and certificate the machine's own is meant, which only a worker's own set may say. A key of storage opens blobs alone. */
-const identityOf = Effect.fnUntraced(function*(set: CredentialsOf<"azure">, tls: object): Effect.fn.Return<TokenCredential, BuildFailed> {
+const identityOf = Effect.fnUntraced(function*(set: CredentialsOf<"azure">, by: (url: string) => By): Effect.fn.Return<TokenCredential, BuildFailed> {
   const { client_certificate, client_id, client_secret, endpoints, storage_key, tenant_id } = set
   const login = endpoints?.login === undefined ? {} : { authorityHost: endpoints.login, disableInstanceDiscovery: true }
-  const options = { ...login, ...tls, retryOptions: { maxRetries: 0 } }
+  const options = { ...login, ...by(endpoints?.login ?? "https://login.microsoftonline.com"), retryOptions: { maxRetries: 0 } }
   const { ClientCertificateCredential, ClientSecretCredential, ManagedIdentityCredential } = yield* Effect.promise(() => import("@azure/identity"))
   if (client_secret === undefined && client_certificate === undefined) {
     if (storage_key !== undefined) return yield* refused("the credentials have a storage_key alone, with which no image can be made: tenant_id, client_id and client_secret are missing")
@@ -63,6 +74,9 @@ interface AzureError {
   readonly errorResponse?: { readonly error?: string; readonly errorDescription?: string }
 }
 
+/** How the library for tokens says that nobody answered. */
+const noAnswer = "network_error:"
+
 export const azureSaid = (what: string, error: unknown): CallFailed => {
   const said = saidBy(error)
   const { details, errorResponse, response } = (error ?? {}) as AzureError
@@ -71,7 +85,7 @@ export const azureSaid = (what: string, error: unknown): CallFailed => {
   return callFailed(what, {
     // What Azure's long-running operations ended with has no status of its own.
     status: longCode === undefined ? said.status : said.status ?? 200,
-    code: longCode ?? details?.error?.code ?? details?.errorCode ?? errorResponse?.error ?? said.code,
+    code: longCode ?? (said.message.startsWith(noAnswer) ? "REQUEST_SEND_ERROR" : undefined) ?? details?.error?.code ?? details?.errorCode ?? errorResponse?.error ?? said.code,
     // Storage says its whole answer after the first line.
     message: (longMessage ?? details?.error?.message ?? errorResponse?.errorDescription ?? said.message).split("\n")[0]!
   }, Number.isFinite(wait) ? wait * 1000 : undefined)

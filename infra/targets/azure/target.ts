@@ -40,7 +40,9 @@ export const azureTarget = azureTargetWith(usual)
 const open = <A>(
   target: Azure, credentials: Delivery["credentials"], tuning: Tuning, use: (azure: Clients) => Effect.Effect<A, BuildFailed | CallFailed>
 ): Effect.Effect<A, BuildFailed> =>
-  clients(target, credentials, tuning).pipe(Effect.flatMap(use), Effect.catchTag("CallFailed", (failed) => Effect.fail(inKilnsWords(failed))))
+  clients(target, credentials, tuning).pipe(
+    Effect.flatMap(use), Effect.scoped, Effect.catchTag("CallFailed", (failed) => Effect.fail(inKilnsWords(failed)))
+  )
 
 /** What is there is looked for before it is made: a killed attempt may have made it without hearing so. */
 const deliver = Effect.fn("azure.deliver")(function*(azure: Clients, delivery: Delivery<Azure>, journal: Journal, report: Report) {

@@ -17,10 +17,11 @@ const tried = <R>(effect: Effect.Effect<ReadonlyArray<Obstacle>, CallFailed, R>)
   Effect.catchTag(effect, "CallFailed", ({ code, message, what }) =>
     Effect.succeed([{ what, problem: redacted(code === undefined ? message : `${code}: ${message}`) }]))
 
-const ofBucket = Effect.fnUntraced(function*({ bucket, call }: Clients, name: string) {
-  const [granted] = yield* call("storage.buckets.testIamPermissions", () => bucket.iam.testPermissions(rights))
-  const has = granted as Readonly<Record<string, boolean>>
-  return rights.filter((right) => has[right] !== true).map((what): Obstacle => ({ what, problem: `not granted on the bucket ${name}` }))
+const ofBucket = Effect.fnUntraced(function*({ ask }: Clients, name: string) {
+  const { permissions = [] } = yield* ask<{ readonly permissions?: ReadonlyArray<string> }>(
+    "storage.buckets.testIamPermissions", "iam/testPermissions", rights.map((right) => ["permissions", right])
+  )
+  return rights.filter((right) => !permissions.includes(right)).map((what): Obstacle => ({ what, problem: `not granted on the bucket ${name}` }))
 })
 
 /** The nearest to making one that leaves nothing behind. */

@@ -4,6 +4,7 @@ import { credentialFaults } from "../../../domain/credential-faults.ts"
 import type { Credentials } from "../../../domain/credentials.ts"
 import { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { TargetOf } from "../../../domain/target.ts"
+import { agentOf, agentsFor, destroy } from "../agents.ts"
 import { saidBy } from "../failures.ts"
 import { CallFailed, callFailed, persistently } from "../call-failed.ts"
 
@@ -18,7 +19,9 @@ export interface Tuning {
 export const usual: Tuning = { pauseMs: 1000, pollMs: 5000, chunkSize: 16 * 2 ** 20 }
 
 export const clients = Effect.fn("gcp.clients")(function*(target: TargetOf<"gcp">, credentials: Credentials | undefined, { pauseMs }: Tuning) {
-  const { endpoints, key, project } = yield* keyOf(target, credentials)
+  const { endpoints, key, project, publicOnly } = yield* keyOf(target, credentials)
+  const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor({ publicOnly })), (opened) => Effect.sync(() => destroy(opened)))
+  const agent = (url: URL) => agentOf(agents, url)
   const { Storage } = yield* Effect.promise(() => import("@google-cloud/storage"))
   const [{ ImagesClient }, { GlobalOperationsClient }] = yield* Effect.promise(() => Promise.all([
     // All of Google's compute library takes a second and 200 MiB.
@@ -27,15 +30,30 @@ export const clients = Effect.fn("gcp.clients")(function*(target: TargetOf<"gcp"
   ]))
   const storage = new Storage({
     projectId: project, ...(key !== undefined && { credentials: key }), retryOptions: { autoRetry: false },
+    clientOptions: {
+      transporterOptions: {
+        // The compute library brings connections of its own to each request; those that show a certificate are an operator's.
+        adapter: (asked, send) => send(publicOnly || asked.cert === undefined ? { ...asked, agent } : asked).catch((error: unknown) => {
+          if (agents.refused() === undefined) throw error
+          // What is not answered is asked for minutes.
+          return send({ ...asked, fetchImplementation: () => Promise.resolve(new Response("{}", { status: 400 })) })
+        })
+      }
+    },
     ...(endpoints?.storage !== undefined && { apiEndpoint: endpoints.storage, useAuthWithCustomEndpoint: true })
   })
   // One exchange of tokens for all.
   const options = { fallback: true, projectId: project, auth: storage.authClient, ...(endpoints?.compute !== undefined && addressOf(endpoints.compute)) }
   const call = <A>(what: string, run: (signal: AbortSignal) => Promise<A>) =>
-    persistently(Effect.tryPromise({ try: run, catch: (error) => googleSaid(what, error) }), pauseMs)
+    persistently(Effect.tryPromise({ try: run, catch: (error) => googleSaid(what, agents.refused() ?? error) }), pauseMs)
   return {
-    project, call, pauseMs,
+    project, call, pauseMs, agent,
     bucket: storage.bucket(target.bucket),
+    /** Of Cloud Storage, `path` below the bucket; the library's own calls take nobody's connections but their own. */
+    ask: <A>(what: string, path: string, query: Query = [], method: "GET" | "DELETE" = "GET") => {
+      const url = `${storage.baseUrl}/b/${encodeURIComponent(target.bucket)}/${path}?${new URLSearchParams(query)}`
+      return Effect.map(call(what, (signal) => storage.authClient.request<A>({ url, method, signal, retry: false })), ({ data }) => data)
+    },
     images: yield* opened(() => new ImagesClient(options)),
     operations: yield* opened(() => new GlobalOperationsClient(options)),
     /** For checks alone. */
@@ -46,6 +64,8 @@ export const clients = Effect.fn("gcp.clients")(function*(target: TargetOf<"gcp"
   }
 })
 export type Clients = Effect.Success<ReturnType<typeof clients>>
+
+type Query = Array<[name: string, value: string]>
 
 const keyOf = (target: TargetOf<"gcp">, credentials: Credentials | undefined) => {
   const refused = (message: string) => Effect.fail(new BuildFailed({ class: "user", message }))
@@ -58,7 +78,7 @@ const keyOf = (target: TargetOf<"gcp">, credentials: Credentials | undefined) =>
   const project = target.project ?? credentials.project ?? key?.project_id
   return project === undefined
     ? refused("neither the target nor its credentials name a project")
-    : Effect.succeed({ key, project, endpoints: credentials.endpoints })
+    : Effect.succeed({ key, project, endpoints: credentials.endpoints, publicOnly: credentials.publicOnly ?? false })
 }
 
 const addressOf = (endpoint: string) => {
@@ -100,8 +120,11 @@ export const googleSaid = (what: string, error: unknown): CallFailed => {
   const said = saidBy(error)
   const { code, errors: [first] = [], response } = (error ?? {}) as GoogleError
   const status = said.status ?? response?.status ?? (typeof code === "number" ? statuses[code] : undefined)
+  const refusal = response?.data?.error
+  const word = first ?? (refusal as { readonly errors?: GoogleError["errors"] } | undefined)?.errors?.[0]
   // A token is refused with 400; the compute library has no reason for what it says of a quota but its words.
   const quota = /quota '?\w+'? exceeded|rate ?limit exceeded/iu.test(said.message) ? "quotaExceeded" : undefined
-  const refusal = response?.data?.error
-  return callFailed(what, { status, code: first?.reason ?? quota ?? (typeof refusal === "string" ? refusal : said.code), message: first?.message ?? said.message })
+  return callFailed(what, {
+    status, code: word?.reason ?? quota ?? (typeof refusal === "string" ? refusal : said.code), message: word?.message ?? said.message
+  }, said.retryAfterMs)
 }

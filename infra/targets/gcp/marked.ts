@@ -17,12 +17,23 @@ const markedImages = Effect.fnUntraced(function*({ call, images, project }: Clie
   })
 })
 
-const markedObjects = Effect.fnUntraced(function*({ bucket, call }: Clients, place: string, deployment: string) {
-  const [files] = yield* call("storage.objects.list", () => bucket.getFiles({ prefix }))
-  return files.flatMap(({ metadata: { metadata, timeCreated }, name }): ReadonlyArray<Marked> => {
-    const marks = marksIn(metadata, deployment)
-    return marks === undefined ? [] : [{ resource: { kind: "object", id: name, place }, marks, madeAt: millis(timeCreated) }]
-  })
+interface Page {
+  readonly items?: ReadonlyArray<{ readonly name: string; readonly metadata?: Readonly<Record<string, string>>; readonly timeCreated?: string }>
+  readonly nextPageToken?: string
+}
+
+const markedObjects = Effect.fnUntraced(function*({ ask }: Clients, place: string, deployment: string) {
+  const found: Array<Marked> = []
+  let pageToken: string | undefined
+  do {
+    const page: Page = yield* ask<Page>("storage.objects.list", "o", [["prefix", prefix], ...(pageToken === undefined ? [] : [["pageToken", pageToken] as [string, string]])])
+    for (const { metadata, name, timeCreated } of page.items ?? []) {
+      const marks = marksIn(metadata, deployment)
+      if (marks !== undefined) found.push({ resource: { kind: "object", id: name, place }, marks, madeAt: millis(timeCreated) })
+    }
+    pageToken = page.nextPageToken
+  } while (pageToken !== undefined)
+  return found
 })
 
 const millis = (time: string | null | undefined): number | undefined => {

@@ -25,7 +25,7 @@ export const ensureObject = Effect.fn("gcp.ensureObject")(function*(
     const there = yield* found(clients, delivery)
     if (there !== undefined && (yield* isWhole(clients, delivery, there))) return name
     uri ??= yield* begin(clients, delivery, journal)
-    const crc32c = yield* send(uri, delivery, journal, report, tuning)
+    const crc32c = yield* send(clients, uri, delivery, journal, report, tuning)
     uri = undefined
     const sent = crc32c === undefined ? undefined : yield* found(clients, delivery)
     // A session that has ended says so for long, also when what it has made is gone.
@@ -46,17 +46,25 @@ interface Found {
   readonly sha256: string | undefined
 }
 
+interface Stored {
+  readonly size: string
+  readonly crc32c?: string
+  readonly generation: string
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+const pathOf = (name: string) => `o/${encodeURIComponent(name)}`
+
 /** Somebody else's object of this name is left alone. */
-const found = Effect.fnUntraced(function*({ bucket, call }: Clients, { deliveryId }: Delivery): Effect.fn.Return<Found | undefined, BuildFailed | CallFailed> {
+const found = Effect.fnUntraced(function*({ ask }: Clients, { deliveryId }: Delivery): Effect.fn.Return<Found | undefined, BuildFailed | CallFailed> {
   const name = objectName(deliveryId)
-  const answer = yield* orAbsent(call("storage.objects.get", () => bucket.file(name).getMetadata()))
+  const answer = yield* orAbsent(ask<Stored>("storage.objects.get", pathOf(name)))
   if (answer === undefined) return undefined
-  const { crc32c, generation, metadata, size } = answer[0]
+  const { crc32c, generation, metadata, size } = answer
   if (!isOf(metadata, deliveryId)) {
     return yield* new BuildFailed({ class: "user", message: `storage.objects.get: there is an object ${name} in the bucket that was not made by this delivery` })
   }
-  const sha256 = metadata?.["kiln-sha256"]
-  return { size: Number(size), crc32c, generation: String(generation), sha256: typeof sha256 === "string" ? sha256 : undefined }
+  return { size: Number(size), crc32c, generation: String(generation), sha256: metadata?.["kiln-sha256"] }
 })
 
 /** Of another file it is removed. */
@@ -79,11 +87,13 @@ const begin = Effect.fnUntraced(function*({ bucket, call }: Clients, delivery: D
   return uri
 })
 
-const send = Effect.fnUntraced(function*(uri: string, { path, size }: Delivery, journal: Journal, report: Report, { chunkSize, pauseMs }: Tuning) {
+const send = Effect.fnUntraced(function*(
+  { agent }: Clients, uri: string, { path, size }: Delivery, journal: Journal, report: Report, { chunkSize, pauseMs }: Tuning
+) {
   const { CRC32C } = yield* Effect.promise(() => import("@google-cloud/storage"))
   let sent = sentBefore(journal)
   return yield* sendFile({
-    uri, path, size, chunkSize, pauseMs, checksum: new CRC32C(),
+    uri, agent, path, size, chunkSize, pauseMs, checksum: new CRC32C(),
     onSent: (bytes, at) => {
       sent += bytes
       report.progress({ stage: "upload", percent: at / size * 80, bytesDone: at, bytesTotal: size })
@@ -95,8 +105,9 @@ const send = Effect.fnUntraced(function*(uri: string, { path, size }: Delivery, 
 export const sentBefore = (journal: Journal): number => (journal.read("sent") as number | undefined) ?? 0
 
 /** What is gone is removed. */
-export const removeObject = Effect.fnUntraced(function*({ bucket, call }: Clients, name: string, generation?: string) {
-  yield* orAbsent(call("storage.objects.delete", () => bucket.file(name, generation === undefined ? {} : { generation: Number(generation) }).delete({
-    ...(generation !== undefined && { ifGenerationMatch: Number(generation) })
-  }))).pipe(Effect.catchTag("CallFailed", (failed) => has(412)(failed) ? Effect.void : Effect.fail(failed)))
+export const removeObject = Effect.fnUntraced(function*({ ask }: Clients, name: string, generation?: string) {
+  const query: Array<[string, string]> = generation === undefined ? [] : [["generation", generation], ["ifGenerationMatch", generation]]
+  yield* orAbsent(ask("storage.objects.delete", pathOf(name), query, "DELETE")).pipe(
+    Effect.catchTag("CallFailed", (failed) => has(412)(failed) ? Effect.void : Effect.fail(failed))
+  )
 })

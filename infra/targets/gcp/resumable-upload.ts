@@ -1,5 +1,8 @@
 /** A file into a session of Cloud Storage, chunk by chunk from where the session stands. */
+import { once } from "node:events"
 import { type FileHandle, open } from "node:fs/promises"
+import { type Agent, type IncomingMessage, request as httpRequest } from "node:http"
+import { request as httpsRequest } from "node:https"
 import { Effect } from "effect"
 import { callFailed, CallFailed, has, isPassing, persistently } from "../call-failed.ts"
 import { saidBy } from "../failures.ts"
@@ -12,6 +15,8 @@ export interface Checksum {
 export interface Upload {
   /** Of the session. Who knows it may write: it needs no token, and belongs into no message. */
   readonly uri: string
+  /** By which it is connected to: where it lies is Google's to say, or whoever a tenant takes for Google. */
+  readonly agent: (url: URL) => Agent
   readonly path: string
   readonly size: number
   readonly chunkSize: number
@@ -82,28 +87,41 @@ const summed = Effect.fnUntraced(function*(file: FileHandle, checksum: Checksum,
   return Math.max(from, to)
 })
 
-const received = ({ size, uri }: Pick<Upload, "size" | "uri">) => exchange(uri, `bytes */${size}`, size)
+const received = (upload: Upload) => exchange(upload, `bytes */${upload.size}`)
 
-const put = ({ size, uri }: Upload, chunk: Buffer, at: number) => exchange(uri, `bytes ${at}-${at + chunk.length - 1}/${size}`, size, chunk)
+const put = (upload: Upload, chunk: Buffer, at: number) =>
+  exchange(upload, `bytes ${at}-${at + chunk.length - 1}/${upload.size}`, chunk)
 
 /** How many bytes the session has. */
-const exchange = (uri: string, range: string, size: number, body?: Buffer): Effect.Effect<number, CallFailed> =>
+const exchange = (upload: Upload, range: string, body?: Buffer): Effect.Effect<number, CallFailed> =>
   Effect.flatMap(
-    Effect.tryPromise({
-      try: async (signal) => {
-        const answer = await fetch(uri, { method: "PUT", headers: { "content-range": range }, body: body ?? null, redirect: "manual", signal })
-        return { status: answer.status, headers: answer.headers, text: await answer.text() }
-      },
-      catch: (error) => callFailed(what, saidBy(error))
-    }),
+    Effect.tryPromise({ try: (signal) => send(upload, range, body, signal), catch: (error) => callFailed(what, saidBy(error)) }),
     ({ headers, status, text }) => {
-      if (status === 200 || status === 201) return Effect.succeed(size)
-      if (status === 308) return Effect.succeed(Number(/-(\d+)$/.exec(headers.get("range") ?? "")?.[1] ?? -1) + 1)
-      const wait = Number(headers.get("retry-after") ?? Number.NaN)
+      if (status === 200 || status === 201) return Effect.succeed(upload.size)
+      if (status === 308) return Effect.succeed(Number(/-(\d+)$/.exec(String(headers.range ?? ""))?.[1] ?? -1) + 1)
+      const wait = Number(headers["retry-after"] ?? Number.NaN)
       return Effect.fail(callFailed(what, { status, code: undefined, message: messageIn(text) || `status ${status}` }, Number.isFinite(wait) ? wait * 1000 : undefined))
     }
   )
 const what = "storage.objects.insert"
+
+const silenceMs = 120_000
+const longestAnswer = 2 ** 20
+
+/** Nothing is followed. */
+const send = async ({ agent, uri }: Upload, range: string, body: Buffer | undefined, signal: AbortSignal) => {
+  const url = new URL(uri)
+  const headers = { "content-range": range, "content-length": String(body?.length ?? 0) }
+  const options = { method: "PUT", agent: agent(url), headers, signal, timeout: silenceMs }
+  const request = url.protocol === "http:" ? httpRequest(url, options) : httpsRequest(url, options)
+  request.on("timeout", () => request.destroy(new Error(`timed out: nothing heard for ${silenceMs / 1000} s`)))
+  const answered = once(request, "response") as Promise<[IncomingMessage]>
+  request.end(body)
+  const [response] = await answered
+  let answer = ""
+  for await (const piece of response.setEncoding("utf8") as AsyncIterable<string>) if (answer.length < longestAnswer) answer += piece
+  return { status: response.statusCode ?? 0, headers: response.headers, text: answer }
+}
 
 const messageIn = (text: string): string => {
   try {

@@ -16,13 +16,13 @@ interface Said {
 }
 
 /** The registry's own code and message. */
-export const refused = (doing: string, host: string, { body, status }: Answer): BuildFailed => {
+export const refused = (doing: string, host: string, { body, headers, status }: Answer): BuildFailed => {
   const said = saidIn(body)
   const [first] = said.errors ?? [{ code: said.error, message: said.error_description ?? said.details }]
   const code = words(first?.code)
   return targetFailed(`${doing} was refused by ${host}`, {
     // What is no error and still not what was asked for may be a registry that is being mended.
-    status: status < 400 ? 502 : status, message: `${status} ${words(first?.message)}`.trim(), ...(code !== "" && { code })
+    status: status < 400 ? 502 : status, message: `${status} ${words(first?.message)}`.trim(), response: { headers }, ...(code !== "" && { code })
   })
 }
 

@@ -1,13 +1,13 @@
 /** One HTTP request of a registry's client: a small answer, nothing followed, no address that only the machine itself can mean. */
 import { createReadStream } from "node:fs"
-import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from "node:http"
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https"
-import type { LookupFunction } from "node:net"
+import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from "node:http"
+import { request as httpsRequest } from "node:https"
 import { buffer } from "node:stream/consumers"
 import { pipeline } from "node:stream/promises"
 import { Effect, type Scope } from "effect"
 import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
-import { assertPublic, publicLookup } from "../public-hosts.ts"
+import { type Agents, agentsFor, destroy } from "../agents.ts"
+import { assertPublic } from "../public-hosts.ts"
 import { unreachable } from "./failures.ts"
 
 /** Bytes of a file, so that they can be sent again. */
@@ -47,30 +47,18 @@ const longestAnswer = 4 * 2 ** 20
 export const requests = ({ ca, privateHosts }: Access): Effect.Effect<Send, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => {
-        // A proxy is the operator's, and may be anywhere; it looks names up itself.
-        const options = { keepAlive: true, proxyEnv: process.env }
-        return { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...(ca !== undefined && { ca }) }) }
-      }),
-      ({ http, https }) => Effect.sync(() => {
-        http.destroy()
-        https.destroy()
-      })
+      Effect.sync(() => agentsFor({ publicOnly: !privateHosts, ...(ca !== undefined && { ca }) })),
+      (agents) => Effect.sync(() => destroy(agents))
     ),
     (agents): Send => (asked) =>
       Effect.tryPromise({ try: (signal) => exchange(asked, agents, privateHosts, signal), catch: (error) => unreachable(asked.url, error as Error) })
   )
 
-interface Agents {
-  readonly http: HttpAgent
-  readonly https: HttpsAgent
-}
-
 const exchange = async ({ body, headers = {}, method, url }: Asked, { http, https }: Agents, privateHosts: boolean, signal: AbortSignal): Promise<Answer> => {
   if (!privateHosts) assertPublic(url)
   const length = body instanceof Uint8Array ? body.length : body?.length
   const options = {
-    method, signal, timeout: silenceMs, ...(!privateHosts && { lookup: publicLookup as LookupFunction }),
+    method, signal, timeout: silenceMs,
     headers: { "user-agent": "kiln", accept: "application/json", ...(length !== undefined && { "content-length": String(length) }), ...headers }
   }
   const request = url.protocol === "https:" ? httpsRequest(url, { ...options, agent: https }) : httpRequest(url, { ...options, agent: http })

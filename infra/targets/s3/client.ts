@@ -3,7 +3,7 @@ import type { S3Client } from "@aws-sdk/client-s3"
 import { Effect, type Scope } from "effect"
 import type { Credentials } from "../../../domain/credentials.ts"
 import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
-import { awsIdentity, clientOptions } from "../aws-identity.ts"
+import { awsIdentity } from "../aws-identity.ts"
 import { targetFailed } from "../failures.ts"
 
 export type S3Module = typeof import("@aws-sdk/client-s3")
@@ -17,11 +17,11 @@ export interface S3 {
 
 export const openS3 = (credentials: Credentials | undefined, region?: string): Effect.Effect<S3, BuildFailed, Scope.Scope> =>
   Effect.gen(function*() {
-    const { credentials: provider, endpoints, region: where } = yield* awsIdentity(credentials, region)
+    const { credentials: provider, endpoints, options, region: where } = yield* awsIdentity(credentials, region)
     const sdk = yield* Effect.promise(() => import("@aws-sdk/client-s3"))
     const client = yield* Effect.acquireRelease(
       Effect.sync(() => new sdk.S3Client({
-        ...clientOptions, region: where,
+        ...options, region: where,
         ...(provider && { credentials: provider }),
         ...(endpoints.s3 !== undefined && { endpoint: endpoints.s3, forcePathStyle: true }),
         // Many stores that are not Amazon's know no other checksums than those that are asked for.

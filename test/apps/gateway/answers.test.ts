@@ -134,9 +134,10 @@ describe("beside the API", () => {
     expect(Object.keys(spec.paths).sort()).toEqual([
       "", "/{id}", "/{id}/artifacts", "/{id}/cancel", "/{id}/checksums", "/{id}/events", "/{id}/logs", "/{id}/retry",
       ...["boots/{firmware}/console.txt", "boots/{firmware}/screenshot.png", "lock.json", "provenance.dsse.json", "provenance.intoto.jsonl",
-        "provenance.sigstore.json", "sbom.cdx.json", "sbom.spdx.json", "verify", "vulnerabilities"].map((file) => `/{id}/images/{image}/${file}`)
+        "provenance.sigstore.json", "sbom.cdx.json", "sbom.spdx.json", "targets/{target}", "verify", "vulnerabilities"].map((file) => `/{id}/images/{image}/${file}`)
     ].map((path) => `${api}/composes${path}`).concat(`${api}/artifacts/{digest}/{filename}`, `${api}/distributions`, `${api}/distributions/{id}`, `${api}/packages`, `${api}/depsolve`, `${api}/files`, `${api}/files/{digest}`, `${api}/keys/provenance`, `${api}/keys/provenance.pem`,
-      `${api}/jobs`, `${api}/images`, `${api}/usage`, `${api}/audit`, `${api}/tenants`, `${api}/quota`, `${api}/tenants/{tenant}/policy`, `${api}/tenants/{tenant}/quota`, `${api}/workers`, `${api}/workers/{name}/images/{digest}`, `${api}/pools`, `${api}/parked`, `${api}/parked/{id}`).sort())
+      `${api}/jobs`, `${api}/images`, `${api}/usage`, `${api}/audit`, `${api}/tenants`, `${api}/quota`, `${api}/tenants/{tenant}/policy`, `${api}/tenants/{tenant}/quota`, `${api}/workers`, `${api}/workers/{name}/images/{digest}`, `${api}/pools`, `${api}/parked`, `${api}/parked/{id}`,
+      `${api}/credentials`, `${api}/credentials/{name}`, `${api}/targets/check`, `${api}/retention`, `${api}/reaper`).sort())
     expect(Object.keys(spec.paths[`${api}/composes`].post.responses)).toEqual(["202", "400", "401", "403", "409", "413", "415", "429", "503"])
     expect(spec.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: expect.stringMatching(/^bearer$/i) })
   })

@@ -17,6 +17,7 @@ beforeAll(async () => {
   gateway = await openGateway()
   await gateway.run(Effect.flatMap(SchedulingAnswers, (answers) => Effect.forkDetach(answers.serve({
     workers: () => [], pools: () => [], waiting: () => [], discard: () => "not-held",
+    reaper: () => undefined,
     retention: (tenantId, now) => tenantId === acme ? (asked.push(now), [old]) : []
   }))))
 })

@@ -23,7 +23,7 @@ let gateway: Gateway
 beforeAll(async () => {
   gateway = await openGateway()
   await gateway.run(Effect.flatMap(SchedulingAnswers, (answers) => Effect.forkDetach(answers.serve({
-    workers: () => [worker], pools: () => [], waiting: () => [], discard: () => "not-held", retention: () => []
+    workers: () => [worker], pools: () => [], waiting: () => [], discard: () => "not-held", retention: () => [], reaper: () => undefined
   }))))
 })
 afterAll(() => gateway.close())

@@ -36,6 +36,7 @@ const serving = (gateway: Gateway) =>
     pools: () => [{ ...demandOf(3, [busy("w1")]), pool: PoolId.make("default"), at }],
     waiting: (tenantId, id) => tenantId === acme && outlooks.has(id) ? [outlooks.get(id)!] : [],
     discard: (name, digest) => name === quiet.worker ? "away" : name === builder.worker && digest === aDigest ? "asked" : "not-held",
+    reaper: () => undefined,
     retention: (tenantId) => tenantId === acme ? [{ composeId, image: 0, target: 1, type: "s3", bytes: 2048, deliveredAt: at, why: "age" }] : []
   }))))
 
@@ -67,6 +68,14 @@ describe("a queued job", () => {
     expect(await waits({ kind: "upload" })).toMatchObject({ message: "waiting for a worker that uploads in pool p since 2026-01-31T12:00:00.000Z" })
     expect(await waits({ reason: "slots", position: 12 })).toMatchObject({ reason: "slots", position: 12, message: "position 12 in pool p" })
     expect(await waits({ reason: "tenant-limit" })).toMatchObject({ message: "position 3 in pool p, waiting for one of the tenant's running jobs to end" })
+    expect(await waits({ reason: "target-limit", limit: "aws/eu-central-1/prod", running: 20, atMost: 20 })).toMatchObject({
+      reason: "target-limit", limit: "aws/eu-central-1/prod", running: 20, at_most: 20,
+      message: "position 3 in pool p, waiting for a delivery to aws eu-central-1 with the credentials prod to end: 20 of at most 20 run"
+    })
+    expect(await waits({ reason: "target-limit", limit: "oci/r.example.org:5000/", running: 2, until: at })).toMatchObject({
+      running: 2, until: "2026-01-31T12:00:00.000Z",
+      message: "position 3 in pool p, waiting until 2026-01-31T12:00:00.000Z, when the next delivery to oci r.example.org:5000 may begin"
+    })
     expect(await waits({ reason: "holder", worker })).toMatchObject({ worker: "w1", message: "position 3 in pool p, waiting for worker w1, which holds the image" })
     expect(await waits({ ...uncounted, reason: "retry", until: at })).toMatchObject({ until: "2026-01-31T12:00:00.000Z", message: "tries again at 2026-01-31T12:00:00.000Z in pool p" })
     expect(await waits({ ...uncounted, reason: "assigned", worker })).toMatchObject({ worker: "w1", message: "given to worker w1 of pool p" })
@@ -83,6 +92,7 @@ describe("a queued job", () => {
     const mute = Layer.succeed(Scheduling, Scheduling.of({
       workers: () => Effect.never, pools: Effect.never, discard: () => Effect.never,
       retention: () => Effect.never,
+      reaper: () => Effect.never,
       waiting: () => Effect.andThen(Effect.sync(() => asked += 1), Effect.never)
     }))
     const lonely = await openGateway({}, mute as Layer.Layer<never>)

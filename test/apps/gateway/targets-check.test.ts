@@ -17,7 +17,7 @@ beforeAll(async () => {
   bucket = s3.store.make("images", "eu-central-1")
   await gateway.run(Effect.flatMap(SchedulingAnswers, (answers) => Effect.forkDetach(answers.serve({
     workers: () => [{ worker: "w1", pools: ["default"], state: "idle", busy: { resolve: 0, build: 0, upload: 0 }, held: 0, jobs: [], credentials: [{ name: "remote", provider: "aws" }] } as never],
-    pools: () => [], waiting: () => [], discard: () => "not-held", retention: () => []
+    pools: () => [], waiting: () => [], discard: () => "not-held", retention: () => [], reaper: () => undefined
   }))))
   const set = { provider: "aws", ...s3Keys, region: "eu-central-1", endpoints: { s3: s3.endpoint } }
   await put("lab", set)

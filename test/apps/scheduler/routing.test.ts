@@ -93,7 +93,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a job's
       assert.deepInclude((yield* waits(tenantId, second, "slots"))[0], { position: 1, pool: PoolId.make("default") })
       const scheduling = yield* Scheduling
       const [worker] = yield* until(scheduling.workers(WorkerId.make("single")), ([worker]) => worker?.jobs[0]?.state === "running")
-      assert.deepInclude(worker, { state: "working", busy: { resolve: 0, build: 1, test: 0, upload: 0 }, version: "test" })
+      assert.deepInclude(worker, { state: "working", busy: { resolve: 0, build: 1, test: 0, upload: 0, delete: 0 }, version: "test" })
       assert.deepStrictEqual(worker!.abilities?.labels, { rack: "7" })
       assert.deepStrictEqual(worker!.jobs.map(({ composeId, state }) => [composeId, state].join(" ")), [`${first} running`])
       const pools = yield* scheduling.pools

@@ -79,7 +79,7 @@ describe("npm start", () => {
     const gateway = pidOf("gateway")
     process.kill(gateway, "SIGKILL")
     await until(() => existsSync(join(home, "run/gateway.pid")) && pidOf("gateway") !== gateway ? true : undefined)
-    await until(() => first.out().includes("gateway ended (SIGKILL); starting it again in 200ms") ? true : undefined)
+    await until(() => first.out().includes("gateway ended (SIGKILL); starting it again in 100ms") ? true : undefined)
     const answers = () => fetch(`${url}/readyz`).then(({ ok }) => ok, () => false)
     while (!(await answers())) await new Promise((resolve) => setTimeout(resolve, 50))
 

@@ -35,7 +35,7 @@ describe("a supervised program", () => {
     assert.isTrue(runs[0]!.closed)
     yield* it.kill("SIGKILL")
     yield* until(() => it.starts === 3)
-    assert.deepStrictEqual(said, ["it ended (exit code 1); starting it again in 200ms", "it ended (SIGKILL); starting it again in 400ms"])
+    assert.deepStrictEqual(said, ["it ended (exit code 1); starting it again in 100ms", "it ended (SIGKILL); starting it again in 200ms"])
     assert.strictEqual(it.pid, 3)
     yield* it.stop
   }))
@@ -45,7 +45,7 @@ describe("a supervised program", () => {
     const it = yield* start()
     runs[0]!.end("exit code 1")
     yield* until(() => it.starts === 2)
-    assert.strictEqual(said[1], "it does not start: it is not the day for it; trying again in 400ms")
+    assert.strictEqual(said[1], "it does not start: it is not the day for it; trying again in 200ms")
     yield* it.stop
   }))
 

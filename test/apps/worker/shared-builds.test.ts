@@ -86,6 +86,22 @@ describe("two builds of one manifest", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("are both built by two revisions of the builder, also one after the other, and have one manifest", () => {
+    const { builder, expected, runs } = slowBuilder()
+    const revised: { -readonly [Key in keyof ImageBuilder]: ImageBuilder[Key] } = builder
+    const { build, layer } = scene(revised)
+    return Effect.gen(function*() {
+      for (const { end } of expected) yield* Deferred.succeed(end, undefined)
+      const outcomes: Array<Result.Result<unknown, unknown>> = []
+      for (const revision of ["one", "two", "two"]) {
+        revised.revision = revision
+        outcomes.push(yield* build())
+      }
+      assert.deepStrictEqual([outcomes.map(reused), runs.length], [[false, false, true], 2])
+      assert.strictEqual(new Set(outcomes.map((each) => Result.isSuccess(each) && (each.success as { manifest: string }).manifest)).size, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("are both built where the first fails, and each says how its own ended", () => {
     const { builder, expected, runs } = slowBuilder()
     const { build, layer } = scene(builder)

@@ -73,7 +73,7 @@ layer(SmallStack, { excludeTestServices: true })("an upload", (it) => {
       const { bucket, s3, tenantId } = yield* scene("again")
       // As often as the client tries by itself.
       let times = 0
-      s3.fault = ({ operation }) => (operation === "CompleteMultipartUpload" && ++times <= clientOptions.maxAttempts ? { refuse: "InternalError", status: 500 } : undefined)
+      s3.fault = ({ operation }) => (operation === "CompleteMultipartUpload" && ++times <= clientOptions({}).maxAttempts ? { refuse: "InternalError", status: 500 } : undefined)
       const composeId = yield* requestTo(tenantId, 50 * mebi, bucketNamed("images"))
       const state = yield* ended(tenantId, composeId)
       assert.deepStrictEqual([state.status, state.jobs.get(first)!.attempt, s3.bytesKept], ["succeeded", 2, 50 * mebi])

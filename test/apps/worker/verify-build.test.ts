@@ -54,7 +54,8 @@ const verify = (builder: ImageBuilder, between: (built: Built) => Effect.Effect<
   return Effect.gen(function*() {
     const built = (yield* work(item)) as Built
     yield* between(built)
-    const verified = (yield* work({ ...item, verify: { manifest: built.manifest, artifact: built.artifact } })) as Extract<WorkOutcome, { _tag: "Verified" }>
+    const { artifact, manifest, revision } = built
+    const verified = (yield* work({ ...item, verify: { manifest, artifact, ...(revision !== undefined && { revision }) } })) as Extract<WorkOutcome, { _tag: "Verified" }>
     return { built, verified }
   }).pipe(
     Effect.provide(Layer.mergeAll(
@@ -98,6 +99,23 @@ describe("an image that is built again", () => {
   it("given the first image is nowhere any more, then the digests alone say that it differs, and why no file is named", async () => {
     const { verified } = await Effect.runPromise(verify(tarBuilder({ text: "hello" }, { text: "HELLO!" }), drop))
     expect(verified).toMatchObject({ verdict: "different", differences: [], note: expect.stringContaining("not within this worker's reach") })
+  })
+
+  it("given another revision of the builder, and other bytes, then it says so beside the differences; given the same bytes, nothing", async () => {
+    const changing = (...texts: ReadonlyArray<string>) => {
+      const builder: { -readonly [Key in keyof ImageBuilder]: ImageBuilder[Key] } = { ...tarBuilder(...texts.map((text) => ({ text }))), revision: "1".repeat(64) }
+      return Effect.runPromise(verify(builder, () => Effect.sync(() => void (builder.revision = "2".repeat(64)))))
+    }
+    const { built, verified } = await changing("hello", "HELLO!")
+    expect(built).toMatchObject({ revision: "1".repeat(64) })
+    expect(verified).toMatchObject({ verdict: "different", differences: [{ where: "archive:/motd" }], note: expect.stringMatching(/revision 1{12} of the builder, and now by revision 2{12},/) })
+    expect((await changing("hello", "hello")).verified).not.toHaveProperty("note")
+  })
+
+  it("given an image of a version of Kiln that did not say its revision, and other bytes, then it says so", async () => {
+    const builder: { -readonly [Key in keyof ImageBuilder]: ImageBuilder[Key] } = tarBuilder({ text: "hello" }, { text: "HELLO!" })
+    const { verified } = await Effect.runPromise(verify(builder, () => Effect.sync(() => void (builder.revision = "2".repeat(64)))))
+    expect(verified.note).toMatch(/built first by another version of the builder/)
   })
 
   it("given another manifest than the one it was built from, then nothing is built and it fails by the platform", async () => {

@@ -3,8 +3,10 @@ import { PoolId, TenantId } from "../../../domain/ids.ts"
 import { FairQueue, type Share } from "../../../domain/scheduling/fair-queue.ts"
 import type { Worker } from "../../../domain/scheduling/fleet.ts"
 import type { OpenJob } from "../../../domain/scheduling/open-jobs.ts"
+import { TargetAccounts } from "../../../domain/scheduling/target-accounts.ts"
+import type { TargetLimits } from "../../../domain/target-limits.ts"
 import { randomOf } from "../../chaos/random.ts"
-import { heldBy, jobOf, numberOf, share, workerOf } from "../../support/scheduling.ts"
+import { heldBy, jobOf, numberOf, share, start, workerOf } from "../../support/scheduling.ts"
 
 /** Shares may be changed under the queue, as a policy is. */
 const queueOf = (shares: Record<string, Partial<Share>> = {}) => new FairQueue((tenantId) => ({ ...share, ...shares[tenantId] }))
@@ -77,7 +79,7 @@ describe("a tenant's limit", () => {
     const begin = (count: number) => {
       const served: Array<OpenJob> = []
       for (let turn = 0; turn < count; turn++) for (const job of take(queue, 1)) {
-        queue.occupied(job.tenantId)
+        queue.occupied(job)
         served.push(job)
       }
       return tenants(served)
@@ -85,7 +87,7 @@ describe("a tenant's limit", () => {
     assert.strictEqual(begin(20), "ababb")
     assert.isTrue(queue.isAtLimit(a))
     assert.strictEqual(begin(5), "")
-    queue.vacated(a)
+    queue.vacated(jobOf("a", 99))
     assert.strictEqual(begin(5), "a")
     shares["a"] = { runningJobs: 4 }
     queue.freed(a)
@@ -194,11 +196,11 @@ describe("counts", () => {
           const [job] = take(queue, 1, random.chance(0.5) ? any : workerOf("w2", { architectures: ["x86_64", "aarch64"] }))
           if (job === undefined) continue
           assert.isTrue(waiting.delete(job), `seed ${seed}: taken, and did not wait`)
-          queue.occupied(job.tenantId)
+          queue.occupied(job)
           taken.push(job)
         } else if (what < 0.8 && taken.length > 0) {
           const [job] = taken.splice(random.between(0, taken.length), 1)
-          queue.vacated(job!.tenantId)
+          queue.vacated(job!)
           if (random.chance(0.5)) {
             queue.add(job!)
             waiting.add(job!)
@@ -213,10 +215,139 @@ describe("counts", () => {
         for (const [lane, ...others] of counted) assert.deepStrictEqual(others, [lane, lane], `seed ${seed}, step ${step}`)
         assert.strictEqual(counted.reduce((sum, [lane]) => sum + lane!, 0), waiting.size, `seed ${seed}, step ${step}`)
       }
-      for (const job of taken) queue.vacated(job.tenantId)
+      for (const job of taken) queue.vacated(job)
       delete shares["b"]
       queue.freed(TenantId.make("b"))
       assert.strictEqual(take(queue, 1000, workerOf("w2", { architectures: ["x86_64", "aarch64"] })).length, waiting.size, `seed ${seed}: some wait for ever`)
+    }
+  })
+})
+
+describe("deliveries to one account", () => {
+  const [prague, dublin] = ["aws/eu-central-1/prod", "aws/eu-west-1/prod"]
+  const upload = (tenant: string, number: number, target: string) => jobOf(tenant, number, { kind: "upload", target })
+  const uploads = (tenant: string, target: string, numbers: ReadonlyArray<number>) => numbers.map((number) => upload(tenant, number, target))
+  /** `operators`: whose sets of credentials are an operator's. */
+  const limited = (limits: TargetLimits, operators: ReadonlyArray<string> = []) => {
+    const queue = new FairQueue(() => share, new TargetAccounts(limits, (set) => operators.includes(set)))
+    queue.advance(start)
+    return { queue, begin: () => takeAll(queue) }
+  }
+  const takeAll = (queue: FairQueue) => {
+    const taken: Array<OpenJob> = []
+    for (let jobs = take(queue, 1); jobs.length > 0; jobs = take(queue, 1)) {
+      for (const job of jobs) queue.occupied(job)
+      taken.push(...jobs)
+    }
+    return taken
+  }
+
+  it("wait for those that run, and hold up neither another region nor another tenant's account", () => {
+    const { begin, queue } = limited({ aws: { atOnce: 2 } })
+    addAll(queue, [...uploads("a", prague, [1, 2, 3, 4]), ...uploads("a", dublin, [5]), ...uploads("b", prague, [6]), upload("a", 7, "s3//prod"), jobOf("a", 8)])
+    const first = begin()
+    assert.sameMembers(names(first), ["a/1", "a/2", "a/5", "b/6", "a/7", "a/8"])
+    queue.vacated(first.find((job) => numberOf(job) === 5)!)
+    assert.deepStrictEqual(begin(), [])
+    queue.vacated(first.find((job) => numberOf(job) === 1)!)
+    assert.deepStrictEqual(names(begin()), ["a/3"])
+    queue.vacated(first.find((job) => numberOf(job) === 2)!)
+    assert.deepStrictEqual(names(begin()), ["a/4"])
+  })
+  it("by an operator's credentials are counted over all tenants, who take turns", () => {
+    const { begin, queue } = limited({ aws: { atOnce: 1 } }, ["prod"])
+    addAll(queue, [...uploads("a", prague, [1, 2, 3]), ...uploads("b", prague, [4, 5, 6])])
+    const order: Array<OpenJob> = []
+    for (let [job] = begin(); job !== undefined; [job] = begin()) {
+      order.push(job)
+      queue.vacated(job)
+    }
+    assert.match(tenants(order), /^(ab|ba){3}$/u)
+  })
+  it("are counted anew when it becomes known that the credentials are an operator's", () => {
+    const operators: Array<string> = []
+    const { begin, queue } = limited({ aws: { atOnce: 2 } }, operators)
+    addAll(queue, [...uploads("a", prague, [1, 2]), ...uploads("b", prague, [3])])
+    const first = begin()
+    assert.strictEqual(first.length, 3)
+    addAll(queue, uploads("b", prague, [4]))
+    operators.push("prod")
+    queue.recount()
+    assert.strictEqual(queue.accountOf(first[0]!)!.taken, 3)
+    queue.vacated(first[0]!)
+    assert.deepStrictEqual(begin(), [])
+    queue.vacated(first[1]!)
+    assert.deepStrictEqual(names(begin()), ["b/4"])
+  })
+  it("begin no faster than they may, and go on by themselves when it is time", () => {
+    const { begin, queue } = limited({ aws: { perMinute: 6 } })
+    addAll(queue, uploads("a", prague, [1, 2, 3]))
+    assert.deepStrictEqual(names(begin()), ["a/1"])
+    queue.advance(start + 9_999)
+    assert.deepStrictEqual(begin(), [])
+    queue.advance(start + 10_000)
+    assert.deepStrictEqual(names(begin()), ["a/2"])
+    queue.advance(start + 60_000)
+    assert.deepStrictEqual(names(begin()), ["a/3"])
+  })
+  it("are given to whoever holds the image, the first that may", () => {
+    const { queue } = limited({ aws: { atOnce: 1 } })
+    const held = (number: number, target: string) => jobOf("a", number, { kind: "upload", target, holder: heldBy("w1") })
+    addAll(queue, [held(1, prague), held(2, prague), held(3, dublin), held(4, dublin)])
+    const first = take(queue, 1)
+    queue.occupied(first[0]!)
+    const second = take(queue, 1)
+    queue.occupied(second[0]!)
+    assert.sameMembers(names([...first, ...second]), ["a/1", "a/3"])
+    assert.deepStrictEqual(take(queue, 5), [])
+    // One of them is canceled while it waits.
+    const [canceled] = [...[...queue.lanes.values()][0]!.queues.values()].flatMap(({ lines }) => [...lines.values()]).flatMap(({ jobs }) => [...jobs.normal]).filter((job) => numberOf(job) === 2)
+    queue.remove(canceled!)
+    for (const job of [...first, ...second]) queue.vacated(job)
+    assert.deepStrictEqual(names(take(queue, 5)), ["a/4"])
+    assert.deepStrictEqual([...[...queue.lanes.values()][0]!.queues.values()], [])
+  })
+  it("never run in greater number than may, and all come in the end, whatever happens", () => {
+    const places = ["aws/r1/prod", "aws/r2/prod", "aws/r1/own", "gcp/p/prod", "s3//prod"]
+    for (let seed = 0; seed < 50; seed++) {
+      const random = randomOf(seed)
+      const operators = ["prod"]
+      const { queue } = limited({ aws: { atOnce: 3 }, gcp: { atOnce: 1, perMinute: 600 } }, operators)
+      const [waiting, taken] = [new Set<OpenJob>(), new Array<OpenJob>()]
+      let now = start
+      const check = (step: number) => {
+        const counts = Map.groupBy(taken.filter(({ need }) => !need.target!.startsWith("s3")), ({ need, tenantId }) =>
+          operators.some((set) => need.target!.endsWith(`/${set}`)) ? need.target! : `${tenantId} ${need.target}`)
+        for (const [key, jobs] of counts) if (jobs.length > (key.includes("gcp") ? 1 : 3)) assert.fail(`seed ${seed}, step ${step}: ${jobs.length} of ${key}`)
+      }
+      for (let step = 0; step < 300; step++) {
+        queue.advance(now += random.between(0, 50))
+        const what = random.next()
+        if (what < 0.4) {
+          const holder = random.chance(0.5) ? { holder: heldBy(random.pick(["w1", "w2"])) } : {}
+          const job = jobOf(random.pick(["a", "b", "c"]), step, { kind: "upload", target: random.pick(places), ...holder })
+          queue.add(job)
+          waiting.add(job)
+        } else if (what < 0.75) {
+          const [job] = take(queue, 1, random.chance(0.5) ? any : workerOf("w2"))
+          if (job === undefined) continue
+          assert.isTrue(waiting.delete(job))
+          queue.occupied(job)
+          taken.push(job)
+          check(step)
+        } else if (what < 0.9 && taken.length > 0) queue.vacated(taken.splice(random.between(0, taken.length), 1)[0]!)
+        else if (what < 0.97 && waiting.size > 0) {
+          const job = random.pick([...waiting])
+          queue.remove(job)
+          waiting.delete(job)
+        } else queue.recount()
+      }
+      for (const job of taken) queue.vacated(job)
+      for (let turn = 0; waiting.size > 0; turn++) {
+        if (turn > 1000) assert.fail(`seed ${seed}: ${waiting.size} wait for ever`)
+        queue.advance(now += 100)
+        for (const worker of [any, workerOf("w2")]) for (const job of take(queue, 3, worker)) waiting.delete(job)
+      }
     }
   })
 })

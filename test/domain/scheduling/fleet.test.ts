@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { PoolId } from "../../../domain/ids.ts"
+import { PoolId, TenantId } from "../../../domain/ids.ts"
 import { canDo, Fleet, load } from "../../../domain/scheduling/fleet.ts"
 import { heartbeatOf, heldBy, jobOf, pool, second, speakerOf, start, workerOf } from "../../support/scheduling.ts"
 
@@ -39,6 +39,25 @@ describe("a worker's silence", () => {
   })
 })
 
+describe("sets of credentials", () => {
+  it("are an operator's where some worker has them for that tenant, until it changes them or is gone", () => {
+    const workers = fleet()
+    const [acme, other] = [TenantId.make("acme"), TenantId.make("other")]
+    const known = () => ["prod", "lab"].flatMap((set) => [acme, other].filter((tenant) => workers.offers(set, tenant)).map((tenant) => `${set} ${tenant}`))
+    assert.deepStrictEqual(known(), [])
+    const credentials = [{ name: "prod", provider: "aws" as const }, { name: "lab", provider: "gcp" as const, tenants: [acme] }]
+    workers.hear(one, heartbeatOf(1, { credentials }), start)
+    assert.deepStrictEqual(known(), ["prod acme", "prod other", "lab acme"])
+    const no = workers.offersNo
+    workers.hear(one, heartbeatOf(1, { credentials: structuredClone(credentials) }), start)
+    assert.strictEqual(workers.offersNo, no)
+    workers.hear(one, heartbeatOf(1, { credentials: credentials.slice(1) }), start)
+    assert.deepStrictEqual(known(), ["lab acme"])
+    workers.forget(later(301))
+    assert.deepStrictEqual(known(), [])
+  })
+})
+
 describe("a worker", () => {
   it("takes nothing while it drains, and lives on", () => {
     const workers = fleet()
@@ -66,7 +85,7 @@ describe("a worker", () => {
     const heard = workers.hear(one, heartbeatOf(2), start)
     workers.occupy(one, "build", start)
     workers.occupy(one, "upload", start)
-    assert.deepStrictEqual([heard.busy, load(heard)], [{ resolve: 0, build: 1, test: 0, upload: 1 }, 2])
+    assert.deepStrictEqual([heard.busy, load(heard)], [{ resolve: 0, build: 1, test: 0, upload: 1, delete: 0 }, 2])
     workers.vacate(one, "build", later(1))
     workers.vacate(one, "upload", later(2))
     assert.deepStrictEqual([load(heard), heard.idleSince], [0, later(2)])

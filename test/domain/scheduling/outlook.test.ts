@@ -8,12 +8,13 @@ import { discardOf } from "../../../domain/scheduling/discard.ts"
 import { demandOf } from "../../../domain/scheduling/outlook.ts"
 import { JobOutlook, waitingOf } from "../../../domain/scheduling/job-outlook.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
+import type { TargetLimits } from "../../../domain/target-limits.ts"
 import { WorkerOutlook, workersOf } from "../../../domain/scheduling/worker-outlook.ts"
-import { digest, jobs } from "../../support/composes.ts"
+import { digest, image, jobs } from "../../support/composes.ts"
 import { composeNo, heartbeatOf, heldBy, queuedAs, recordedFor, second, share, speakerOf, start, startedBy } from "../../support/scheduling.ts"
 
-const schedulerWith = (shares: Record<string, Partial<Share>> = {}) =>
-  new Scheduler({ shareOf: (tenant) => ({ ...share, ...shares[tenant] }), lostAfterMs: () => 30 * second, deadlineMs: () => 3600 * second, now: start })
+const schedulerWith = (shares: Record<string, Partial<Share>> = {}, limits?: TargetLimits) =>
+  new Scheduler({ ...(limits && { limits }), shareOf: (tenant) => ({ ...share, ...shares[tenant] }), lostAfterMs: () => 30 * second, deadlineMs: () => 3600 * second, now: start })
 
 const queue = (scheduler: Scheduler, tenant: string, compose: number, kind: JobKind = "build", more: Parameters<typeof queuedAs>[1] = {}) =>
   scheduler.record({ ...recordedFor(tenant, compose, queuedAs(kind, more)), at: Millis.make(start) }, start)
@@ -78,6 +79,31 @@ describe("a queued job", () => {
     assert.deepInclude(waiting(scheduler, "acme", 1)[0], { reason: "holder", worker: WorkerId.make("w1") })
   })
 
+  it("waits for its account while as much is delivered there as may, and says how much that is", () => {
+    const prod = (region: string): Parameters<typeof queue>[4] =>
+      ({ held: heldBy("w1"), request: { ...image, targets: [{ type: "aws", region, bucket: "images", credentials: "prod" }] } })
+    const scheduler = schedulerWith({}, { aws: { atOnce: 1 } })
+    scheduler.hear(speakerOf("w1"), heartbeatOf(4), start)
+    queue(scheduler, "acme", 1, "upload", prod("eu-central-1"))
+    queue(scheduler, "acme", 2, "upload", prod("eu-central-1"))
+    queue(scheduler, "acme", 3, "upload", prod("eu-west-1"))
+    assert.deepStrictEqual(scheduler.due(start).map(({ job }) => job.composeId), [composeNo(1), composeNo(3)])
+    const [outlook] = waiting(scheduler, "acme", 2)
+    assert.deepInclude(outlook, { reason: "target-limit", limit: "aws/eu-central-1/prod", running: 1, atMost: 1, position: 1 })
+    Schema.decodeUnknownSync(JobOutlook)(outlook)
+  })
+
+  it("waits until the next delivery to its account may begin", () => {
+    const scheduler = schedulerWith({}, { oci: { perMinute: 6 } })
+    scheduler.hear(speakerOf("w1"), heartbeatOf(4), start)
+    for (const compose of [1, 2]) {
+      queue(scheduler, "acme", compose, "upload", { request: { ...image, targets: [{ type: "oci", registry: "r.example.org", repository: "images" }] } })
+    }
+    assert.strictEqual(scheduler.due(start).length, 1)
+    assert.deepInclude(waiting(scheduler, "acme", 2)[0], { reason: "target-limit", limit: "oci/r.example.org/", running: 1, until: Millis.make(start + 10 * second) })
+    assert.strictEqual(scheduler.due(start + 10 * second).length, 1)
+  })
+
   it("waits for its time when it is to be tried again", () => {
     const scheduler = schedulerWith()
     queue(scheduler, "acme", 1, "build", { attempt: 2, notBefore: Millis.make(start + 30 * second) })
@@ -132,7 +158,7 @@ describe("a worker", () => {
     const [worker] = workersOf(scheduler, start + 3 * second)
     assert.deepStrictEqual(worker, {
       worker: WorkerId.make("w1"), pools: [PoolId.make("acme"), PoolId.make("default")], state: "working", abilities, version: "2",
-      sessionSince: Millis.make(start), heardAt: Millis.make(start + 3 * second), busy: { resolve: 0, build: 2, test: 0, upload: 0 }, held: 1,
+      sessionSince: Millis.make(start), heardAt: Millis.make(start + 3 * second), busy: { resolve: 0, build: 2, test: 0, upload: 0, delete: 0 }, held: 1,
       jobs: [
         { tenantId: TenantId.make("acme"), composeId: composeNo(2), jobId: jobs.build, kind: "build", attempt: 1, state: "assigned", since: Millis.make(start + second) },
         { tenantId: TenantId.make("acme"), composeId: composeNo(1), jobId: jobs.build, kind: "build", attempt: 1, state: "running", since: Millis.make(start + 2 * second) }

@@ -6,7 +6,7 @@ import { load } from "../../../domain/scheduling/fleet.ts"
 import { demandOf } from "../../../domain/scheduling/outlook.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
 import type { Claim, Heartbeat, Lying } from "../../../domain/work.ts"
-import { failure, jobs, outcomes } from "../../support/composes.ts"
+import { failure, image, jobs, outcomes } from "../../support/composes.ts"
 import {
   composeNo, heartbeatOf, heldBy, numberOf, queuedAs, recordedFor, second, share, speakerOf, start, startedBy, tokenIn
 } from "../../support/scheduling.ts"
@@ -310,6 +310,42 @@ describe("a worker", () => {
     scheduler.record(begun, start)
     assert.isTrue(scheduler.owns(w2, claimOf(1)))
     assert.deepStrictEqual([w1, w2].map((speaker) => load(scheduler.fleet.get(speaker)!)), [0, 1])
+  })
+})
+
+describe("deliveries", () => {
+  const delivery = (compose: number, tenant: string) => recordedFor(tenant, compose, queuedAs("upload", {
+    request: { ...image, targets: [{ type: "aws", region: "eu-central-1", bucket: "images", credentials: "prod" }] }
+  }))
+  const offering = heartbeatOf(9, { credentials: [{ name: "prod", provider: "aws" }] })
+  it("to an operator's account are no more than may be, also after a restart that knows whose it is only later", () => {
+    const config = { shareOf: () => share, lostAfterMs: () => 30 * second, deadlineMs: () => 3600 * second, now: start, limits: { aws: { atOnce: 2 } } }
+    const scheduler = new Scheduler(config)
+    scheduler.hear(w1, offering, start)
+    for (const [at, tenant] of ["a", "b", "c"].entries()) scheduler.record(delivery(at + 1, tenant), start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1", "b/2 w1"])
+    for (const [at, tenant] of ["a", "b"].entries()) scheduler.record(recordedFor(tenant, at + 1, startedBy("w1", "upload")), start)
+    const restarted = new Scheduler(config)
+    for (const job of scheduler.jobs.values()) restarted.load({ ...job, place: undefined }, start)
+    restarted.hear(w1, offering, start)
+    assert.deepStrictEqual(due(restarted), [])
+    restarted.record(recordedFor("a", 1, JobFailed.make({ composeId: composeNo(1), jobId: jobs.upload, attempt: 1, failure, final: true })), start)
+    assert.deepStrictEqual(due(restarted), ["c/3 w1"])
+  })
+  it("that are lost, given back or canceled make room", () => {
+    const scheduler = new Scheduler({ shareOf: () => share, lostAfterMs: () => 30 * second, deadlineMs: () => 3600 * second, now: start, limits: { aws: { atOnce: 1 } } })
+    scheduler.hear(w1, heartbeatOf(9), start)
+    const of = (compose: number) => ({ composeId: composeNo(compose), jobId: jobs.upload, attempt: 1 })
+    for (const compose of [1, 2, 3, 4]) scheduler.record(delivery(compose, "a"), start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    scheduler.putBack(scheduler.ofCompose(TenantId.make("a"), composeNo(1))[0]!, start)
+    assert.deepStrictEqual(due(scheduler), ["a/1 w1"])
+    scheduler.record(recordedFor("a", 1, startedBy("w1", "upload")), start)
+    scheduler.record(recordedFor("a", 1, JobCanceled.make(of(1))), start)
+    assert.deepStrictEqual(due(scheduler), ["a/2 w1"])
+    scheduler.record(recordedFor("a", 2, startedBy("w1", "upload")), start)
+    scheduler.record(recordedFor("a", 2, JobLost.make({ ...of(2), reason: "silence", final: true })), start)
+    assert.deepStrictEqual(due(scheduler), ["a/3 w1"])
   })
 })
 

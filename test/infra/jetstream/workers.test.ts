@@ -100,7 +100,7 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a worker of 
       const dispatch = yield* Dispatch
       const work = yield* WorkNats
       const nc = yield* workerOf("a", "w1")
-      yield* Effect.forkScoped(dispatch.serveSecrets(() => Effect.succeed(new Map([["users.x.password", "secret"]]))))
+      yield* Effect.forkScoped(dispatch.serveSecrets(() => Effect.succeed(new Map([["users.x.password", "secret"]]))), { startImmediately: true })
       let leaked = 0
       work.nc.subscribe("worker.b.>", { callback: () => void leaked++ })
       yield* Effect.promise(() => work.nc.flush())

@@ -41,6 +41,10 @@ describe("a policy file", () => {
     })
   })
 
+  it("says what may be delivered to one account", async () => {
+    expect(await read("targets:\n  aws: { at_once: 40, per_minute: 30 }\n  gcp: {}\n")).toEqual({ targets: { aws: { atOnce: 40, perMinute: 30 }, gcp: {} } })
+  })
+
   it("may be JSON, or hold nothing", async () => {
     expect(await read("{\"defaults\":{\"weight\":2}}", "policies.json")).toEqual({ defaults: { weight: 2 } })
     expect(await read("# nothing yet\n")).toEqual({})
@@ -56,6 +60,8 @@ describe("a policy file", () => {
     ["tenants:\n  acme: { stored: 5 }\n", "tenants.acme.stored"],
     ["tenants:\n  ACME: { weight: 1 }\n", "tenants.ACME"],
     ["defaults: { stored_bytes: 20 GB }\n", "defaults.stored_bytes"],
+    ["targets: { aws: { at_once: 0 } }\n", "targets.aws.at_once"],
+    ["targets: { file: { at_once: 3 } }\n", "targets.file"],
     ["default: {}\n", "default: "],
     ["[1", "Flow sequence"]
   ])("that is wrong says where: %j", async (text, place) => expect(await faultOf(text)).toContain(place))

@@ -24,6 +24,26 @@ describe("a provider's failure", () => {
 
   it("has what was tried, the provider's code and its words", () =>
     assert.strictEqual(targetFailed("s3:PutObject", aws("AccessDenied", 403)).message, "s3:PutObject: about AccessDenied"))
+  it("has the status where there is nothing else, as in an answer to HEAD", () => {
+    const head = Object.assign(new Error("UnknownError"), { name: "403", $metadata: { httpStatusCode: 403 } })
+    assert.strictEqual(targetFailed("s3:ListBucket", head).message, "s3:ListBucket: the answer was 403, and no word of why")
+    assert.strictEqual(targetFailed("s3:ListBucket", head).class, "user")
+  })
+  it("has for how long the provider wants to be left alone, whichever library says so", () => {
+    const headers = (pairs: Record<string, string>) => new Headers(pairs)
+    const said: ReadonlyArray<readonly [unknown, number | undefined]> = [
+      [{ ...aws("SlowDown", 503), $response: { statusCode: 503, headers: { "retry-after": "7" } } }, 7000],
+      [{ ...aws("SlowDown", 503), $response: { statusCode: 503, headers: { "x-amz-retry-after": "250" } } }, 250],
+      [{ ...azure("ServerBusy", 503), response: { headers: headers({ "retry-after": "3", "x-ms-retry-after-ms": "2500" }) } }, 2500],
+      [{ ...google(429), response: { headers: headers({ "Retry-After": "120" }) } }, 120_000],
+      [{ status: 429, message: "no", retryAfterMs: 9 }, 9],
+      [{ status: 429, message: "no", response: { headers: { "retry-after": "soon" } } }, undefined],
+      [{ status: 429, message: "no", response: { headers: { "retry-after": new Date(0).toUTCString() } } }, 0],
+      [google(429), undefined]
+    ]
+    for (const [error, expected] of said) assert.strictEqual(targetFailed("images.insert", error).retryAfterMs, expected)
+    assert.approximately(targetFailed("x", { status: 429, response: { headers: { "retry-after": new Date(Date.now() + 3_600_000).toUTCString() } } }).retryAfterMs!, 3_600_000, 60_000)
+  })
   it("that was told already is told as it was", () => {
     const told = new BuildFailed({ class: "user", message: "no" })
     assert.strictEqual(targetFailed("s3:PutObject", told), told)

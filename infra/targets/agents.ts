@@ -1,0 +1,57 @@
+/** Connections to targets. One that a tenant has named does not lead to the machine itself, whatever its name stands for by then. */
+import { Agent as HttpAgent } from "node:http"
+import { Agent as HttpsAgent } from "node:https"
+import { isIP, type LookupFunction } from "node:net"
+import { isPrivateAddress } from "../../domain/private-host.ts"
+import { PrivateHost, publicLookup } from "./public-hosts.ts"
+
+export interface Reach {
+  /** Whether nothing private is connected to: looked at when it is, since a name may stand for another address every time. */
+  readonly publicOnly: boolean
+  /** Certificates that count beside the system's. */
+  readonly ca?: string
+}
+
+export interface Agents {
+  readonly http: HttpAgent
+  readonly https: HttpsAgent
+  /** The last of it: some SDKs say of a connection that failed that it failed, and nothing more. */
+  readonly refused: () => PrivateHost | undefined
+}
+
+/** They hold no connection until they are used; whoever made them destroys them. */
+export const agentsFor = ({ ca, publicOnly }: Reach): Agents => {
+  // A proxy is the operator's, and may be anywhere; it looks names up itself.
+  let refused: PrivateHost | undefined
+  const lookup: typeof publicLookup = (host, options, found) => publicLookup(host, options, (error, ...addresses) => {
+    if (error instanceof PrivateHost) refused = error
+    found(error, ...addresses)
+  })
+  const options = { keepAlive: true, maxSockets: 50, proxyEnv: process.env, ...(publicOnly && { lookup: lookup as LookupFunction }) }
+  const [http, https] = [new HttpAgent(options), new HttpsAgent({ ...options, ...(ca !== undefined && { ca }) })]
+  const refuse = (host: string) => (refused = new PrivateHost(host))
+  return {
+    http: publicOnly ? withoutNumbers(http, refuse) : http,
+    https: publicOnly ? withoutNumbers(https, refuse) : https,
+    refused: () => refused
+  }
+}
+
+export const destroy = ({ http, https }: Agents): void => {
+  http.destroy()
+  https.destroy()
+}
+
+export const agentOf = ({ http, https }: Agents, url: string | URL): HttpAgent => new URL(url).protocol === "http:" ? http : https
+
+/** A number is not looked up. Redirects lead to them, too. */
+const withoutNumbers = <A extends HttpAgent>(agent: A, refuse: (host: string) => PrivateHost): A => {
+  const connect = agent.createConnection.bind(agent)
+  agent.createConnection = (options, callback) => {
+    const host = options.host ?? ""
+    if (isIP(host) === 0 || !isPrivateAddress(host)) return connect(options, callback)
+    callback?.(refuse(host), undefined as never)
+    return undefined
+  }
+  return agent
+}
