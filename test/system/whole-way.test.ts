@@ -107,7 +107,8 @@ describe("an image on its whole way", () => {
 
   it("is built from a request over HTTP, and booted", async () => {
     await post("whole-way", { firmware: ["uefi"], script: checks, ports: ["22:tcp"], timeout_seconds: 600 })
-    expect(await ended()).toMatchObject({ status: "succeeded" })
+    const done = await ended()
+    expect(done, JSON.stringify(done.failure)).toMatchObject({ status: "succeeded" })
     const log = await (await api(`/composes/${id}/logs`)).text()
     expect(log.length).toBeGreaterThan(1000)
   }, 720_000)

@@ -67,11 +67,13 @@ describe("a tenant's set, come to a worker", () => {
   })
   const admitted = (set: object) => sets.admit(JSON.stringify(set))
 
-  it.effect("is taken as it was stored", () =>
+  it.effect("is taken as it was stored, and marked as one that leads to nothing private where that is so here", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* admitted(keys), keys)
+      assert.deepStrictEqual(yield* admitted(keys), { ...keys, publicOnly: true })
       const elsewhere = { ...keys, endpoints: { s3: "https://s3.example.org" } }
-      assert.deepStrictEqual(yield* admitted(elsewhere), elsewhere)
+      assert.deepStrictEqual(yield* admitted(elsewhere), { ...elsewhere, publicOnly: true })
+      const anywhere = credentialSetsFile({ file: undefined, privateEndpoints: true })
+      assert.deepStrictEqual(yield* anywhere.admit(JSON.stringify(elsewhere)), elsewhere)
     }))
 
   it.effect("is judged once more, and the names in it are looked up", () =>
