@@ -12,7 +12,7 @@ export const programs = ["gateway", "scheduler", "projector", "worker"] as const
 export type ProgramName = typeof programs[number] | "scaler"
 
 /** MiB. Small young generations save tens of MiB in each of the processes; the busiest get more, for their speed. */
-const youngGeneration: Record<ProgramName, number> = { gateway: 8, scheduler: 4, projector: 8, worker: 8, scaler: 2 }
+const youngGeneration: Record<ProgramName, number> = { gateway: 8, scheduler: 4, projector: 4, worker: 8, scaler: 2 }
 
 const lean = (program: ProgramName) =>
   (process.env["KILN_NODE_FLAGS"] ?? `--max-semi-space-size=${youngGeneration[program]}`).split(" ").filter((flag) => flag !== "")

@@ -11,7 +11,7 @@ export interface Limits {
   readonly processes: number
   /** Bytes in its workspace. */
   readonly disk: number
-  /** Processors, in whole or in part; all of them where nothing is said. Kept by a control group only. */
+  /** Processors, in whole or in part; all of them where nothing is said. Whole ones, and no more than a request, without a control group. */
   readonly cpus?: number
   /** A control group to divide among builds: a folder, or `own` for the one that this process is in. */
   readonly cgroup?: string
@@ -50,11 +50,8 @@ const cpus = (text: string | undefined): Pick<Limits, "cpus"> => {
   return { cpus: found }
 }
 
-const cgroup = (text: string | undefined, cpus: string | undefined): Pick<Limits, "cgroup"> => {
-  if (text === undefined || text === "") {
-    if (cpus) throw new Error("KILN_BUILD_CPUS is kept by control groups: name one as KILN_CGROUP")
-    return {}
-  }
+const cgroup = (text: string | undefined): Pick<Limits, "cgroup"> => {
+  if (text === undefined || text === "") return {}
   if (text !== "own" && !/^\/[^\n]*$/.test(text)) throw new Error(`KILN_CGROUP: ${JSON.stringify(text)} is neither "own" nor the absolute path of a control group`)
   return { cgroup: text }
 }
@@ -65,7 +62,7 @@ export const limitsOf = (env: Readonly<Record<string, string | undefined>>): Lim
   processes: count("KILN_BUILD_PROCESSES", env["KILN_BUILD_PROCESSES"], 1024),
   disk: bytes("KILN_BUILD_DISK", env["KILN_BUILD_DISK"], 32 * giga),
   ...cpus(env["KILN_BUILD_CPUS"]),
-  ...cgroup(env["KILN_CGROUP"], env["KILN_BUILD_CPUS"])
+  ...cgroup(env["KILN_CGROUP"])
 })
 
 const inWords = (size: number) => (size % giga === 0 ? `${size / giga} GiB` : `${Math.round(size / 2 ** 20)} MiB`)

@@ -4,6 +4,7 @@ import { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { type Command, run, type Ran } from "../process/run.ts"
 import { type Group, groupOf } from "./cgroup.ts"
 import { exceeded, limitHit, type Limits } from "./limits.ts"
+import { onProcessors } from "./processors.ts"
 import { watch } from "./watch.ts"
 
 const noGroup = (error: Error) => new BuildFailed({ class: "platform", message: `no control group for the build (KILN_CGROUP): ${error.message}` })
@@ -13,7 +14,10 @@ export const watched = (command: (group: Group | undefined) => Command, workspac
   Effect.scoped(Effect.gen(function*() {
     const group = yield* Effect.mapError(groupOf(limits), noGroup)
     let pid: number | undefined
-    const ran = run({ ...command(group), onStart: (started) => (pid = started) })
+    const told = command(group)
+    // A group has its share in it; without one a program is kept to some processors, as far as it does not ask for others.
+    const argv = [...(group === undefined ? onProcessors(limits.cpus) : []), ...told.argv] as unknown as Command["argv"]
+    const ran = run({ ...told, argv, onStart: (started) => (pid = started) })
     const ended = yield* Effect.raceFirst(ran, watch(() => pid, workspace, limits))
     const hit = ended.code === 0 ? undefined : group?.hit() ?? limitHit(ended.tail)
     return hit === undefined ? ended : yield* exceeded(hit, limits, ended.tail.join("\n"))
