@@ -1,4 +1,5 @@
 /** What attempts have used, summed up. An attempt counts on the day on which it ended, in UTC. */
+import type { Used } from "../domain/prices.ts"
 import type { AttemptRow } from "./job-attempts.ts"
 
 export type UsageBy = "total" | "day" | "compose"
@@ -13,16 +14,8 @@ export interface UsageQuery {
 }
 
 /** `key`: a day such as `2026-01-31`, a compose, or nothing. `cpuMs` and `cloudCalls` only count what was reported. */
-export interface UsageSum {
+export interface UsageSum extends Used {
   readonly key: string
-  readonly attempts: number
-  readonly buildMs: number
-  readonly testMs: number
-  readonly otherMs: number
-  readonly cpuMs: number
-  readonly storedBytes: number
-  readonly sentBytes: number
-  readonly cloudCalls: number
 }
 
 export const dayOf = (millis: number): string => new Date(millis).toISOString().slice(0, 10)

@@ -7,6 +7,7 @@
 import { closeSync, linkSync, openSync, readSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import type { PageBlobStandIn, StoredBlob } from "./page-blob-stand-in.ts"
+import { Refused } from "./azure-authority.ts"
 import type { Answer } from "./stand-in.ts"
 
 export interface Resource {
@@ -23,16 +24,6 @@ interface Operation {
   status: "InProgress" | "Succeeded" | "Failed"
   error?: { readonly code: string; readonly message: string }
   readonly end: () => { readonly code: string; readonly message: string } | undefined
-}
-
-class Refused extends Error {
-  readonly status: number
-  readonly code: string
-  constructor(status: number, code: string, message: string) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
 }
 
 const MiB = 2 ** 20

@@ -3,6 +3,7 @@
  * lacks a parameter or has one too many, and what the service is known to refuse. Machines start and end by `advance`.
  */
 import { Effect } from "effect"
+import { Refused } from "./aws-refused.ts"
 import { listen } from "./stand-in.ts"
 import { type SignedFor, whyUnsigned } from "./sigv4.ts"
 
@@ -23,16 +24,6 @@ export interface Group {
 
 export const signedFor: SignedFor = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "an example's secret", region: "eu-central-1", service: "autoscaling" }
 
-class Refused {
-  readonly code: string
-  readonly message: string
-  readonly status: number
-  constructor(code: string, message: string, status = 400) {
-    this.code = code
-    this.message = message
-    this.status = status
-  }
-}
 const invalid = (message: string) => new Refused("ValidationError", message)
 
 export const autoScalingStandIn = Effect.gen(function*() {

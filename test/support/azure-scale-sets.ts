@@ -4,6 +4,7 @@
  * refuse. Machines start and end by `advance`.
  */
 import { Effect } from "effect"
+import { azureAuthority } from "./azure-authority.ts"
 import { certificate } from "./certificate.ts"
 import { type Answer, listen } from "./stand-in.ts"
 
@@ -32,8 +33,6 @@ class Refused {
   }
 }
 
-export const tenant = "5b1d4f1e-0000-4000-8000-000000000001"
-export const client = { id: "5b1d4f1e-0000-4000-8000-000000000002", secret: "an example's secret" }
 export const place = { subscription: "5b1d4f1e-0000-4000-8000-000000000003", resourceGroup: "builds", scaleSet: "builders" }
 const location = "westeurope"
 const pageSize = 3
@@ -43,24 +42,10 @@ export const scaleSetsStandIn = Effect.gen(function*() {
   const set: ScaleSet = { mode: "Uniform", capacity: 0, machines: [] }
   const asked: Array<{ readonly call: string; readonly body: any }> = []
   const faults = new Map<string, Refused>()
-  const tokens = new Set<string>()
+  const tokens = new Map<string, "management" | "storage">()
   let [made, base] = [0, ""]
 
-  const authority = (method: string, path: string, body: string): Answer => {
-    const root = `${base}/${tenant}`
-    if (method === "GET" && path === `/${tenant}/v2.0/.well-known/openid-configuration`) {
-      return { status: 200, body: { token_endpoint: `${root}/oauth2/v2.0/token`, authorization_endpoint: `${root}/oauth2/v2.0/authorize`, issuer: `${root}/v2.0`, jwks_uri: `${root}/keys` } }
-    }
-    const given = new URLSearchParams(body)
-    if (method !== "POST" || path !== `/${tenant}/oauth2/v2.0/token`) return { status: 404, body: { error: "not_found" } }
-    if (given.get("client_id") !== client.id || given.get("client_secret") !== client.secret || given.get("grant_type") !== "client_credentials") {
-      return { status: 401, body: { error: "invalid_client", error_description: "AADSTS7000215: Invalid client secret provided." } }
-    }
-    if (!(given.get("scope") ?? "").includes("https://management.azure.com/.default")) return { status: 400, body: { error: "invalid_scope" } }
-    const access_token = `token-${crypto.randomUUID()}`
-    tokens.add(access_token)
-    return { status: 200, body: { token_type: "Bearer", expires_in: 3600, ext_expires_in: 3600, access_token } }
-  }
+  const authority = azureAuthority(() => base, tokens)
 
   const root = `/subscriptions/${place.subscription}/resourceGroups/${place.resourceGroup}/providers/Microsoft.Compute/virtualMachineScaleSets/${place.scaleSet}`
   const shown = ({ instanceId, name, protected: on, state }: Machine) => ({
@@ -121,7 +106,7 @@ export const scaleSetsStandIn = Effect.gen(function*() {
 
   const manage = (method: string, url: URL, authorization: string | undefined, text: string): Answer => {
     const [, token] = /^Bearer (.+)$/.exec(authorization ?? "") ?? []
-    if (token === undefined || !tokens.has(token)) throw new Refused(401, "AuthenticationFailed", "Authentication failed.")
+    if (token === undefined || tokens.get(token) !== "management") throw new Refused(401, "AuthenticationFailed", "Authentication failed.")
     if (!/^20\d\d-\d\d-\d\d$/.test(url.searchParams.get("api-version") ?? "")) throw new Refused(400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
     if (url.pathname !== root && !url.pathname.startsWith(`${root}/`)) {
       throw new Refused(404, "ResourceNotFound", `The Resource '${url.pathname.split("/providers/")[1]}' under resource group '${place.resourceGroup}' was not found.`)

@@ -2,14 +2,12 @@
 import { Effect } from "effect"
 import type { CredentialsOf } from "../../domain/credentials.ts"
 import { armStandIn, place } from "./arm-stand-in.ts"
+import { azureAuthority, client, tenant } from "./azure-authority.ts"
 import { certificate } from "./certificate.ts"
 import { account, blobRefusal, pageBlobStandIn, storageKey } from "./page-blob-stand-in.ts"
 import { temporaryFolder } from "./servers-mode.ts"
-import { type Answer, listen } from "./stand-in.ts"
+import { listen } from "./stand-in.ts"
 import { stopping } from "./stopping.ts"
-
-export const tenant = "5b1d4f1e-0000-4000-8000-000000000001"
-export const client = { id: "5b1d4f1e-0000-4000-8000-000000000002", secret: "an example's secret" }
 
 export const azureStandIn = Effect.gen(function*() {
   const dir = yield* temporaryFolder
@@ -21,23 +19,7 @@ export const azureStandIn = Effect.gen(function*() {
   const blobs = pageBlobStandIn(dir, (token) => tokens.get(token) === "storage")
   const arm = armStandIn(dir, () => base, blobs, account)
 
-  const authority = (method: string, path: string, body: string): Answer => {
-    const root = `${base}/${tenant}`
-    if (method === "GET" && path === `/${tenant}/v2.0/.well-known/openid-configuration`) {
-      return { status: 200, body: { token_endpoint: `${root}/oauth2/v2.0/token`, authorization_endpoint: `${root}/oauth2/v2.0/authorize`, issuer: `${root}/v2.0`, jwks_uri: `${root}/keys` } }
-    }
-    const given = new URLSearchParams(body)
-    if (method !== "POST" || path !== `/${tenant}/oauth2/v2.0/token`) return { status: 404, body: { error: "not_found" } }
-    if (given.get("client_id") !== client.id || given.get("client_secret") !== client.secret || given.get("grant_type") !== "client_credentials") {
-      return { status: 401, body: { error: "invalid_client", error_description: "AADSTS7000215: Invalid client secret provided." } }
-    }
-    const [, of] = /https:\/\/(management|storage)\.azure\.com\/\/?\.default/.exec(given.get("scope") ?? "") ?? []
-    if (of === undefined) return { status: 400, body: { error: "invalid_scope", error_description: "AADSTS70011: The provided value for scope is not valid." } }
-    const access_token = `token-${crypto.randomUUID()}`
-    tokens.set(access_token, of as "management" | "storage")
-    return { status: 200, body: { token_type: "Bearer", expires_in: 3600, ext_expires_in: 3600, access_token } }
-  }
-
+  const authority = azureAuthority(() => base, tokens)
   const guarded = guard((request, body) => {
     const url = new URL(request.url!, base)
     const isArm = url.pathname.startsWith("/subscriptions/")

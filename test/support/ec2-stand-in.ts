@@ -5,7 +5,8 @@
  */
 import { Effect } from "effect"
 import type { IncomingMessage } from "node:http"
-import { type Action, type Cloud, Refused } from "./ec2/cloud.ts"
+import { Refused } from "./aws-refused.ts"
+import type { Action, Cloud } from "./ec2/cloud.ts"
 import { iamActions, type Key, type Role, stsActions } from "./ec2/identity.ts"
 import { imageActions } from "./ec2/images.ts"
 import { importActions } from "./ec2/imports.ts"

@@ -7,6 +7,7 @@ import { createHash, createHmac } from "node:crypto"
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs"
 import type { IncomingMessage } from "node:http"
 import { join } from "node:path"
+import { Refused } from "./azure-authority.ts"
 import type { Answer } from "./stand-in.ts"
 
 export interface StoredBlob {
@@ -22,16 +23,6 @@ export const account = "exampleimages"
 export const container = "images"
 export const storageKey = Buffer.from("an example's key, of no account at all").toString("base64")
 const MiB = 2 ** 20
-
-class Refused extends Error {
-  readonly status: number
-  readonly code: string
-  constructor(status: number, code: string, message: string) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
-}
 
 export const blobRefusal = (status: number, code: string, message: string, headers: Record<string, string> = {}): Answer => ({
   status, headers: { "x-ms-error-code": code, "content-type": "application/xml", ...headers },

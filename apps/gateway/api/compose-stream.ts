@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { JobId } from "../../../domain/ids.ts"
 import { Failure, JobKind } from "../../../domain/job.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
-import { JobStatus } from "./compose-views.ts"
+import { JobStatus, progressFields } from "./compose-views.ts"
 
 const optional = Schema.optionalKey
 const fromJob = { job: JobId, attempt: Schema.Int, at: Schema.String }
@@ -27,14 +27,9 @@ export const StatusChanged = Schema.Struct({
 })
 export type StatusChanged = typeof StatusChanged.Type
 
-/** `percent` of the whole job (0-100), bytes of its current stage and how fast they go. */
 export const Progressed = Schema.Struct({
   ...fromJob,
-  stage: Schema.String,
-  percent: Schema.Number,
-  bytes_done: optional(Schema.Number),
-  bytes_total: optional(Schema.Number),
-  bytes_per_second: optional(Schema.Number)
+  ...progressFields
 })
 export type Progressed = typeof Progressed.Type
 

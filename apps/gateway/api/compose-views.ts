@@ -37,14 +37,19 @@ export const CopyView = Schema.Struct({
   delivered_at: Time
 })
 
-/** Where a running upload is: bytes of what it does now, and how fast they go. */
-export const ProgressView = Schema.Struct({
-  at: Time,
+/** `percent` of the whole job (0-100), bytes of its current stage and how fast they go. */
+export const progressFields = {
   stage: Schema.String,
   percent: Schema.Number,
   bytes_done: optional(Schema.Number),
   bytes_total: optional(Schema.Number),
   bytes_per_second: optional(Schema.Number)
+}
+
+/** Where a running upload is: bytes of what it does now, and how fast they go. */
+export const ProgressView = Schema.Struct({
+  at: Time,
+  ...progressFields
 })
 
 export type CopyView = typeof CopyView.Type

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { ScaleDriver } from "../../../domain/ports/scale-driver.ts"
 import { ScaleSetDriver } from "../../../infra/azure/scale-set.ts"
-import { client, place, scaleSetsStandIn, tenant } from "../../support/azure-scale-sets.ts"
+import { client, tenant } from "../../support/azure-authority.ts"
+import { place, scaleSetsStandIn } from "../../support/azure-scale-sets.ts"
 
 const make = (over: { readonly scaleSet?: string; readonly secret?: string } = {}) =>
   Effect.gen(function*() {

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { request } from "node:https"
 import { text } from "node:stream/consumers"
-import { client, place, scaleSetsStandIn, tenant } from "../../support/azure-scale-sets.ts"
+import { client, tenant } from "../../support/azure-authority.ts"
+import { place, scaleSetsStandIn } from "../../support/azure-scale-sets.ts"
 
 const root = `/subscriptions/${place.subscription}/resourceGroups/${place.resourceGroup}/providers/Microsoft.Compute/virtualMachineScaleSets/${place.scaleSet}`
 const version = "?api-version=2026-04-01"

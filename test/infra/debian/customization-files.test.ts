@@ -35,7 +35,7 @@ describe("a request as data files", () => {
 
   it("names where a stored file lies, and reads it where it is a unit to be enabled", () => {
     const digest = Digest.make(`sha256:${"a".repeat(64)}`)
-    const stored = new Map([[digest, { at: "/work/aaaa", text: "[Install]\nWantedBy=multi-user.target\n" }]])
+    const stored = new Map([[digest, { at: "/staged/aaaa", text: "[Install]\nWantedBy=multi-user.target\n" }]])
     const files = customizationFiles(
       { files: [{ path: "/etc/systemd/system/tool.service", digest }], services: { enabled: ["tool"] } }, new Map(), stored)
     expect(files.find(({ path }) => path === "files/0000/data")?.text).toEqual(stored.get(digest))

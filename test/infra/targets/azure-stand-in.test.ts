@@ -5,7 +5,8 @@ import { request } from "node:https"
 import { text } from "node:stream/consumers"
 import { Effect } from "effect"
 import { vhdFooter } from "../../../infra/targets/azure/vhd-footer.ts"
-import { azureStandIn, client, tenant } from "../../support/azure-stand-in.ts"
+import { client, tenant } from "../../support/azure-authority.ts"
+import { azureStandIn } from "../../support/azure-stand-in.ts"
 import { account, container } from "../../support/page-blob-stand-in.ts"
 
 const MiB = 2 ** 20

@@ -1,4 +1,6 @@
 /** What the stand-in for EC2 keeps, and the words in which it says no. */
+import { Refused } from "../aws-refused.ts"
+
 export interface Task {
   readonly id: string
   readonly region: string
@@ -44,17 +46,6 @@ export interface Image {
   reason: string | undefined
   /** How often it was looked at while pending. */
   looks: number
-}
-
-export class Refused {
-  readonly code: string
-  readonly message: string
-  readonly status: number
-  constructor(code: string, message: string, status = 400) {
-    this.code = code
-    this.message = message
-    this.status = status
-  }
 }
 
 export interface Cloud {

@@ -1,5 +1,6 @@
 /** The two services beside EC2 that say who somebody is: STS, which lends roles, and IAM, which tells of them. */
-import { type Action, type Cloud, Refused, tag } from "./cloud.ts"
+import { type Action, type Cloud, tag } from "./cloud.ts"
+import { Refused } from "../aws-refused.ts"
 
 export interface Key {
   readonly accessKeyId: string

@@ -1,5 +1,6 @@
 /** Images of the stand-in for EC2. */
-import { type Action, type Asked, type Cloud, type Image, listed, matches, once, paged, Refused, set, specified, tag, tagSet } from "./cloud.ts"
+import { type Action, type Asked, type Cloud, type Image, listed, matches, once, paged, set, specified, tag, tagSet } from "./cloud.ts"
+import { Refused } from "../aws-refused.ts"
 
 const imageOf = (cloud: Cloud, region: string, id: string): Image => {
   const found = cloud.images.find((image) => image.id === id && image.region === region)

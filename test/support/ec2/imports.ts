@@ -1,5 +1,6 @@
 /** Snapshots of disks that lie in S3: the tasks of the stand-in for EC2 that make them. */
-import { type Action, type Cloud, listed, matches, once, paged, Refused, set, specified, tag, tagSet, type Task } from "./cloud.ts"
+import { type Action, type Cloud, listed, matches, once, paged, set, specified, tag, tagSet, type Task } from "./cloud.ts"
+import { Refused } from "../aws-refused.ts"
 
 const importSnapshot: Action = {
   takes: /^(ClientToken|Description|RoleName|DiskContainer\.(Format|Description|UserBucket\.(S3Bucket|S3Key))|TagSpecification\.1\.(ResourceType|Tag\.\d+\.(Key|Value)))$/,

@@ -1,5 +1,6 @@
 /** Snapshots, tags and regions of the stand-in for EC2. */
-import { type Action, type Cloud, listed, matches, paged, Refused, set, type Snapshot, tag, tagsAt, tagSet } from "./cloud.ts"
+import { type Action, type Cloud, listed, matches, paged, set, type Snapshot, tag, tagsAt, tagSet } from "./cloud.ts"
+import { Refused } from "../aws-refused.ts"
 
 const notFound = (id: string) => new Refused("InvalidSnapshot.NotFound", `The snapshot '${id}' does not exist.`)
 
