@@ -11,12 +11,28 @@ export class CheckpointMoved extends Schema.TaggedError<CheckpointMoved>()("Chec
 /** `live` is what queries read; the others grow beside it: `rebuild` to take its place, `check` to be compared with it, `past` to be looked at. */
 export type Generation = "live" | "rebuild" | "check" | "past"
 
-/** Entries of one stream in order: those after `after` and up to `upTo`, which becomes the checkpoint. */
-export interface Batch {
+/** Entries of one stream in order, up to `upTo`, which becomes the checkpoint. */
+export interface Entries {
   readonly stream: string
-  readonly after: number
   readonly upTo: number
   readonly entries: ReadonlyArray<LogEntry>
+}
+
+/** `after`: the checkpoint before; entries up to there are passed over. */
+export interface Batch extends Entries {
+  readonly after: number
+}
+
+/** What one of several read models takes of the same entries: those after its own checkpoint. */
+export interface Share {
+  readonly projection: Projection
+  readonly after: number
+}
+
+/** `left`: whose checkpoint somebody else holds, or has moved; nothing of theirs is changed. */
+export interface TakenTogether {
+  readonly poisons: ReadonlyMap<Projection, ReadonlyArray<Poison>>
+  readonly left: ReadonlyArray<Projection>
 }
 
 /** An entry that could not be taken in. Its aggregate's rows stay as they were before it, until it is folded anew. */
@@ -42,6 +58,8 @@ export class ProjectionStore extends Context.Service<ProjectionStore, {
   checkpoint(projection: Projection, generation: Generation, stream: string): Effect.Effect<number, StoreUnavailable>
   /** Rows and checkpoint in one transaction. Answers what could not be taken in, which holds up nothing but its own aggregate. */
   apply(projection: Projection, generation: Generation, batch: Batch): Effect.Effect<ReadonlyArray<Poison>, StoreUnavailable | CheckpointMoved>
+  /** The same entries into several live tables in one transaction, which waits for nobody. */
+  applyTogether(shares: ReadonlyArray<Share>, entries: Entries): Effect.Effect<TakenTogether, StoreUnavailable>
   /** Makes what queries need, once a table that grew beside the live one is nearly complete. */
   index(projection: Projection, generation: Generation): Effect.Effect<void, StoreUnavailable>
   /** Puts the rebuilt table in the live one's place if it has come at least as far; answers whether it had. */

@@ -31,6 +31,8 @@ export interface Projection<Row extends object = Record<string, unknown>, Kind e
   readonly key: ReadonlyArray<keyof Row & string>
   /** Each a list of fields, tenant first in the index by itself; a `-` before a field sorts it downwards. */
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
+  /** Whether no row is ever changed: its key is an entry's own position. */
+  readonly insertOnly?: true
   /** Whether operators of the installation may list it over all tenants. */
   readonly acrossTenants?: true
   /** The key fields of the row that an event is about, or nothing if it is about none. */

@@ -8,7 +8,10 @@ import { park, parkEntry } from "../park.ts"
 
 const by = (projection: Projection) => `projector ${projection.name}`
 
-export const parkPoison = (projection: Projection, { entry, reason }: Poison) => {
+export const parkPoisons = (projection: Projection, poisons: ReadonlyArray<Poison>) =>
+  Effect.forEach(poisons, (poison) => parkPoison(projection, poison), { discard: true })
+
+const parkPoison = (projection: Projection, { entry, reason }: Poison) => {
   if (entry._tag === "Unreadable") return parkEntry(by(projection), entry)
   const { aggregate, id, position, revision, tenantId } = entry
   return park({

@@ -5,8 +5,8 @@ import { EventLog } from "../../domain/ports/event-log.ts"
 import type { AggregateRef, LogEntry } from "../../domain/recorded.ts"
 import { followsKind, type Projection } from "../../projections/projection.ts"
 import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
-import { measure } from "./follow-log.ts"
-import { parkPoison, retryAggregate } from "./poison.ts"
+import { measure } from "./metrics.ts"
+import { parkPoisons, retryAggregate } from "./poison.ts"
 import type { RebuildProgress } from "./rebuild.ts"
 
 export type OnProgress = (progress: RebuildProgress) => Effect.Effect<void>
@@ -32,7 +32,7 @@ export const takeRange = Effect.fn("takeRange")(function*(
   let position = after
   const take = Effect.fnUntraced(function*(entries: ReadonlyArray<LogEntry>, to: number) {
     const poisons = yield* store.apply(projection, generation, { stream, after: position, upTo: to, entries })
-    yield* Effect.forEach(poisons, (poison) => parkPoison(projection, poison), { discard: true })
+    yield* parkPoisons(projection, poisons)
     position = to
     if (entries.length > 0) yield* measure(projection, generation, entries)
     yield* onProgress({ stream, position, head: upTo })

@@ -13,12 +13,18 @@ export const createSchema = async (tx: Transaction) => {
   await tx.unsafe(`create table if not exists ${schema}.checkpoints (
     projection text not null, stream text not null, position bigint not null, primary key (projection, stream))`)
   await tx.unsafe(`create table if not exists ${schema}.projections (name text primary key, version integer not null, built_at timestamptz not null default now())`)
+  await tx.unsafe(`create sequence if not exists ${schema}.changes`)
+  await tx.unsafe(`alter table ${schema}.projections add column if not exists changes bigint not null default nextval('${schema}.changes')`)
   await tx.unsafe(`create table if not exists ${schema}.parked_aggregates (
     projection text not null, tenant_id text not null, aggregate text not null, aggregate_id text not null, stream text not null,
     sequence bigint not null, reason text not null, parked_at timestamptz not null default now(),
     primary key (projection, tenant_id, aggregate, aggregate_id))`)
   for (const statement of createReader) await tx.unsafe(statement)
 }
+
+/** Rows of the live table are no more those that its projector wrote last. */
+export const tellChange = async (tx: Transaction, projection: Projection) =>
+  void await tx`update kiln.projections set changes = nextval('kiln.changes') where name = ${checkpointName(projection, "live")}`
 
 export const prepareTable = async (tx: Transaction, projection: Projection, generation: Generation): Promise<{ readonly outdated: boolean }> => {
   await tx`select pg_advisory_xact_lock(hashtext('kiln/schema'))`
@@ -90,6 +96,7 @@ export const replaceRowsOf = async (tx: Transaction, projection: Projection, ten
   await tx`update kiln.parked_aggregates set projection = ${live} where projection = ${rebuilt} and tenant_id = ${tenantId}`
   await tx.unsafe(`delete from ${tableOf(projection, "live")} where tenant_id = $1`, [tenantId])
   await tx.unsafe(`insert into ${tableOf(projection, "live")} select * from ${tableOf(projection, "rebuild")} where tenant_id = $1`, [tenantId])
+  await tellChange(tx, projection)
   await dropTable(tx, projection, "rebuild")
 }
 

@@ -4,10 +4,11 @@ import { type Projection, takeIn } from "../../projections/projection.ts"
 import {
   CheckpointMoved, type ParkedAggregate, ProjectionStore, type Refolded, StoreUnavailable
 } from "../../projections/projection-store.ts"
-import { createSchema, differingRows, dropTable, makeIndexes, prepareTable, replaceRowsOf, swapTables } from "./generations.ts"
+import { createSchema, differingRows, dropTable, makeIndexes, prepareTable, replaceRowsOf, swapTables, tellChange } from "./generations.ts"
 import { checkpointName } from "./projection-tables.ts"
+import { RowCache } from "./row-cache.ts"
 import { type Client, Sql } from "./sql.ts"
-import { Moved, park, prepareBatch, type Row, takeBatch, type Transaction, write } from "./take-batch.ts"
+import { Moved, park, prepareBatch, type Row, takeBatch, takeShares, type Transaction, write } from "./take-batch.ts"
 
 const toUnavailable = ({ message }: { readonly message: string }) => new StoreUnavailable({ message: `Postgres: ${message}` })
 
@@ -34,6 +35,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
       return yield* Effect.raceFirst(effect(begun), Effect.mapError(lost, toUnavailable))
     }))
 
+  const cache = new RowCache()
   yield* inOne(createSchema).pipe(Effect.retry({ times: 3 }))
 
   return ProjectionStore.of({
@@ -46,8 +48,20 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
       }),
     apply: (projection, generation, batch) =>
       Effect.suspend(() => {
-        const prepared = prepareBatch(projection, batch.entries)
-        return attempt(async () => (await sql.begin(async (tx) => ({ poisons: await takeBatch(tx, projection, generation, batch, prepared) }))).poisons)
+        const prepared = prepareBatch({ projection, after: batch.after }, generation, batch.entries)
+        return attempt(async () => (await sql.begin(async (tx) => ({ poisons: await takeBatch(tx, batch, prepared) }))).poisons)
+      }),
+    applyTogether: (shares, { entries, stream, upTo }) =>
+      Effect.suspend(() => {
+        const prepared = shares.map((share) => {
+          const kept = cache.take(checkpointName(share.projection, "live"), stream, share.after)
+          return prepareBatch(share, "live", entries.filter(({ position }) => position.sequence > share.after), kept)
+        })
+        return Effect.map(inOne((tx) => takeShares(tx, { stream, upTo }, prepared, "leave")), (taken) => {
+          for (const { changed, changes, share } of taken) cache.put(share.name, stream, upTo, { changes, rows: share.kept?.rows ?? new Map() }, changed)
+          const poisons = new Map(taken.map(({ poisons, share }) => [share.projection, poisons]))
+          return { poisons, left: shares.map(({ projection }) => projection).filter((projection) => !poisons.has(projection)) }
+        })
       }),
     index: (projection, generation) => inOne((tx) => makeIndexes(tx, projection, generation)),
     swap: (projection) =>
@@ -100,6 +114,7 @@ const refold = async (
     for (const [key, row] of taken.success) rows.set(key, row)
   }
   if (rows.size > 0) await write(tx, projection, "live", rows.values())
+  await tellChange(tx, projection)
   await tx`delete from kiln.parked_aggregates where projection = ${name}
     and tenant_id = ${first.tenantId} and aggregate = ${first.aggregate} and aggregate_id = ${first.id}`
   return { _tag: "Done" }

@@ -3,7 +3,8 @@ import { Result } from "effect"
 import type postgres from "postgres"
 import type { AggregateRef, LogEntry, Recorded } from "../../domain/recorded.ts"
 import { followsKind, keysIn, keyOf, type Projection, takeIn } from "../../projections/projection.ts"
-import type { Batch, Generation, Poison } from "../../projections/projection-store.ts"
+import type { Entries, Generation, Poison, Share } from "../../projections/projection-store.ts"
+import type { Kept } from "./row-cache.ts"
 import { checkpointName, fromColumns, selectByKeys, toColumns, toJson, upsert } from "./projection-tables.ts"
 
 export type Row = Record<string, unknown>
@@ -12,16 +13,32 @@ export type Transaction = postgres.TransactionSql<{ bigint: number }>
 /** Says that a checkpoint was not where it should be; turned into CheckpointMoved once the transaction is rolled back. */
 export class Moved extends Error {}
 
-interface Prepared {
+interface Prepared extends Share {
+  readonly generation: Generation
+  /** Of its table. */
+  readonly name: string
   /** In order; what could not be read, or says not what it is about, with the reason. */
   readonly steps: ReadonlyArray<{ readonly recorded: Recorded } | { readonly poison: Poison; readonly ref: AggregateRef | undefined }>
-  readonly keys: ReadonlyMap<string, Row>
+  /** Keys of rows that have to be read. */
+  readonly toRead: ReadonlyMap<string, Row>
+  readonly known: Map<string, Row>
+  /** Where the known rows come from, if not all are read. */
+  readonly kept: Kept | undefined
 }
 
 /** All that can be done before the transaction begins. */
-export const prepareBatch = (projection: Projection, entries: ReadonlyArray<LogEntry>): Prepared => {
-  const keys = new Map<string, Row>()
+export const prepareBatch = (
+  { after, projection }: Share, generation: Generation, entries: ReadonlyArray<LogEntry>, kept?: Kept
+): Prepared => {
+  const [toRead, known, seen] = [new Map<string, Row>(), new Map<string, Row>(), new Set<string>()]
   const steps: Array<Prepared["steps"][number]> = []
+  const learn = (entry: Recorded, key: string, about: Partial<Row>) => {
+    if (seen.has(key)) return
+    seen.add(key)
+    const row = kept?.rows.get(key)
+    if (row !== undefined) known.set(key, row)
+    else if (!isNew(projection, entry)) toRead.set(key, { tenantId: entry.tenantId, ...about })
+  }
   for (const entry of entries) {
     if (entry._tag === "Unreadable") {
       if (entry.ref !== undefined && !followsKind(projection, entry.ref.aggregate)) continue
@@ -33,35 +50,74 @@ export const prepareBatch = (projection: Projection, entries: ReadonlyArray<LogE
     if (Result.isFailure(found)) steps.push({ poison: { entry, reason: found.failure }, ref: entry })
     else {
       steps.push({ recorded: entry })
-      for (const [key, about] of found.success) keys.set(key, { tenantId: entry.tenantId, ...about })
+      for (const [key, about] of found.success) learn(entry, key, about)
     }
   }
-  return { steps, keys }
+  return { projection, after, generation, name: checkpointName(projection, generation), steps, toRead, known, kept }
 }
 
-export const takeBatch = async (
-  tx: Transaction, projection: Projection, generation: Generation, { after, stream, upTo }: Batch, { keys, steps }: Prepared
-): Promise<ReadonlyArray<Poison>> => {
-  const name = checkpointName(projection, generation)
-  // All are asked in one go: a checkpoint that has moved is rare, and the rows were read for nothing then.
-  const [moved, stored, parked] = await Promise.all([
-    after === 0
-      ? tx`insert into kiln.checkpoints values (${name}, ${stream}, ${upTo}) on conflict do nothing`
-      : tx`update kiln.checkpoints set position = ${upTo} where projection = ${name} and stream = ${stream} and position = ${after}`,
-    keys.size === 0 ? [] : tx.unsafe<Array<Row>>(selectByKeys(projection, generation), [toJson([...keys.values()].map(toColumns))], { prepare: true }),
-    tx<Array<{ tenant_id: string; aggregate: string; aggregate_id: string }>>`
-      select tenant_id, aggregate, aggregate_id from kiln.parked_aggregates where projection = ${name}`
-  ])
-  if (moved.count !== 1) throw new Moved(name)
-  const passedOver = new Set(parked.map((row) => nameOf(row.tenant_id, row.aggregate, row.aggregate_id)))
-  const rows = new Map(stored.map((columns) => keyed(projection, columns)))
-  const { changed, poisons } = foldSteps(projection, steps, rows, passedOver)
-  if (changed.size > 0) await write(tx, projection, generation, changed.values())
-  for (const { poison: { entry, reason }, ref } of poisons) {
-    if (ref !== undefined) await park(tx, name, ref, entry.position.stream, entry.position.sequence, reason)
-  }
-  return poisons.map(({ poison }) => poison)
+/** Rows are made of one aggregate's decisions: before its first there are none. */
+const isNew = ({ insertOnly }: Projection, { revision }: Recorded) => insertOnly === true || revision === 1
+
+/** Waits for those who hold the checkpoint; `Moved` if it was not where the batch begins. */
+export const takeBatch = async (tx: Transaction, { stream, upTo }: Entries, share: Prepared): Promise<ReadonlyArray<Poison>> => {
+  const [taken] = await takeShares(tx, { stream, upTo }, [share], "wait")
+  if (taken === undefined) throw new Moved(share.name)
+  return taken.poisons
 }
+
+/** What a share has become: its table's rows that were written, and what could not be taken in. */
+export interface Taken {
+  readonly share: Prepared
+  readonly changes: number
+  readonly changed: ReadonlyMap<string, Row>
+  readonly poisons: ReadonlyArray<Poison>
+}
+
+/**
+ * What is asked in one go is asked before it is known who takes part: that a checkpoint is held or has moved is rare, and
+ * rows were read for nothing then.
+ */
+export const takeShares = async (
+  tx: Transaction, { stream, upTo }: Omit<Entries, "entries">, shares: ReadonlyArray<Prepared>, ifHeld: "wait" | "leave"
+): Promise<ReadonlyArray<Taken>> => {
+  const names = shares.map(({ name }) => name)
+  const first = shares.filter(({ after }) => after === 0).map(({ name }) => name)
+  const [, , held, parked, ...stored] = await Promise.all([
+    planAnew(tx),
+    first.length > 0 && tx`insert into kiln.checkpoints select name, ${stream}, 0 from unnest(${first}::text[]) as name on conflict do nothing`,
+    tx.unsafe<Array<{ projection: string; position: number; changes: number }>>(
+      `select projection, position, changes from kiln.checkpoints c join kiln.projections p on p.name = c.projection
+        where stream = $1 and projection = any($2::text[]) order by projection for update of c ${ifHeld === "leave" ? "skip locked" : ""}`, [stream, names], { prepare: true }),
+    tx<Array<{ projection: string; tenant_id: string; aggregate: string; aggregate_id: string }>>`
+      select projection, tenant_id, aggregate, aggregate_id from kiln.parked_aggregates where projection = any(${names}::text[])`,
+    ...shares.map(({ generation, projection, toRead }) =>
+      toRead.size === 0 ? [] : tx.unsafe<Array<Row>>(selectByKeys(projection, generation), [toJson([...toRead.values()].map(toColumns))], { prepare: true }))
+  ])
+  const checkpoints = new Map(held.map((row) => [row.projection, row]))
+  const [writes, taken] = [[] as Array<Promise<unknown>>, [] as Array<Taken>]
+  for (const [at, share] of shares.entries()) {
+    const { after, generation, known, name, projection, steps } = share
+    const checkpoint = checkpoints.get(name)
+    if (checkpoint?.position !== after || share.kept !== undefined && checkpoint.changes !== share.kept.changes) continue
+    const passedOver = new Set(parked.filter((row) => row.projection === name).map((row) => nameOf(row.tenant_id, row.aggregate, row.aggregate_id)))
+    for (const columns of stored[at]!) known.set(...keyed(projection, columns))
+    const { changed, poisons } = foldSteps(projection, steps, known, passedOver)
+    if (changed.size > 0) writes.push(write(tx, projection, generation, changed.values()))
+    for (const { poison: { entry, reason }, ref } of poisons) {
+      if (ref !== undefined) writes.push(park(tx, name, ref, stream, entry.position.sequence, reason))
+    }
+    taken.push({ share, changes: checkpoint.changes, changed, poisons: poisons.map(({ poison }) => poison) })
+  }
+  const moved = taken.map(({ share }) => share.name)
+  if (moved.length > 0) {
+    await Promise.all([...writes, tx`update kiln.checkpoints set position = ${upTo} where stream = ${stream} and projection = any(${moved}::text[])`])
+  }
+  return taken
+}
+
+/** Plans are made for the table's size of now: one that was made while it was small would go on reading the whole of it. */
+const planAnew = (tx: Transaction) => tx`select set_config('plan_cache_mode', 'force_custom_plan', true)`
 
 const foldSteps = (projection: Projection, steps: Prepared["steps"], rows: Map<string, Row>, passedOver: Set<string>) => {
   const changed = new Map<string, Row>()

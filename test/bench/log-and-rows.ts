@@ -75,5 +75,7 @@ export const eventsInLife = 11
 export const appendLife = Effect.gen(function*() {
   const log = yield* EventLog
   const { decisions, id } = lifeOf()
-  for (const [revision, decision] of decisions.entries()) yield* log.append(composeRef(benchTenant, id), revision, decision)
+  for (const [revision, decision] of decisions.entries()) {
+    yield* log.append(composeRef(benchTenant, id), revision, { ...decision, at: Millis.make(Date.now()) })
+  }
 })

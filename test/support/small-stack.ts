@@ -18,6 +18,7 @@ import type { PolicyFile } from "../../domain/policy.ts"
 import type { Abilities } from "../../domain/work.ts"
 import { DemandJetStream } from "../../infra/jetstream/demand.ts"
 import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
+import { PeriodsJetStream } from "../../infra/jetstream/periods.ts"
 import { ImageBuilders } from "../../domain/ports/image-builder.ts"
 import type { Booted, BootOrder } from "../../domain/ports/image-tests.ts"
 import { composeRef } from "../../domain/recorded.ts"
@@ -28,7 +29,7 @@ import { serveAuthCallout } from "../../infra/jetstream/auth-callout.ts"
 import { BlobsJetStream } from "../../infra/jetstream/blobs.ts"
 import { DispatchJetStream } from "../../infra/jetstream/dispatch.ts"
 import type { Patience } from "../../infra/jetstream/undeliverable.ts"
-import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
+import { type EventLogConfig, EventLogJetStream } from "../../infra/jetstream/event-log.ts"
 import { JobFeedJetStream } from "../../infra/jetstream/job-feed.ts"
 import { LeasesJetStream } from "../../infra/jetstream/leases.ts"
 import { connection } from "../../infra/jetstream/nats.ts"
@@ -54,11 +55,11 @@ export class Folder extends Context.Service<Folder, { readonly dir: string }>()(
   static readonly layer = Layer.effect(Folder, Effect.map(temporaryFolder, (dir) => ({ dir })))
 }
 
-const ports = (patience: Patience | undefined) => Layer.unwrap(Effect.gen(function*() {
+const ports = (patience: Patience | undefined, log: EventLogConfig) => Layer.unwrap(Effect.gen(function*() {
   const { dir } = yield* Folder
   return Layer.mergeAll(
-    EventLogJetStream(one), BlobsJetStream(one), StoredFilesJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream({ ...one, ...(patience && { patience }) }), JobFeedJetStream(one),
-    DemandJetStream(one), ParkedJetStream(one), SchedulingAnswersNats, SchedulingNats,
+    EventLogJetStream(log), BlobsJetStream(one), StoredFilesJetStream(one), SnapshotsJetStream(one), LeasesJetStream(one), DispatchJetStream({ ...one, ...(patience && { patience }) }), JobFeedJetStream(one),
+    DemandJetStream(one), ParkedJetStream(one), PeriodsJetStream(log), SchedulingAnswersNats, SchedulingNats,
     SealerFiles(join(dir, "keys")), AttesterFiles(join(dir, "keys")),
     ArtifactsFiles(join(dir, "artifacts")),
     Layer.succeed(ImageBuilders, ImageBuilders.of({ builders: new Map([[simulatedBuilder.name, simulatedBuilder]]) })),
@@ -79,8 +80,8 @@ const Admission = Layer.effectDiscard(Effect.gen(function*() {
   })
 }))
 
-/** `patience`: for tests of what is delivered in vain. */
-export const smallStack = (patience?: Patience) => Layer.merge(ports(patience), Admission).pipe(
+/** `patience`: for tests of what is delivered in vain. `log`: for tests of periods. */
+export const smallStack = (patience?: Patience, log: EventLogConfig = one) => Layer.merge(ports(patience, log), Admission).pipe(
   Layer.provideMerge(Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer)),
   Layer.provideMerge(TestNats.layer)
 )
@@ -157,5 +158,5 @@ export const until = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (a: A) => bo
     Effect.timeout(within)
   )
 
-export const rowsOf = (table: "composes" | "jobs", tenantId: TenantId) =>
+export const rowsOf = (table: "composes" | "images" | "jobs", tenantId: TenantId) =>
   Effect.flatMap(Sql, ({ run }) => run((sql) => sql<Array<Record<string, unknown>>>`select * from kiln.${sql(table)} where tenant_id = ${tenantId} order by 1, 2, 3`))

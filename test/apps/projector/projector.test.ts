@@ -8,6 +8,7 @@ import { Parked } from "../../../domain/ports/parked.ts"
 import { TenantRows, TenantRowsLive } from "../../../infra/postgres/tenant-rows.ts"
 import { Sql } from "../../../infra/postgres/sql.ts"
 import { composeHistory } from "../../../projections/compose-history.ts"
+import { projections } from "../../../projections/all.ts"
 import type { Projection } from "../../../projections/projection.ts"
 import { ProjectionStore } from "../../../projections/projection-store.ts"
 import { TestDatabase } from "../../support/servers.ts"
@@ -26,7 +27,7 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       const named = (name: string) =>
         runProjector([composes]).pipe(Effect.provideService(ProjectionStore, ProjectionStore.of({
           ...store,
-          apply: (...args) => Effect.tap(store.apply(...args), Effect.sync(() => worked.push(name)))
+          applyTogether: (...args) => Effect.tap(store.applyTogether(...args), Effect.sync(() => worked.push(name)))
         })), Effect.forkScoped)
       const tenantId = newTenant()
       yield* Effect.scoped(Effect.gen(function*() {
@@ -95,6 +96,47 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       assert.deepStrictEqual(yield* retryAggregate(composes, parked!), { _tag: "Done" })
       assert.deepStrictEqual((yield* rowsOf("composes", poisoned)).map((row) => row["compose_id"]), [id])
       assert.isFalse((yield* (yield* Parked).list).some(({ composeId }) => composeId === id))
+    }))
+
+  it.effect("given one read model for which Postgres refuses the rows, then the others go on, and it catches up once it is mended", () =>
+    Effect.gen(function*() {
+      const images = projections.get("images")!
+      const tenantId = newTenant()
+      const { run } = yield* Sql
+      yield* Effect.forkScoped(runProjector([composes, images]))
+      yield* requestSimulated(tenantId)
+      yield* rowsSoon(tenantId, 1)
+      yield* run((sql) => sql`alter table kiln.images add constraint refused check (tenant_id <> ${sql.unsafe(`'${tenantId}'`)}) not valid`)
+      yield* requestSimulated(tenantId)
+      yield* rowsSoon(tenantId, 2)
+      assert.strictEqual((yield* rowsOf("images", tenantId)).length, 1)
+      yield* run((sql) => sql`alter table kiln.images drop constraint refused`)
+      yield* until(rowsOf("images", tenantId), rowCount(2))
+    }))
+
+  it.effect("given a read model that is far behind, then the others do not wait for it, and it goes on with them from there", () =>
+    Effect.gen(function*() {
+      const tenantId = newTenant()
+      const images = projections.get("images")!
+      const store = yield* ProjectionStore
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* Effect.forkScoped(runProjector([composes, images]))
+        yield* requestSimulated(tenantId)
+        yield* rowsSoon(tenantId, 1)
+      }))
+      const together: Array<string> = []
+      yield* store.discard(images, "live")
+      const watched = ProjectionStore.of({
+        ...store,
+        applyTogether: (shares, entries) =>
+          Effect.tap(store.applyTogether(shares, entries), () => Effect.sync(() => together.push(shares.map(({ projection }) => projection.name).join(" "))))
+      })
+      yield* runProjector([composes, images]).pipe(Effect.provideService(ProjectionStore, watched), Effect.forkScoped)
+      yield* until(Effect.orElseSucceed(rowsOf("images", tenantId), () => []), rowCount(1))
+      yield* requestSimulated(tenantId)
+      yield* rowsSoon(tenantId, 2)
+      yield* until(rowsOf("images", tenantId), rowCount(2))
+      assert.strictEqual(together.at(-1), "composes images")
     }))
 
   it.effect("given a reader in a loop, when a new version of its read model is swapped in, then it sees no error, and nothing old after it", () =>

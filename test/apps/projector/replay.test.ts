@@ -21,7 +21,7 @@ const caughtUp = Effect.gen(function*() {
   const log = yield* EventLog
   const head = yield* log.head("EVENTS")
   const { run } = yield* Sql
-  yield* until(Effect.orElseSucceed(run((sql) => sql<Array<{ position: number }>>`select position from kiln.checkpoints where projection in ('composes', 'jobs', 'images', 'accounts', 'audit')`), () => []),
+  yield* until(Effect.orElseSucceed(run((sql) => sql<Array<{ position: number }>>`select position from kiln.checkpoints where stream = 'EVENTS' and projection in ${sql([...projections.keys()])}`), () => []),
     (rows) => rows.length === projections.size && rows.every(({ position }) => position >= head))
 })
 

@@ -105,4 +105,26 @@ layer(ReadModels, { excludeTestServices: true, timeout: "30 seconds" })("the sto
       yield* Fiber.join(mover)
       assert.deepStrictEqual(seen, ["still", "moved"])
     }))
+
+  it.effect("given entries for several read models at once, then each takes those after its own checkpoint, and one that somebody holds is left as it was", () =>
+    Effect.gen(function*() {
+      const store = yield* ProjectionStore
+      const stream = "TOGETHER"
+      const at = (sequence: number, entry: ReturnType<typeof asked>) => ({ ...entry, position: { stream, sequence } })
+      const entries = [at(1, asked(acme, 31)), at(2, asked(acme, 32)), at(3, asked(acme, 33))]
+      const [images, jobAttempts] = [named("images"), named("jobs")]
+      yield* store.apply(composes, "live", { stream, after: 0, upTo: 2, entries: entries.slice(0, 2) })
+      yield* store.apply(jobAttempts, "live", { stream, after: 0, upTo: 1, entries: [] })
+      const shares = [{ projection: composes, after: 2 }, { projection: images, after: 0 }, { projection: jobAttempts, after: 1 }]
+      const taken = yield* store.whileStill(jobAttempts, () => store.applyTogether(shares, { stream, upTo: 3, entries }))
+      assert.deepStrictEqual(taken.left, [jobAttempts])
+      assert.deepStrictEqual([...taken.poisons.keys()], [composes, images])
+      const positions = yield* Effect.forEach([composes, images, jobAttempts], (projection) => store.checkpoint(projection, "live", stream))
+      assert.deepStrictEqual(positions, [3, 3, 1])
+      assert.includeMembers((yield* rowsOf("composes")).map((row) => row["compose_id"]), [31, 32, 33].map(composeAt))
+      // Whose checkpoint is not where its share begins has been moved by somebody else.
+      const again = yield* store.applyTogether([{ projection: composes, after: 2 }], { stream, upTo: 4, entries: [at(4, asked(acme, 34))] })
+      assert.deepStrictEqual(again.left, [composes])
+      assert.notInclude((yield* rowsOf("composes")).map((row) => row["compose_id"]), composeAt(34))
+    }))
 })
