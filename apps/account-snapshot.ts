@@ -6,13 +6,13 @@ import { Policy } from "../domain/policy.ts"
 
 const AccountSnapshot = Schema.fromJsonString(Schema.Struct({
   /** Raise it when the meaning of a field changes; others are read from the beginning. */
-  version: Schema.Literal(1),
+  version: Schema.Literal(2),
   revision: Schema.Int,
   override: Schema.optionalKey(Policy),
   open: Schema.Array(Schema.Struct({ composeId: ComposeId, at: Millis, bytes: Schema.Int })),
   moments: Schema.Array(Schema.Struct({ at: Millis, count: Schema.Int })),
   storedBytes: Schema.Int,
-  settledUpTo: Schema.Int
+  settledUpTo: Schema.Record(Schema.String, Schema.Int)
 }))
 
 const encode = Schema.encodeSync(AccountSnapshot)
@@ -25,7 +25,7 @@ export interface KnownAccount {
 
 export const encodeAccount = ({ account: { moments, open, override, settledUpTo, storedBytes }, revision }: KnownAccount): string =>
   encode({
-    version: 1, revision, moments, storedBytes, settledUpTo, ...(override !== undefined && { override }),
+    version: 2, revision, moments, storedBytes, settledUpTo, ...(override !== undefined && { override }),
     open: HashMap.toEntries(open).map(([composeId, reservation]) => ({ composeId, ...reservation }))
   })
 

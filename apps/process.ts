@@ -5,7 +5,8 @@ import { Cause, Effect, Logger, References } from "effect"
 const jsonLogs = Logger.layer([Logger.consoleJson])
 
 /** Runs until it fails or is told to go. Exit code 130 after SIGTERM or SIGINT is a clean end. */
-export const runProcess = <E extends { readonly message: string }>(name: string, program: Effect.Effect<void, E>): void =>
+export const runProcess = <E extends { readonly message: string }>(name: string, program: Effect.Effect<void, E>): void => {
+  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => endWithin(name))
   program.pipe(
     Effect.tapCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.logInfo("stopped") : Effect.logFatal("ended", cause)),
@@ -15,3 +16,13 @@ export const runProcess = <E extends { readonly message: string }>(name: string,
     Effect.provideService(References.TracerEnabled, false),
     NodeRuntime.runMain({ disableErrorReporting: true })
   )
+}
+
+/** A server that is away must not keep a process that was told to go: all that matters is in the log by then. */
+const stopWithinMs = 30_000
+
+const endWithin = (name: string): void =>
+  void setTimeout(() => {
+    console.log(JSON.stringify({ level: "WARN", timestamp: new Date().toISOString(), message: `not stopped within ${stopWithinMs / 1000} s: ended`, annotations: { process: name } }))
+    process.exit(1)
+  }, stopWithinMs).unref()

@@ -18,8 +18,11 @@ export const AccountEvent = Schema.TaggedUnion({
    * `rememberMs`: the longest window of the policy; what is older need not be remembered.
    */
   QuotaReserved: { at: Millis, composes: Schema.NonEmptyArray(Weighed), rememberMs: Schema.Int },
-  /** Composes that have ended, with the bytes that they have stored since they were queued. `upTo`: the last end's place in the log. */
-  QuotaSettled: { composes: Schema.NonEmptyArray(Weighed), upTo: Schema.Int },
+  /**
+   * Composes that have ended, with the bytes that they have stored since they were queued. `upTo`: the last end's place in the
+   * log, in this stream of it if one is named.
+   */
+  QuotaSettled: { composes: Schema.NonEmptyArray(Weighed), upTo: Schema.Int, stream: Schema.optionalKey(Schema.String) },
   /** As if they had not been asked for. */
   QuotaReleased: { composeIds: Schema.NonEmptyArray(ComposeId), reason: ReleaseReason },
   /** Stored images are gone. */
@@ -28,8 +31,10 @@ export const AccountEvent = Schema.TaggedUnion({
 export type AccountEvent = typeof AccountEvent.Type
 export const { PolicySet, PolicyCleared, QuotaReserved, QuotaSettled, QuotaReleased, BytesFreed } = AccountEvent.cases
 
-/** How a compose ended: what it has stored, whether it counts, and its end's place in the log. */
-const Ending = Schema.Struct({ composeId: ComposeId, bytes: Bytes, release: Schema.optionalKey(ReleaseReason), sequence: Schema.Int })
+/** How a compose ended: what it has stored, whether it counts, and its end's place in the log; `stream`: a period's. */
+const Ending = Schema.Struct({
+  composeId: ComposeId, bytes: Bytes, release: Schema.optionalKey(ReleaseReason), sequence: Schema.Int, stream: Schema.optionalKey(Schema.String)
+})
 export type Ending = typeof Ending.Type
 
 export const AccountCommand = Schema.TaggedUnion({
@@ -72,12 +77,12 @@ export interface Account {
   /** Oldest first; as far back as a window reaches. */
   readonly moments: ReadonlyArray<Moment>
   readonly storedBytes: number
-  /** Ends of composes up to here have been taken in. */
-  readonly settledUpTo: number
+  /** Ends of composes up to here have been taken in, by the stream of the period; `""` is the one that never ends. */
+  readonly settledUpTo: Readonly<Record<string, number>>
 }
 
 const initial: Account = {
-  override: undefined, open: HashMap.empty(), openBytes: 0, moments: [], storedBytes: 0, settledUpTo: 0
+  override: undefined, open: HashMap.empty(), openBytes: 0, moments: [], storedBytes: 0, settledUpTo: {}
 }
 
 const evolve = (account: Account, event: AccountEvent): Account => {
@@ -97,7 +102,11 @@ const evolve = (account: Account, event: AccountEvent): Account => {
     }
     case "QuotaSettled": {
       const settled = closed(account, event.composes.map(({ composeId }) => composeId))
-      return { ...settled, storedBytes: account.storedBytes + sum(event.composes), settledUpTo: Math.max(account.settledUpTo, event.upTo) }
+      const { stream = "", upTo } = event
+      return {
+        ...settled, storedBytes: account.storedBytes + sum(event.composes),
+        settledUpTo: { ...account.settledUpTo, [stream]: Math.max(account.settledUpTo[stream] ?? 0, upTo) }
+      }
     }
     case "QuotaReleased": {
       const moments = event.composeIds.flatMap((id) => Option.toArray(HashMap.get(account.open, id)))
@@ -202,21 +211,24 @@ const lasting = ({ resetsAt }: QuotaExceeded): number => resetsAt ?? Infinity
 /** An end of a compose that is open counts whenever it is heard; of others, what is past the last one taken in. */
 const settle = (endings: ReadonlyArray<Ending>, account: Account): ReadonlyArray<AccountEvent> => {
   const known = (ending: Ending) => HashMap.has(account.open, ending.composeId)
-  const news = [...new Map(endings.filter((ending) => known(ending) || (ending.bytes > 0 && ending.sequence > account.settledUpTo))
-    .map((ending) => [`${ending.composeId}/${ending.sequence}`, ending])).values()]
+  const news = [...new Map(endings.filter((ending) => known(ending) || (ending.bytes > 0 && ending.sequence > (account.settledUpTo[ending.stream ?? ""] ?? 0)))
+    .map((ending) => [`${ending.composeId}/${ending.stream}/${ending.sequence}`, ending])).values()]
   const released = (why: typeof ReleaseReason.Type) =>
     [...new Set(news.filter((ending) => ending.release === why && known(ending)).map(({ composeId }) => composeId))]
   const settled = news.filter(({ bytes, release }) => bytes > 0 || release === undefined)
-  const [firstSettled, ...otherSettled] = settled.map(({ bytes, composeId }) => ({ composeId, bytes }))
   return [
     ...ReleaseReason.literals.flatMap((reason) => {
       const [first, ...others] = released(reason)
       return first === undefined ? [] : [QuotaReleased.make({ composeIds: [first, ...others], reason })]
     }),
-    ...(firstSettled === undefined ? [] : [QuotaSettled.make({
-      composes: [firstSettled, ...otherSettled], upTo: Math.max(...settled.map(({ sequence }) => sequence))
-    })])
+    ...[...Map.groupBy(settled, ({ stream }) => stream)].map(([stream, ends]) => settledIn(stream, ends))
   ]
+}
+
+const settledIn = (stream: string | undefined, ends: ReadonlyArray<Ending>): AccountEvent => {
+  const [first, ...others] = ends.map(({ bytes, composeId }) => ({ composeId, bytes }))
+  const upTo = Math.max(...ends.map(({ sequence }) => sequence))
+  return QuotaSettled.make({ composes: [first!, ...others], upTo, ...(stream !== undefined && { stream }) })
 }
 
 const closed = (account: Account, ids: ReadonlyArray<ComposeId>): Account => {

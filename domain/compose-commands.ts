@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { Blob } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
+import { FromBlueprint } from "./blueprint.ts"
 import { SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
 import { CloudResource } from "./image-copy.ts"
@@ -21,7 +22,9 @@ export const ComposeCommand = Schema.TaggedUnion({
     builder: Schema.String,
     resolves: Schema.Boolean,
     tests: Schema.optionalKey(Schema.Array(Schema.Int)),
-    verifies: Schema.optionalKey(Verifies)
+    verifies: Schema.optionalKey(Verifies),
+    blueprint: Schema.optionalKey(FromBlueprint),
+    resolvesOnly: Schema.optionalKey(Schema.Literal(true))
   },
   StartJob: { ...claim, worker: WorkerId },
   SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
@@ -48,7 +51,9 @@ export const ComposeCommand = Schema.TaggedUnion({
   /** Of a compose that has ended: what was delivered to one target of one image goes. */
   RemoveCopy: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason },
   /** Of a compose that has ended: what one of its deliveries has left behind goes. */
-  CondemnLeftovers: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, resources: Schema.Array(CloudResource) }
+  CondemnLeftovers: {
+    composeId: ComposeId, image: Schema.Int, target: Schema.Int, resources: Schema.Array(CloudResource), until: Schema.optionalKey(Millis)
+  }
 })
 export type ComposeCommand = typeof ComposeCommand.Type
 export const { RequestCompose, StartJob, SucceedJob, FailJob, ReturnJob, LoseJob, GiveUpJob, CancelCompose, RetryCompose, RemoveCopy, CondemnLeftovers } = ComposeCommand.cases

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { Blob } from "./artifact.ts"
 import { TestReport } from "./boot-test.ts"
+import { FromBlueprint } from "./blueprint.ts"
 import { ImageRequest, Priority, SealedComposeRequest } from "./compose-request.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, WorkerId } from "./ids.ts"
 import { CloudResource } from "./image-copy.ts"
@@ -16,7 +17,8 @@ const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
 export const ComposeEvent = Schema.TaggedUnion({
   /**
    * `resolves`: whether the distribution's builder needs a lock before it can build. `tests`: which images are booted; none
-   * if it is not said. `verifies`: it builds the image of another compose again, only to compare.
+   * if it is not said. `verifies`: it builds the image of another compose again, only to compare. `resolvesOnly`: it says
+   * which packages its images would have, and builds none.
    */
   ComposeRequested: {
     composeId: ComposeId,
@@ -24,7 +26,9 @@ export const ComposeEvent = Schema.TaggedUnion({
     builder: Schema.String,
     resolves: Schema.Boolean,
     tests: Schema.optionalKey(Schema.Array(Schema.Int)),
-    verifies: Schema.optionalKey(Verifies)
+    verifies: Schema.optionalKey(Verifies),
+    blueprint: Schema.optionalKey(FromBlueprint),
+    resolvesOnly: Schema.optionalKey(Schema.Literal(true))
   },
   /** Carries what dispatch needs, so that a scheduler needs no second read. */
   JobQueued: {
@@ -67,8 +71,10 @@ export const ComposeEvent = Schema.TaggedUnion({
   CopyCondemned: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason },
   /** Nothing of it is left, where it was delivered to. `bytes`: of Kiln's own store. */
   CopyRemoved: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, reason: RemovalReason, bytes: Schema.optionalKey(Schema.Int) },
-  /** What a delivery has left in a cloud, and no copy is made of, is removed now by whoever says this. */
-  LeftoversCondemned: { composeId: ComposeId, image: Schema.Int, target: Schema.Int, resources: Schema.Array(CloudResource) }
+  /** What a delivery has left in a cloud, and no copy is made of, is removed now by whoever says this, and not after `until` any more. */
+  LeftoversCondemned: {
+    composeId: ComposeId, image: Schema.Int, target: Schema.Int, resources: Schema.Array(CloudResource), until: Schema.optionalKey(Millis)
+  }
 })
 export type ComposeEvent = typeof ComposeEvent.Type
 export const {

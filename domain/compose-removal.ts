@@ -36,16 +36,17 @@ export const withRemoval = (compose: Compose, image: number, target: number, rea
   return { ...compose, removals, jobs: new Map(compose.jobs).set(jobId, job) }
 }
 
-/** Of those that are not on record yet. */
+/** Of those that are not on record yet, or when they go at a later time than is on record. */
 export const condemnAll = (
-  { composeId, image, resources, target }: typeof CondemnLeftovers.Type, compose: Compose
+  { composeId, image, resources, target, until }: typeof CondemnLeftovers.Type, compose: Compose
 ): Refused | ReadonlyArray<ComposeEvent> => {
   const upload = uploadOf(image, target)
   if (!compose.jobs.has(upload)) return "NotFound"
   if (compose.status === "open") return "NotEnded"
   if (resources.some((each) => isOfCopy(compose, upload, each))) return "NotCurrent"
-  const fresh = resources.filter((each) => !compose.leftovers.has(leftoverKey(upload, each)))
-  return fresh.length === 0 ? [] : [{ _tag: "LeftoversCondemned", composeId, image, target, resources: fresh }]
+  const isLater = until !== undefined && until > (compose.clearedAt.get(upload) ?? 0)
+  const going = isLater ? resources : resources.filter((each) => !compose.leftovers.has(leftoverKey(upload, each)))
+  return going.length === 0 ? [] : [{ _tag: "LeftoversCondemned", composeId, image, target, resources: going, ...(isLater && { until }) }]
 }
 
 export const removed = (compose: Compose, { image, jobId, target }: Job): ComposeEvent => {

@@ -51,11 +51,13 @@ export interface Compose {
   readonly removed: ReadonlySet<JobId>
   /** What uploads have left behind and is on record as to go, since the compose was opened last. */
   readonly leftovers: ReadonlySet<string>
+  /** When nobody removes any more what an upload had left behind: before that it is not done again. */
+  readonly clearedAt: ReadonlyMap<JobId, Millis>
 }
 
 const initial: Compose = {
   status: "absent", composeId: undefined, request: undefined, builder: "", verifies: undefined, jobs: new Map(), outcomes: new Map(),
-  removals: new Map(), removed: new Set(), leftovers: new Set()
+  removals: new Map(), removed: new Set(), leftovers: new Set(), clearedAt: new Map()
 }
 
 const evolve = (compose: Compose, event: ComposeEvent): Compose => {
@@ -67,12 +69,13 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
         request: event.request,
         builder: event.builder,
         verifies: event.verifies,
-        jobs: new Map(planOf(event.request.images, event.resolves, event.tests).map((planned) =>
+        jobs: new Map(planOf(event.request.images, event.resolves, event.tests, event.resolvesOnly).map((planned) =>
           [planned.jobId, { ...planned, state: "waiting", attempt: 0, countsFrom: 1, losses: 0, rebuilds: 0 }])),
         outcomes: new Map(),
         removals: new Map(),
         removed: new Set(),
-        leftovers: new Set()
+        leftovers: new Set(),
+        clearedAt: new Map()
       }
     case "JobQueued":
       // The last holder's token stays, so that its late repetitions are known and never taken for a new start.
@@ -108,7 +111,8 @@ const evolve = (compose: Compose, event: ComposeEvent): Compose => {
       return { ...compose, removed: new Set(compose.removed).add(uploadOf(event.image, event.target)) }
     case "LeftoversCondemned": {
       const upload = uploadOf(event.image, event.target)
-      return { ...compose, leftovers: compose.leftovers.union(new Set(event.resources.map((each) => leftoverKey(upload, each)))) }
+      const leftovers = compose.leftovers.union(new Set(event.resources.map((each) => leftoverKey(upload, each))))
+      return { ...compose, leftovers, ...(event.until !== undefined && { clearedAt: new Map(compose.clearedAt).set(upload, event.until) }) }
     }
   }
 }
@@ -176,9 +180,9 @@ const reject = (composeId: ComposeId, reason: ComposeRejected["reason"]): Decisi
 
 const request = (command: typeof RequestCompose.Type, compose: Compose): Decision => {
   if (compose.status !== "absent") return nothing
-  const { composeId, request, builder, resolves, tests, verifies } = command
+  const { blueprint, composeId, request, builder, resolves, resolvesOnly, tests, verifies } = command
   const requested: ComposeEvent = {
-    _tag: "ComposeRequested", composeId, request, builder, resolves, ...(tests && { tests }), ...(verifies && { verifies })
+    _tag: "ComposeRequested", composeId, request, builder, resolves, ...(tests && { tests }), ...(verifies && { verifies }), ...(blueprint && { blueprint }), ...(resolvesOnly && { resolvesOnly })
   }
   const planned = evolve(compose, requested)
   const roots = [...planned.jobs.values()].filter((job) => job.after === undefined)
@@ -211,8 +215,10 @@ const settle = (command: Claim, compose: Compose, events: (job: Job) => Readonly
   return held && job.state !== "canceled" ? nothing : reject(command.composeId, "NotCurrent")
 }
 
-const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis): typeof JobQueued.Type =>
-  ({
+const queue = (compose: Compose, job: Job, attempt: number, after?: Millis): typeof JobQueued.Type => {
+  const clearedAt = compose.clearedAt.get(job.jobId)
+  const notBefore = clearedAt === undefined || (after !== undefined && after > clearedAt) ? after : clearedAt
+  return {
     _tag: "JobQueued",
     composeId: compose.composeId!,
     jobId: job.jobId,
@@ -226,7 +232,8 @@ const queue = (compose: Compose, job: Job, attempt: number, notBefore?: Millis):
     ...(compose.request!.priority !== undefined && { priority: compose.request!.priority }),
     ...(compose.verifies !== undefined && job.kind === "build" && { avoid: compose.verifies.worker }),
     ...heldFor(compose, job)
-  })
+  }
+}
 
 const heldFor = (compose: Compose, job: Job): Partial<Pick<typeof JobQueued.Type, "held">> => {
   const built = builtFor(compose, job)

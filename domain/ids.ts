@@ -15,11 +15,21 @@ export const ComposeId = Schema.String.check(
 ).pipe(Schema.brand("ComposeId"))
 export type ComposeId = typeof ComposeId.Type
 
+/** As a compose's, so that it can be named wherever that can. */
+export const BlueprintId = Schema.String.check(
+  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u, { expected: "the id of a blueprint, a UUID in lower case" })
+).pipe(Schema.brand("BlueprintId"))
+export type BlueprintId = typeof BlueprintId.Type
+
 /** Unique inside its compose and derived from the plan: `<image>-<kind>`, or `<image>-<kind>-<target>`. */
 export const JobId = Schema.String.check(Schema.isPattern(
   /^[0-9]{1,3}-(resolve|build|test|upload-[0-9]{1,3}|register-[0-9]{1,3}|delete(-[0-9]{1,3})?)$/u, { expected: "the id of a job, such as 0-build" }
 )).pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
+
+/** Unique in its tenant; also the label of its composes. */
+export const PipelineName = Token(40).pipe(Schema.brand("PipelineName"))
+export type PipelineName = typeof PipelineName.Type
 
 export const PoolId = Token(40).pipe(Schema.brand("PoolId"))
 export type PoolId = typeof PoolId.Type

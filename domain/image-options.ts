@@ -23,7 +23,7 @@ const Mount = Schema.Struct({
 })
 export type Mount = typeof Mount.Type
 
-/** The last five are what the simulated builder takes. */
+/** The last six are what the simulated builder takes. */
 export const ImageOptions = Schema.Struct({
   size_bytes: optional(between(1, 2 ** 40)),
   /** Of the root. */
@@ -40,6 +40,7 @@ export const ImageOptions = Schema.Struct({
   fail_with: optional(FailureClass),
   lines: optional(between(0, 1_000_000)),
   bytes: optional(between(0, 2 ** 33)),
-  varies: optional(Schema.Boolean)
+  varies: optional(Schema.Boolean),
+  packages_every_ms: optional(between(1, 2 ** 41))
 })
 export type ImageOptions = typeof ImageOptions.Type

@@ -34,10 +34,13 @@ export const targetsOf = (image: ImageRequest): ReadonlyArray<Target> => image.t
 /** Which of a compose's images a job is about. */
 export const imageOf = (jobId: JobId): string => jobId.slice(0, jobId.indexOf("-"))
 
-/** The graph of one compose, dependencies before dependants. `tests`: the images that are booted once they are built. */
-export const planOf = (images: ReadonlyArray<ImageRequest>, resolves: boolean, tests: ReadonlyArray<number> = []): ReadonlyArray<PlannedJob> =>
+/** The graph of one compose, dependencies before dependants. `tests`: the images that are booted once they are built. `resolvesOnly`: nothing is built. */
+export const planOf = (
+  images: ReadonlyArray<ImageRequest>, resolves: boolean, tests: ReadonlyArray<number> = [], resolvesOnly = false
+): ReadonlyArray<PlannedJob> =>
   images.flatMap((request, image): ReadonlyArray<PlannedJob> => {
     const resolve = JobId.make(`${image}-resolve`)
+    if (resolvesOnly) return [{ jobId: resolve, kind: "resolve", image, after: undefined }]
     const build = JobId.make(`${image}-build`)
     return [
       ...(resolves ? [{ jobId: resolve, kind: "resolve" as const, image, after: undefined }] : []),

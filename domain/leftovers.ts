@@ -4,7 +4,7 @@ import type { JobId } from "./ids.ts"
 import type { CloudResource } from "./image-copy.ts"
 
 /** Not every provider writes its ids the same way each time. */
-const nameOf = ({ id, kind }: CloudResource): string => `${kind} ${id}`.toLowerCase()
+export const nameOf = ({ id, kind }: CloudResource): string => `${kind} ${id}`.toLowerCase()
 
 export const leftoverKey = (jobId: JobId, { place = "", ...resource }: CloudResource): string => `${jobId} ${place} ${nameOf(resource)}`
 

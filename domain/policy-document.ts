@@ -24,6 +24,9 @@ const Span = Schema.String.check(
 )
 const inMillis = SchemaTransformation.transform({ decode: spanMs, encode: spanText })
 
+/** As people write it; milliseconds. */
+export const SpanMs = Span.pipe(Schema.decodeTo(Schema.Int, inMillis))
+
 const sizeOf = (text: string): number => {
   const [count, unit] = text.split(" ")
   return Math.round(Number(count) * sizes[unit as keyof typeof sizes])

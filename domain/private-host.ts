@@ -37,6 +37,29 @@ export const isPrivateAddress = (address: string): boolean => {
   return groups === undefined || privateV6(groups)
 }
 
+/** Of networks that are not the whole world's: those of houses, carriers, tests and tunnels that lead back into them. */
+const internalV4 = ([first = 0, second = 0, third = 0]: ReadonlyArray<number>): boolean =>
+  first === 10 || (first === 172 && second >= 16 && second < 32) || (first === 192 && second === 168) || (first === 100 && second >= 64 && second < 128) ||
+  (first === 192 && second === 0 && (third === 0 || third === 2)) || (first === 198 && (second === 18 || second === 19)) ||
+  (first === 198 && second === 51 && third === 100) || (first === 203 && second === 0 && third === 113)
+
+const internalV6 = (groups: ReadonlyArray<number>): boolean => {
+  const [first = 0, second = 0, third = 0] = groups
+  const v4At = (at: number) => internalV4([groups[at]! >> 8, groups[at]! & 255, groups[at + 1]! >> 8])
+  if (groups.slice(0, 5).every((group) => group === 0)) return v4At(6)
+  // NAT64 by any prefix, 6to4 and Teredo carry an address of version 4; documentation's and unique local ones are nobody's out there.
+  if (first === 0x64 && second === 0xff9b) return v4At(6) || third !== 0
+  if (first === 0x2002) return v4At(1) || privateV4([second >> 8, second & 255])
+  return (first === 0x2001 && (second === 0 || second === 0xdb8)) || (first & 0xfe00) === 0xfc00 || (first & 0xffc0) === 0xfec0
+}
+
+/** What those outside may not be led to: also the networks that only insiders reach. */
+export const isInternalAddress = (address: string): boolean => {
+  if (isPrivateAddress(address)) return true
+  const bytes = bytesOf(address)
+  return bytes !== undefined ? internalV4(bytes) : internalV6(groupsOf(address.replace(/%.*$/, ""))!)
+}
+
 /** By its name alone: what it stands for is seen only when it is looked up. Odd ways to write a number are refused. */
 export const isPrivateHost = (host: string): boolean => {
   const name = host.toLowerCase().replace(/\.$/, "")

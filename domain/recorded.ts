@@ -1,9 +1,14 @@
 /** A decision as the log keeps it: the events of one command, and all that is true of them together. */
 import { Schema } from "effect"
 import { AccountEvent } from "./account.ts"
+import { BlueprintNameEvent } from "./blueprint-name.ts"
+import { BlueprintEvent } from "./blueprint.ts"
 import { ComposeEvent } from "./compose-events.ts"
 import { CredentialsEvent } from "./credential-sets.ts"
-import { type ComposeId, Millis, type TenantId } from "./ids.ts"
+import { type BlueprintId, type ComposeId, Millis, type PipelineName, type TenantId } from "./ids.ts"
+import { OperationEvent } from "./operation.ts"
+import { PipelineEvent } from "./pipeline-events.ts"
+import { WebhooksEvent } from "./webhooks.ts"
 
 export const Actor = Schema.Struct({
   kind: Schema.Literals(["requester", "operator", "worker", "system"]),
@@ -13,7 +18,10 @@ export const Actor = Schema.Struct({
 export type Actor = typeof Actor.Type
 
 /** Every kind of aggregate, with what can happen to one. */
-export const aggregateEvents = { compose: ComposeEvent, account: AccountEvent, credentials: CredentialsEvent } as const
+export const aggregateEvents = {
+  compose: ComposeEvent, account: AccountEvent, credentials: CredentialsEvent, pipeline: PipelineEvent, operation: OperationEvent, webhooks: WebhooksEvent,
+  blueprint: BlueprintEvent, "blueprint-name": BlueprintNameEvent
+} as const
 export type AggregateKind = keyof typeof aggregateEvents
 export type EventOf<Kind extends AggregateKind> = (typeof aggregateEvents)[Kind]["Type"]
 
@@ -31,6 +39,19 @@ export const accountRef = (tenantId: TenantId): AggregateRef<"account"> => ({ te
 
 /** All of a tenant's sets of credentials together. */
 export const credentialsRef = (tenantId: TenantId): AggregateRef<"credentials"> => ({ tenantId, aggregate: "credentials", id: "main" })
+
+export const pipelineRef = (tenantId: TenantId, name: PipelineName): AggregateRef<"pipeline"> => ({ tenantId, aggregate: "pipeline", id: name })
+
+export const blueprintRef = (tenantId: TenantId, id: BlueprintId): AggregateRef<"blueprint"> => ({ tenantId, aggregate: "blueprint", id })
+
+/** `id`: what stands for the name in addresses. */
+export const blueprintNameRef = (tenantId: TenantId, id: string): AggregateRef<"blueprint-name"> => ({ tenantId, aggregate: "blueprint-name", id })
+
+/** Each operation is one of its own, begun and ended. */
+export const operationRef = (tenantId: TenantId, id: string): AggregateRef<"operation"> => ({ tenantId, aggregate: "operation", id })
+
+/** All of a tenant's webhooks together. */
+export const webhooksRef = (tenantId: TenantId): AggregateRef<"webhooks"> => ({ tenantId, aggregate: "webhooks", id: "main" })
 
 /** What an envelope says beside address and events; position and revision come from where it lies. */
 export const DecisionFields = {

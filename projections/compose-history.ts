@@ -1,5 +1,6 @@
 /** One row a compose: what lists show and filter by. */
 import { Schema } from "effect"
+import { FromBlueprint } from "../domain/blueprint.ts"
 import type { SealedComposeRequest } from "../domain/compose-request.ts"
 import { isRemoval } from "../domain/copy-removal.ts"
 import { Failure, targetsOf } from "../domain/job.ts"
@@ -25,6 +26,7 @@ export const ComposeRow = Schema.Struct({
   labels: Schema.Record(Schema.String, Schema.String),
   request: Schema.Unknown,
   images: Schema.Int,
+  blueprint: Schema.NullOr(FromBlueprint),
   requestedBy: Schema.String,
   requestedAt: Schema.Int,
   startedAt: Schema.NullOr(Schema.Int),
@@ -38,7 +40,7 @@ export type ComposeRow = typeof ComposeRow.Type
 
 export const composeHistory: Projection<ComposeRow, "compose"> = {
   name: "composes",
-  version: 2,
+  version: 3,
   aggregates: ["compose"],
   row: ComposeRow,
   columns: {
@@ -50,6 +52,7 @@ export const composeHistory: Projection<ComposeRow, "compose"> = {
     labels: { type: "json" },
     request: { type: "json" },
     images: { type: "integer" },
+    blueprint: { type: "json", nullable: true },
     requestedBy: { type: "text" },
     requestedAt: { type: "millis" },
     startedAt: { type: "millis", nullable: true },
@@ -92,7 +95,7 @@ const requested = (
   event: Extract<Happened<"compose">["event"], { _tag: "ComposeRequested" }>,
   recorded: Happened<"compose">["recorded"]
 ): ComposeRow => {
-  const { composeId, request } = event
+  const { blueprint = null, composeId, request } = event
   return {
     tenantId: recorded.tenantId,
     composeId,
@@ -102,15 +105,19 @@ const requested = (
     labels: request.labels ?? {},
     request,
     images: request.images.length,
+    blueprint,
     requestedBy: recorded.actor.id,
     requestedAt: recorded.at,
     startedAt: null,
     endedAt: null,
     failure: null,
     revision: recorded.revision,
-    terms: termsOf(recorded.tenantId, composeId, request)
+    terms: [...termsOf(recorded.tenantId, composeId, request), ...blueprintTerms(recorded.tenantId, blueprint)]
   }
 }
+
+const blueprintTerms = (tenantId: string, blueprint: FromBlueprint | null): ReadonlyArray<string> =>
+  blueprint === null ? [] : [termOf(tenantId, "blueprint", blueprint.id), termOf(tenantId, "blueprint", `${blueprint.id}/${blueprint.version}`)]
 
 const termsOf = (tenantId: string, composeId: string, { distribution, images, labels = {}, name = "" }: SealedComposeRequest) => {
   const texts = [composeId, name, distribution, ...Object.entries(labels).flat()]

@@ -15,6 +15,9 @@ export interface ComposeFilter {
   readonly architecture?: string
   /** Where one of its images goes. */
   readonly target?: string
+  /** It was made from, and from which version of it. */
+  readonly blueprint?: string
+  readonly blueprintVersion?: number
   /** Each `name` or `name=value`. */
   readonly labels?: ReadonlyArray<string>
   readonly since?: number
@@ -36,10 +39,11 @@ export class ComposeQueries extends Context.Service<ComposeQueries, {
   list(tenantId: TenantId, filter: ComposeFilter, page: PageRequest): Effect.Effect<ReadonlyArray<ListedCompose>, QueriesUnavailable>
 }>()("projections/ComposeQueries") {}
 
-export const wantedOf = (tenantId: TenantId, { architecture, imageType, labels = [], search = "", target }: ComposeFilter): Wanted => ({
+export const wantedOf = (tenantId: TenantId, { architecture, blueprint, blueprintVersion, imageType, labels = [], search = "", target }: ComposeFilter): Wanted => ({
   terms: [
     ...labels.map((label) => labelTerm(tenantId, label)),
     ...(imageType === undefined ? [] : [termOf(tenantId, "type", imageType)]),
+    ...(blueprint === undefined ? [] : [termOf(tenantId, "blueprint", blueprintVersion === undefined ? blueprint : `${blueprint}/${blueprintVersion}`)]),
     ...(architecture === undefined ? [] : [termOf(tenantId, "architecture", architecture)]),
     ...(target === undefined ? [] : [termOf(tenantId, "target", target)])
   ],

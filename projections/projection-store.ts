@@ -67,8 +67,8 @@ export class ProjectionStore extends Context.Service<ProjectionStore, {
   discard(projection: Projection, generation: Generation): Effect.Effect<void, StoreUnavailable>
   /** What the live table passes over. */
   parked(projection: Projection): Effect.Effect<ReadonlyArray<ParkedAggregate>, StoreUnavailable>
-  /** Folds one aggregate's rows of the live table anew from its whole history, which was read when its stream's head was `head`. */
-  refold(projection: Projection, stream: string, history: ReadonlyArray<Recorded>, head: number): Effect.Effect<Refolded, StoreUnavailable>
+  /** Folds one aggregate's rows of the live table anew from its whole history, which was read when streams had at least these heads. */
+  refold(projection: Projection, history: ReadonlyArray<Recorded>, heads: ReadonlyMap<string, number>): Effect.Effect<Refolded, StoreUnavailable>
   /** Runs while the live table cannot move on: with its positions by stream. Readers go on. */
   whileStill<A, E, R>(projection: Projection, effect: (positions: ReadonlyMap<string, number>) => Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R>
   /** Puts the rebuilt rows of one tenant in the place of the live ones; only while the table is still. */

@@ -3,9 +3,9 @@
  * rows at once, and says what it is: `w` a word, `l` a label, and so on.
  */
 
-export type TermKind = "word" | "label" | "distribution" | "type" | "architecture" | "target" | "digest"
+export type TermKind = "word" | "label" | "distribution" | "type" | "architecture" | "target" | "digest" | "blueprint"
 
-const marks: Record<TermKind, string> = { word: "w", label: "l", distribution: "o", type: "i", architecture: "a", target: "t", digest: "d" }
+const marks: Record<TermKind, string> = { word: "w", label: "l", distribution: "o", type: "i", architecture: "a", target: "t", digest: "d", blueprint: "b" }
 
 export const termOf = (tenantId: string, kind: TermKind, text: string): string => `${tenantId}/${marks[kind]}:${text.slice(0, longest)}`
 

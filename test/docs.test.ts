@@ -12,17 +12,27 @@ import { DistributionView, PackageView } from "../apps/gateway/api/catalog-api.t
 import { DepsolveRequest, DepsolveView } from "../apps/gateway/api/depsolve-api.ts"
 import { DiscardView, ParkedView, PoolView, WorkerView } from "../apps/gateway/api/operation-api.ts"
 import { KilnApi } from "../apps/gateway/api/kiln-api.ts"
+import { DeliveryPage, WebhookRequest, WebhookWithSecret } from "../apps/gateway/api/webhooks-api.ts"
 import { pages } from "../apps/gateway/methods.ts"
 import { exitCodes, exitCodesHelp } from "../apps/operator/command-failed.ts"
 import { AuditPage, HistoryPage, ImagePage, UsagePage } from "../apps/gateway/api/history-api.ts"
+import { PipelineView } from "../apps/gateway/api/pipelines-api.ts"
 import { QuotaView } from "../apps/gateway/api/tenants-api.ts"
 import { kiln } from "../apps/operator/command-tree.ts"
+import { BlueprintDocument, BlueprintView } from "../apps/gateway/api/blueprints-api.ts"
+import { BlueprintCommand, BlueprintEvent } from "../domain/blueprint.ts"
+import { BlueprintNameCommand, BlueprintNameEvent } from "../domain/blueprint-name.ts"
+import { OperationCommand, OperationEvent } from "../domain/operation.ts"
 import { AccountCommand, AccountEvent } from "../domain/account.ts"
 import { CredentialsCommand, CredentialsEvent } from "../domain/credential-sets.ts"
 import { ComposeRequest } from "../domain/compose-request.ts"
 import { ComposeCommand } from "../domain/compose-commands.ts"
 import { ComposeEvent } from "../domain/compose-events.ts"
+import { PipelineCommand } from "../domain/pipeline-commands.ts"
+import { PipelineEvent } from "../domain/pipeline-events.ts"
 import { PolicyDocument } from "../domain/policy-document.ts"
+import { WebhooksCommand, WebhooksEvent } from "../domain/webhooks.ts"
+import { webhookTypes } from "../domain/webhook-settings.ts"
 import { WorkReport } from "../domain/work.ts"
 import { BuildersFile } from "../infra/builders/builders-file.ts"
 import { decode } from "../infra/jetstream/envelope.ts"
@@ -111,8 +121,9 @@ describe("the environment", () => {
   it("is in configuration.md, and nothing else is", () => {
     // Names are read as strings in code and expanded in set-up; what build scripts hand to each other is nobody's business.
     const code = all(sources("apps/**/*.ts", "infra/**/*.ts", "test/{support,bench,infra}/**/*.ts"), /"(KILN_[A-Z_]+)"/g)
+    const asked = all(sources("test/system/*.ts"), /process\.env\["(KILN_[A-Z_]+)"\]/g)
     const setUp = all(sources("infra/setup/*.sh"), /\$\{?(KILN_[A-Z_]+)/g)
-    assert.deepStrictEqual(differences([...code, ...setUp], all(read("docs/configuration.md"), /\bKILN_[A-Z_]*[A-Z]\b/g)), none)
+    assert.deepStrictEqual(differences([...code, ...asked, ...setUp], all(read("docs/configuration.md"), /\bKILN_[A-Z_]*[A-Z]\b/g)), none)
   })
 
   it("is called by its right names everywhere", () => {
@@ -141,6 +152,16 @@ describe("events.md", () => {
     assert.deepStrictEqual(differences(Object.keys(AccountCommand.cases), tags("Commands on an account")), none)
     assert.deepStrictEqual(differences(Object.keys(CredentialsEvent.cases), tags("Events of credentials")), none)
     assert.deepStrictEqual(differences(Object.keys(CredentialsCommand.cases), tags("Commands on credentials")), none)
+    assert.deepStrictEqual(differences(Object.keys(WebhooksEvent.cases), tags("Events of webhooks")), none)
+    assert.deepStrictEqual(differences(Object.keys(WebhooksCommand.cases), tags("Commands on webhooks")), none)
+    assert.deepStrictEqual(differences(Object.keys(BlueprintEvent.cases), tags("Events of a blueprint")), none)
+    assert.deepStrictEqual(differences(Object.keys(BlueprintCommand.cases), tags("Commands on a blueprint")), none)
+    assert.deepStrictEqual(differences(Object.keys(BlueprintNameEvent.cases), tags("Events of a blueprint's name")), none)
+    assert.deepStrictEqual(differences(Object.keys(BlueprintNameCommand.cases), tags("Commands on a blueprint's name")), none)
+    assert.deepStrictEqual(differences(Object.keys(OperationEvent.cases), tags("Events of an operation")), none)
+    assert.deepStrictEqual(differences(Object.keys(OperationCommand.cases), tags("Commands on an operation")), none)
+    assert.deepStrictEqual(differences(Object.keys(PipelineEvent.cases), tags("Events of a pipeline")), none)
+    assert.deepStrictEqual(differences(Object.keys(PipelineCommand.cases), tags("Commands on a pipeline")), none)
   })
 
   it("has every report, stream and bucket", () => {
@@ -200,6 +221,12 @@ describe("api.md", () => {
   })
 })
 
+describe("webhooks.md", () => {
+  it("has every type of event", () => {
+    assert.deepStrictEqual(differences(webhookTypes, all(sectionOf("docs/webhooks.md", "What you get"), /^\| `(kiln\.[a-z.]+)` \|/gm)), none)
+  })
+})
+
 describe("use.md", () => {
   it("has every field of a request", () => {
     const spec = OpenApi.fromApi(KilnApi)
@@ -225,6 +252,11 @@ const fieldsOf = (spec: unknown, start: unknown): ReadonlySet<string> => {
   return names
 }
 
+const CloudEvent = Schema.Struct({
+  specversion: Schema.Literal("1.0"), id: Schema.String, source: Schema.String, type: Schema.Literals(webhookTypes), subject: Schema.String, time: Schema.String,
+  datacontenttype: Schema.String, kilnposition: Schema.String, data: Schema.Unknown
+})
+
 describe("examples", () => {
   const schemas: Record<string, Schema.Codec<unknown, unknown>> = {
     ComposeRequest,
@@ -243,12 +275,19 @@ describe("examples", () => {
     Usage: UsagePage,
     AuditPage,
     Policy: PolicyDocument,
+    Pipeline: PipelineView,
     Workers: Schema.Array(WorkerView),
     Discard: DiscardView,
     Pools: Schema.Array(PoolView),
     Parked: Schema.Array(ParkedView),
+    BlueprintDocument,
+    Blueprint: BlueprintView,
     ProvenanceKey: ProvenanceKeyView,
     Vulnerabilities: VulnerabilitiesView,
+    WebhookRequest,
+    WebhookWithSecret,
+    DeliveryPage,
+    CloudEvent,
     WorkReport
   }
   const holds = (schema: Schema.Codec<unknown, unknown>, value: unknown) => {

@@ -50,6 +50,7 @@ export const summaryOf = (row: ListedCompose): ComposeSummary => ({
   ...(row.name !== null && { name: row.name }),
   labels: row.labels,
   images: row.images,
+  ...(row.blueprint !== null && { blueprint: row.blueprint }),
   requested_by: row.requestedBy,
   requested_at: time(row.requestedAt),
   ...(row.startedAt !== null && { started_at: time(row.startedAt) }),
@@ -154,7 +155,8 @@ const attemptView = (row: AttemptRow): AttemptView => ({
   log: row.log !== null
 })
 
-const withoutSecrets = (request: SealedComposeRequest): ComposeRequest => {
+/** The request as it was made, but for what is secret. */
+export const withoutSecrets = (request: SealedComposeRequest): ComposeRequest => {
   const { customizations, ...plain } = request
   if (customizations === undefined) return plain
   const { users, ...others } = customizations

@@ -1,12 +1,11 @@
 /** The handlers of everything about composes: each a translation and one call. */
-import { Clock, Effect, Metric, Stream } from "effect"
+import { Clock, Effect, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { v7 } from "uuid"
-import { QuotaExceeded } from "../../domain/account.ts"
 import { CancelCompose, RetryCompose } from "../../domain/compose-commands.ts"
-import { Millis } from "../../domain/ids.ts"
-import { Blobs, type BlobsUnavailable } from "../../domain/ports/blobs.ts"
+import { type ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
+import { Blobs } from "../../domain/ports/blobs.ts"
 import type { CredentialSets } from "../../domain/ports/credential-sets.ts"
 import { ImageTargets } from "../../domain/ports/image-targets.ts"
 import { EventLog, type LogUnavailable } from "../../domain/ports/event-log.ts"
@@ -18,9 +17,9 @@ import type { StoredFiles } from "../../domain/ports/stored-files.ts"
 import { Signer } from "../../domain/ports/signer.ts"
 import { ComposeQueries } from "../../projections/compose-queries.ts"
 import { execute } from "../execute.ts"
+import { answered, traceOf } from "./accepted.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
-import type { ComposeAccepted } from "./api/compose-views.ts"
-import { KilnApi, prefix } from "./api/kiln-api.ts"
+import { KilnApi } from "./api/kiln-api.ts"
 import { ComposeEnded, NotFound } from "./api/problems.ts"
 import { baseUrl } from "./base-url.ts"
 import { Catalog } from "./catalog.ts"
@@ -29,17 +28,20 @@ import { artifactSummary, delivered, detailsOf, time } from "./compose-details.t
 import { GatewayConfig } from "./config.ts"
 import { linkToCopy } from "./copy-links.ts"
 import { downloadLink } from "./download-links.ts"
-import { fault } from "./faults.ts"
 import { storedFilesNamed } from "./files.ts"
 import { findCompose, orUnavailable } from "./find-compose.ts"
-import { beginning, followCompose } from "./follow-compose.ts"
+import { beginning } from "./follower.ts"
 import { listComposes, nextLink } from "./list-composes.ts"
-import { composeLogs, followedLogs } from "./logs.ts"
+import { composeLogs } from "./logs.ts"
 import { offered, testedImages } from "./offered.ts"
-import { quotaRefused } from "./refusals.ts"
 import { recordRequest, requestCompose } from "./request-compose.ts"
 import { Reservations } from "./reserve-quota.ts"
-import { cursorOf, sse } from "./sse.ts"
+import { cursorOf, eventStream, plainText } from "./sse.ts"
+import type { ComposeChannel } from "./streams/compose-channel.ts"
+import { ComposeChannels } from "./streams/compose-channels.ts"
+import { eventsFrom, linesOf } from "./streams/frame.ts"
+import { placeFrom } from "./streams/place-from.ts"
+import { Readers } from "./streams/readers.ts"
 import { runningUploads } from "./target-views.ts"
 import { verification } from "./verify.ts"
 import { checkTargetCredentials } from "./target-credentials.ts"
@@ -53,6 +55,12 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
   const config = yield* GatewayConfig
   const signer = yield* Signer
   const targets = yield* ImageTargets
+  const readers = yield* Readers
+  const channels = yield* ComposeChannels
+
+  /** It was there a moment ago. */
+  const following = (tenantId: TenantId, id: ComposeId, attend: (channel: ComposeChannel) => Effect.Effect<void, LogUnavailable | NotFound>) =>
+    channels.open(tenantId, id).pipe(Effect.flatMap(attend), Effect.catchTag("NotFound", () => Effect.void))
 
   return handlers
     .handleRaw("request", Effect.fnUntraced(function*({ request: http, headers }) {
@@ -90,27 +98,26 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
         return detailsOf(state, yield* Clock.currentTimeMillis, waiting, progress)
       }, Effect.provideContext(ports)),
 
-      events: Effect.fnUntraced(function*({ params: { id }, headers }) {
-        const { tenantId } = yield* CurrentIdentity
-        const last = headers["last-event-id"]
-        const from = last === undefined || last === "" ? beginning : cursorOf(last)
-        if (from === undefined) return yield* fault("header", "last-event-id", "not an id of this stream")
-        yield* findCompose(tenantId, id)
-        const events = sse(followCompose(tenantId, id, from), config.keepAlive)
-        return streamed(Stream.provideContext(events, ports), "text/event-stream")
+      events: Effect.fnUntraced(function*({ params: { id }, headers, query: { after }, request }) {
+        const { expiresAt, tenantId } = yield* CurrentIdentity
+        const from = (yield* placeFrom({ header: headers["last-event-id"], query: after }, (text) => text === "0" ? beginning : cursorOf(text))) ?? beginning
+        yield* Effect.scoped(channels.open(tenantId, id)).pipe(Effect.catchTag("LogUnavailable", unavailable))
+        return readers.open({ request, kind: "compose", expiresAt, contentType: "text/event-stream", manner: eventStream },
+          (reader) => following(tenantId, id, (channel) => channel.attend(reader, from, eventsFrom, true)))
       }, Effect.provideContext(ports)),
 
-      logs: Effect.fnUntraced(function*({ params: { id }, query: { job, follow } }) {
-        const { tenantId } = yield* CurrentIdentity
+      logs: Effect.fnUntraced(function*({ params: { id }, query: { job, follow }, request }) {
+        const { expiresAt, tenantId } = yield* CurrentIdentity
         const state = yield* findCompose(tenantId, id)
         if (job !== undefined && !state.compose.jobs.has(job)) {
           return yield* new NotFound({ detail: `the compose has no job ${job}` })
         }
-        const text: Stream.Stream<Uint8Array, BlobsUnavailable | LogUnavailable, Ports> =
-          follow === "true" && state.row.endedAt === null
-            ? followedLogs(followCompose(tenantId, id, beginning), job)
-            : composeLogs(tenantId, state, job)
-        return streamed(Stream.provideContext(text, ports), "text/plain; charset=utf-8")
+        const contentType = "text/plain; charset=utf-8"
+        if (follow !== "true" || state.row.endedAt !== null) {
+          return streamed(Stream.provideContext(composeLogs(tenantId, state, job), ports), contentType)
+        }
+        return readers.open({ request, kind: "logs", expiresAt, contentType, manner: plainText },
+          (reader) => following(tenantId, id, (channel) => channel.attend(reader, beginning, linesOf(job), false)))
       }, Effect.provideContext(ports)),
 
       artifacts: Effect.fnUntraced(function*({ params: { id }, request }) {
@@ -123,7 +130,7 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
             ? downloadLink(signer, base, { tenantId, ...artifact }, expiresAt)
             : yield* linkToCopy(tenantId, place, copy, config.linkTtl / 1000)
           return url === undefined ? [] : [{ image, target, ...artifactSummary(artifact), url, expires_at: time(expiresAt) }]
-        }))
+        }), { concurrency: 8 })
         return found.flat()
       }, Effect.provideContext(ports)),
 
@@ -136,16 +143,6 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
       }
     })
 }))
-
-/** 202 for what is recorded now, or what a spent quota says. */
-const answered = Effect.fnUntraced(function*(accepted: ComposeAccepted | QuotaExceeded) {
-  if (isRefusal(accepted)) {
-    yield* Metric.update(refusedBy(accepted.rule), 1)
-    return yield* quotaRefused(accepted, yield* Clock.currentTimeMillis)
-  }
-  yield* Metric.update(acceptedBy(accepted.distribution), 1)
-  return HttpServerResponse.jsonUnsafe(accepted, { status: 202, headers: { location: `${prefix}/composes/${accepted.id}` } })
-})
 
 /** Carries out a command on a compose of the caller's tenant and answers with the compose as it is then. */
 const change = Effect.fnUntraced(function*(
@@ -178,25 +175,3 @@ const streamed = <E extends { readonly message: string }>(body: Stream.Stream<Ui
     Stream.catch(body, ({ message }) => Stream.fromEffectDrain(Effect.logWarning("a stream ended early", message))),
     { contentType, headers: { "cache-control": "no-cache", "x-accel-buffering": "no" } }
   )
-
-const traceShape = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
-
-/** W3C trace context, if it is well formed. */
-const traceOf = ({ headers }: HttpServerRequest.HttpServerRequest): string | undefined => {
-  const trace = headers["traceparent"]
-  return trace !== undefined && traceShape.test(trace) ? trace : undefined
-}
-
-const isRefusal = (answer: object): answer is QuotaExceeded => answer instanceof QuotaExceeded
-
-const refusedBy = (rule: QuotaExceeded["rule"]): Metric.Counter<number> =>
-  Metric.counter("kiln_quota_refused_total", { description: "Composes refused by a quota", incremental: true, attributes: { rule } })
-
-const counters = new Map<string, Metric.Counter<number>>()
-const acceptedBy = (distribution: string): Metric.Counter<number> => {
-  const counter = counters.get(distribution) ?? Metric.counter("kiln_composes_accepted_total", {
-    description: "Composes accepted", incremental: true, attributes: { distribution }
-  })
-  counters.set(distribution, counter)
-  return counter
-}

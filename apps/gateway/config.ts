@@ -10,6 +10,12 @@ export interface GatewayConfig {
   readonly slow: number
   /** Silence on an event stream before a comment keeps it open, in milliseconds. */
   readonly keepAlive: number
+  /** How long somebody who reads an event stream may take nothing, in milliseconds. */
+  readonly readerPatience?: number
+  /** The installation's name. */
+  readonly deployment?: string
+  /** Of all that is kept for readers of streams who fall behind, in bytes; for composes and for tenants. */
+  readonly windowBytes?: number
   /** Operators of this tenant are operators of the installation. */
   readonly operatorTenant: string
   /** Of one stored file, and of all that a tenant has. */
@@ -19,6 +25,8 @@ export interface GatewayConfig {
   readonly privateRepositories?: boolean
   /** Whether tenants' credentials may have addresses of a machine of ours, or on its link. */
   readonly privateEndpoints?: boolean
+  /** Addresses that webhooks may not reach; what is not the whole world's, unless said. */
+  readonly webhookRefuses?: (address: string) => boolean
 }
 
 export const GatewayConfig = Context.Reference<GatewayConfig>("gateway/GatewayConfig", {

@@ -53,8 +53,9 @@ const copyView = ({ deliveredAt, digest, format, id, place, removedAt, target, t
   ...(removedAt !== null && { removed_at: time(removedAt) })
 })
 
-export const auditItem = ({ action, actorId, actorKind, aggregate, aggregateId, at, revision, tenantId, trace }: AuditRow): AuditItem => ({
+export const auditItem = ({ action, actorId, actorKind, aggregate, aggregateId, at, detail, revision, tenantId, trace }: AuditRow): AuditItem => ({
   at: time(at), tenant: TenantId.make(tenantId), actor: { kind: actorKind, id: actorId }, action, aggregate, id: aggregateId, revision,
+  ...(detail !== null && { detail }),
   ...(trace !== null && { trace })
 })
 

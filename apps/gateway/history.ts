@@ -1,6 +1,8 @@
 /** The handlers of read models: each a filter, a list and a translation. */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { policyOf } from "../../domain/policy.ts"
+import { StandingPolicies } from "../../domain/ports/standing-policies.ts"
 import { costOf, type Prices } from "../../domain/prices.ts"
 import { accounts } from "../../projections/accounts.ts"
 import { auditList } from "../../projections/audit.ts"
@@ -8,20 +10,34 @@ import { imageList } from "../../projections/images.ts"
 import { attemptList } from "../../projections/job-attempts.ts"
 import type { Listing } from "../../projections/rows.ts"
 import { Rows } from "../../projections/rows.ts"
+import { RunningJobs } from "../../projections/running-jobs.ts"
 import { type TermKind, termOf } from "../../projections/terms.ts"
 import type { UsageBy, UsageSum } from "../../projections/usage.ts"
+import { Accounts } from "../accounts.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import { GatewayConfig } from "./config.ts"
 import { attemptItem, auditItem, imageItem, tenantItem } from "./history-items.ts"
+import { orUnavailable } from "./find-compose.ts"
 import { linked, pageOf } from "./list-page.ts"
 import { operator, operatorOf } from "./operators.ts"
 import { StandingPrices } from "./prices.ts"
+import { quotaView } from "./quota-view.ts"
 
 export const HistoryLive = HttpApiBuilder.group(KilnApi, "history", Effect.fnUntraced(function*(handlers) {
   const rows = yield* Rows
   const prices = yield* StandingPrices
   const { operatorTenant } = yield* GatewayConfig
+  const known = yield* Accounts
+  const runningJobs = yield* RunningJobs
+  const file = yield* StandingPolicies
+
+  const withQuota = Effect.fnUntraced(function*(item: ReturnType<typeof tenantItem>) {
+    const { tenant } = item
+    const [account, running] = yield* Effect.all([known.recent(tenant), runningJobs.count(tenant)], { concurrency: 2 }).pipe(orUnavailable)
+    const { rules, running_jobs } = quotaView(tenant, account, policyOf(file, tenant, account.override), running, yield* Clock.currentTimeMillis)
+    return { ...item, running_jobs, rules }
+  })
 
   return handlers.handleAll({
     jobs: Effect.fnUntraced(function*({ query, request }) {
@@ -69,7 +85,8 @@ export const HistoryLive = HttpApiBuilder.group(KilnApi, "history", Effect.fnUnt
       const page = yield* pageOf(query, ["string"],
         (limit, before) => rows.tenants(accounts, { limit, after: before?.[0] as string | undefined }),
         { item: tenantItem, valuesOf: ({ tenantId }) => [tenantId] })
-      return linked(page, request.url)
+      const items = yield* Effect.forEach(page.items, withQuota, { concurrency: 4 })
+      return linked({ ...page, items }, request.url)
     })
   })
 }))

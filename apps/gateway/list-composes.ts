@@ -11,12 +11,13 @@ import { orUnavailable } from "./find-compose.ts"
 const defaultLimit = 20
 
 export const listComposes = Effect.fnUntraced(function*(tenantId: TenantId, query: ListQuery) {
-  const { limit = defaultLimit, cursor, image_type, label, requester, since, until, ...rest } = query
+  const { limit = defaultLimit, cursor, blueprint_version, image_type, label, requester, since, until, ...rest } = query
   const before = cursor === undefined ? undefined : yield* positionOf(cursor)
   const filter = {
     ...rest,
     ...(requester !== undefined && { requestedBy: requester }),
     ...(image_type !== undefined && { imageType: image_type }),
+    ...(blueprint_version !== undefined && { blueprintVersion: blueprint_version }),
     ...(label !== undefined && { labels: label }),
     ...(since !== undefined && { since: Date.parse(since) }),
     ...(until !== undefined && { until: Date.parse(until) })

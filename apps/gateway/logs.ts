@@ -9,7 +9,6 @@ import type { LogUnavailable } from "../../domain/ports/event-log.ts"
 import { JobFeed } from "../../domain/ports/job-feed.ts"
 import type { AttemptRow } from "../../projections/job-attempts.ts"
 import type { ComposeState } from "./compose-details.ts"
-import type { Followed } from "./follower.ts"
 
 type Text = Stream.Stream<Uint8Array, BlobsUnavailable | LogUnavailable, Blobs | JobFeed>
 
@@ -46,18 +45,3 @@ const kept = (tenantId: TenantId, { row, speakers }: ComposeState, { jobId, atte
     })
     return plain(lines.map((line) => `${line}\n`).join(""))
   }))
-
-/** Lines as they come, until the compose has ended. */
-export const followedLogs = <E, R>(
-  followed: Stream.Stream<ReadonlyArray<Followed>, E, R>,
-  job: string | undefined
-): Stream.Stream<Uint8Array, E, R> =>
-  followed.pipe(
-    Stream.map((items) => items.flatMap((told) => {
-      const wanted = told._tag === "Printed" && (job === undefined || told.item.jobId === job)
-      return wanted ? told.item.lines : []
-    })),
-    Stream.filter((lines) => lines.length > 0),
-    Stream.map((lines) => lines.map((line) => `${line}\n`).join("")),
-    Stream.encodeText
-  )

@@ -28,6 +28,9 @@ import { RowsPostgres } from "../../infra/postgres/rows-postgres.ts"
 import { RunningJobsPostgres } from "../../infra/postgres/running-jobs-postgres.ts"
 import { SqlLive } from "../../infra/postgres/sql.ts"
 import { TenantRowsLive } from "../../infra/postgres/tenant-rows.ts"
+import { WebhookLogPostgres } from "../../infra/postgres/webhook-log-postgres.ts"
+import { refusedAddresses } from "../../infra/webhooks/allowed-networks.ts"
+import { Deployment } from "../../domain/ids.ts"
 import { runProcess } from "../process.ts"
 import { Catalog } from "./catalog.ts"
 import { GatewayConfig } from "./config.ts"
@@ -49,20 +52,21 @@ const settings = Config.all({
   securityTracker: Config.option(Config.String("KILN_SECURITY_TRACKER")),
   artifacts: Config.String("KILN_ARTIFACTS"),
   cache: Config.String("KILN_CACHE"),
+  deployment: Config.schema(Deployment, "KILN_DEPLOYMENT").pipe(Config.withDefault("kiln")),
   postgres: Config.Redacted("KILN_POSTGRES_URL"),
   storedFileBytes: Config.Int("KILN_STORED_FILE_BYTES").pipe(Config.withDefault(64 * 2 ** 20)),
   storedFilesBytes: Config.Int("KILN_STORED_FILES_BYTES").pipe(Config.withDefault(2 ** 30))
 })
 
 const Gateway = Layer.unwrap(Effect.gen(function*() {
-  const { host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, postgres, signingKey, securityTracker, storedFileBytes, storedFilesBytes } = yield* settings
+  const { host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, deployment, postgres, signingKey, securityTracker, storedFileBytes, storedFilesBytes } = yield* settings
   const nats = yield* natsSettings
   const defaults = yield* GatewayConfig
   const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), StoredFilesJetStream(nats), IdempotencyJetStream(nats),
     SnapshotsJetStream(nats), RateLimitsJetStream(nats), ParkedJetStream(nats), SchedulingNats)
   const ports = Layer.mergeAll(
     onNats.pipe(Layer.provide(NatsFromEnvironment("gateway"))),
-    Layer.mergeAll(ComposeQueriesPostgres, RunningJobsPostgres, RowsPostgres).pipe(Layer.provide(TenantRowsLive), Layer.provide(SqlLive(postgres, readers))),
+    Layer.mergeAll(ComposeQueriesPostgres, RunningJobsPostgres, RowsPostgres, WebhookLogPostgres).pipe(Layer.provide(TenantRowsLive), Layer.provide(SqlLive(postgres, readers))),
     StandingPoliciesFromEnvironment,
     Layer.effect(StandingPrices, pricesFromEnvironment),
     ArtifactsFiles(artifacts), SealerFiles(keys), SignerFiles(keys), ImageTargetsHere, CredentialSetsFromEnvironment,
@@ -71,7 +75,7 @@ const Gateway = Layer.unwrap(Effect.gen(function*() {
     packageIndexDebian(debianConfigOf(cache, process.env)),
     Layer.succeed(Catalog, { distributions: offersOf(yield* buildersFromEnvironment) }),
     Layer.succeed(GatewayConfig, {
-      ...defaults, operatorTenant, privateRepositories, storedFileBytes, storedFilesBytes, privateEndpoints: yield* privateEndpointsAllowed, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
+      ...defaults, deployment, operatorTenant, privateRepositories, storedFileBytes, storedFilesBytes, privateEndpoints: yield* privateEndpointsAllowed, webhookRefuses: yield* refusedAddresses, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
     })
   )
   return Layer.merge(gatewayOn({ host, port }).pipe(Layer.provide(ports)), WorkerAdmission("gateway")).pipe(Layer.provide(TokensFromEnvironment))

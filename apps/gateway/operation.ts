@@ -1,10 +1,13 @@
 /** The handlers of what operators look after. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { TenantId } from "../../domain/ids.ts"
+import { EventLog } from "../../domain/ports/event-log.ts"
 import { Parked, type ParkedItem } from "../../domain/ports/parked.ts"
 import { Scheduling } from "../../domain/ports/scheduling.ts"
 import type { KindDemand, PoolDemand } from "../../domain/scaling/demand.ts"
 import type { JobInHand, WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
+import { onRecord } from "../operations.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import type { ParkedView, PoolView, WorkerView } from "./api/operation-api.ts"
 import { NotFound, Unavailable } from "./api/problems.ts"
@@ -18,6 +21,9 @@ export const OperationLive = HttpApiBuilder.group(KilnApi, "operation", Effect.f
   const parked = yield* Parked
   const { operatorTenant } = yield* GatewayConfig
   const allowed = operator(operatorTenant)
+  const ports = yield* Effect.context<EventLog>()
+  const by = (tenantId: TenantId = TenantId.make(operatorTenant)) =>
+    Effect.map(allowed, ({ role, subject }) => ({ tenantId, actor: { kind: role, id: subject } as const }))
 
   return handlers.handleAll({
     workers: Effect.fnUntraced(function*({ query: { name, pool } }) {
@@ -26,18 +32,20 @@ export const OperationLive = HttpApiBuilder.group(KilnApi, "operation", Effect.f
       return workers.filter(({ pools }) => pool === undefined || pools.includes(pool)).map(workerView)
     }),
     discardImage: Effect.fnUntraced(function*({ params: { digest, name } }) {
-      yield* allowed
-      const answer = yield* orUnavailable(scheduling.discard(name, digest))
+      const told = onRecord(yield* by(), { operation: "image-discard", on: `${digest} on ${name}`, result: (answer) => answer }, scheduling.discard(name, digest))
+      const answer = yield* orUnavailable(told)
       if (answer === "not-held") return yield* new NotFound({ detail: `no worker ${name} holds ${digest}` })
       if (answer === "away") return yield* new Unavailable({ detail: `worker ${name} is silent and cannot be told` })
       return { worker: name, digest, status: answer }
-    }),
+    }, Effect.provideContext(ports)),
     pools: () => Effect.andThen(allowed, Effect.map(orUnavailable(scheduling.pools), (pools) => pools.map(poolView))),
     parked: () => Effect.andThen(allowed, Effect.map(orUnavailable(parked.list), (items) => items.map(parkedView))),
     dropParked: Effect.fnUntraced(function*({ params: { id } }) {
       yield* allowed
-      if (!(yield* orUnavailable(parked.drop(id)))) return yield* new NotFound({ detail: `nothing is parked as ${id}` })
-    })
+      const item = (yield* orUnavailable(parked.list)).find((each) => each.id === id)
+      if (item === undefined) return yield* new NotFound({ detail: `nothing is parked as ${id}` })
+      yield* orUnavailable(onRecord(yield* by(item.tenantId), { operation: "parked-drop", on: parkedWords(item) }, parked.drop(id)))
+    }, Effect.provideContext(ports))
   })
 }))
 
@@ -69,6 +77,8 @@ const kindView = ({ busySlots, freeSlots, meanDurationMs, oldestWaitMs, waiting,
   waiting, oldest_wait_seconds: oldestWaitMs / 1000, busy_slots: busySlots, free_slots: freeSlots, wanted_slots: wantedSlots,
   ...(meanDurationMs !== undefined && { mean_duration_seconds: meanDurationMs / 1000 })
 })
+
+const parkedWords = ({ by, what, where }: ParkedItem) => `${what} of ${by}: ${where}`
 
 const parkedView = ({ at, by, composeId, id, reason, tenantId, text, what, where }: ParkedItem & { readonly id: string }): ParkedView => ({
   id, what, by, where, reason,

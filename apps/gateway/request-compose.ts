@@ -103,7 +103,7 @@ const claim = Effect.fnUntraced(
   }
 )
 
-const sealSecrets = Effect.fnUntraced(function*(tenantId: TenantId, request: ComposeRequest) {
+export const sealSecrets = Effect.fnUntraced(function*(tenantId: TenantId, request: ComposeRequest) {
   const { customizations, ...plain } = request
   if (customizations === undefined) return plain satisfies SealedComposeRequest
   const { users, ...others } = customizations

@@ -1,12 +1,12 @@
-/** A followed compose as server-sent events. */
-import { Stream } from "effect"
+/** What is told of a compose, as server-sent events. An event's id is the last of its lines, and left to who writes it. */
 import type { Job } from "../../domain/compose.ts"
+import type { Failure } from "../../domain/job.ts"
 import type { LogLines, ProgressReport } from "../../domain/ports/job-feed.ts"
-import { lost } from "../../projections/compose-history.ts"
-import type { Progressed, StatusChanged } from "./api/compose-stream.ts"
+import { type ComposeStatus, lost } from "../../projections/compose-history.ts"
+import type { Ended, Progressed, StatusChanged } from "./api/compose-stream.ts"
 import { jobStatus, time } from "./compose-details.ts"
-import type { Cursor } from "./follow-compose.ts"
-import type { Decided, Followed } from "./follower.ts"
+import type { Cursor, Decided } from "./follower.ts"
+import type { Leaving, Manner } from "./streams/reader.ts"
 
 /** As it stands in `Last-Event-ID`: `<revision>.<sequence>`. */
 export const cursorText = ({ revision, sequence }: Cursor): string => `${revision}.${sequence}`
@@ -16,42 +16,21 @@ export const cursorOf = (text: string): Cursor | undefined => {
   return revision === undefined ? undefined : { revision: Number(revision), sequence: Number(sequence) }
 }
 
-const keepAlive = ": keep-alive\n\n"
+/** All lines of an event but the id and the empty one. */
+export const event = (name: string, data: unknown): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n`
 
-/** `silence` in milliseconds: how often a comment keeps proxies from closing the connection. */
-export const sse = <E, R>(
-  followed: Stream.Stream<ReadonlyArray<Followed>, E, R>,
-  silence: number
-): Stream.Stream<Uint8Array, E, R> =>
-  followed.pipe(
-    Stream.map((items) => items.map(eventText).join("")),
-    Stream.merge(Stream.tick(silence).pipe(Stream.map(() => keepAlive)), { haltStrategy: "left" }),
-    Stream.encodeText
-  )
+export const statusText = (decided: Decided): string => event("status", statusChanged(decided))
 
-const eventText = (followed: Followed): string => {
-  switch (followed._tag) {
-    case "Decided":
-      return event("status", statusChanged(followed), cursorText(followed.cursor))
-    case "Progressed":
-      return event("progress", progressed(followed.item))
-    case "Printed":
-      return printed(followed.item, cursorText(followed.cursor))
-    case "Ended": {
-      const { status, failure } = followed.row
-      return event("end", { status, ...(failure !== null && { failure }) })
-    }
-  }
+export const progressText = (item: ProgressReport): string => `${event("progress", progressed(item))}\n`
+
+export const ended = (status: ComposeStatus, failure: Failure | null): string => {
+  const data: Ended = { status, ...(failure !== null && { failure }) }
+  return `${event("end", data)}\n`
 }
 
-const event = (name: string, data: unknown, id?: string): string =>
-  `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
-
 /** The id comes with the last line, so that who breaks off before it gets all of them again. */
-const printed = ({ jobId, attempt, at, lines }: LogLines, id: string): string =>
-  lines.map((text, index) =>
-    event("line", { job: jobId, attempt, at: time(at), text }, index === lines.length - 1 ? id : undefined)
-  ).join("")
+export const printed = ({ jobId, attempt, at, lines }: LogLines): string =>
+  lines.map((text) => event("line", { job: jobId, attempt, at: time(at), text })).join("\n")
 
 export const progressed = ({ jobId, attempt, at, progress: { bytesDone, bytesPerSecond, bytesTotal, percent, stage } }: ProgressReport): Progressed => ({
   job: jobId,
@@ -88,3 +67,29 @@ const statusChanged = ({ recorded, row, compose }: Decided): StatusChanged => {
     ...(row.failure !== null && { failure: row.failure })
   }
 }
+
+const words: Partial<Record<Leaving, string>> = {
+  slow: "what comes is not read fast enough",
+  "token-expired": "the token has expired, come back with another",
+  stopping: "this gateway stops",
+  unavailable: "what is kept cannot be read now"
+}
+
+/** So soon clients should come back, not all in one moment. */
+const comeBack = (): number => 500 + Math.floor(Math.random() * 2500)
+
+/** Clients remember an id also with no event beside it. */
+const idLine = (position: string | undefined) => position === undefined ? "" : `id: ${position}\n`
+
+export const eventStream: Manner = {
+  silence: (position) => `: keep-alive\n${idLine(position)}\n`,
+  farewell: (why, position) => {
+    const reason = words[why]
+    if (reason === undefined) return undefined
+    const retry = comeBack()
+    return `retry: ${retry}\n${event("reconnect", { reason: why, message: `${reason}; go on with Last-Event-ID`, retry_ms: retry })}${idLine(position)}\n`
+  }
+}
+
+/** Nothing may be added to plain text. */
+export const plainText: Manner = { silence: () => undefined, farewell: () => undefined }

@@ -15,16 +15,14 @@ export type RunningProgress = ReadonlyMap<JobId, ProgressReport>
 
 /** Whoever looks at a compose does not wait long for what moves anyway. */
 const patience = "300 millis"
-/** No line is that late. */
-const noLines = 2 ** 50
 
 /** Of uploads alone: they are what is long and counts bytes. */
 export const runningUploads = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId, { compose }: ComposeState) {
   const running = [...compose.jobs.values()].filter(({ kind, state }) => kind === "upload" && state === "running")
   if (running.length === 0) return new Map<JobId, ProgressReport>()
-  const said = yield* (yield* JobFeed).recent(tenantId, id, noLines).pipe(Effect.timeout(patience), Effect.orElseSucceed(() => []))
+  const said = yield* (yield* JobFeed).progress(tenantId, id).pipe(Effect.timeout(patience), Effect.orElseSucceed(() => []))
   return new Map(said.flatMap((item) => {
-    const speaks = item._tag === "ProgressReport" && running.some(({ attempt, jobId, token }) => jobId === item.jobId && attempt === item.attempt && token === item.token)
+    const speaks = running.some(({ attempt, jobId, token }) => jobId === item.jobId && attempt === item.attempt && token === item.token)
     return speaks ? [[item.jobId, item] as const] : []
   }))
 })

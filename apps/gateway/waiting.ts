@@ -18,12 +18,13 @@ export const outlooks = Effect.fnUntraced(function*(tenantId: TenantId, id: Comp
 })
 
 export const waitingFor = (outlook: JobOutlook): WaitingFor => {
-  const { architecture, atMost, limit, pool, position, reason, running, since, until, worker } = outlook
+  const { architecture, atMost, limit, pool, position, reason, running, sets, since, until, worker } = outlook
   return {
     reason, pool, architecture, since: iso(since), message: messageOf(outlook),
     ...(position !== undefined && { position }),
     ...(until !== undefined && { until: iso(until) }),
     ...(worker !== undefined && { worker }),
+    ...(sets !== undefined && { credentials: sets }),
     ...(limit !== undefined && { limit }),
     ...(running !== undefined && { running }),
     ...(atMost !== undefined && { at_most: atMost })
@@ -62,9 +63,11 @@ const turnWanted = ({ atMost, limit = "", running = 0, until }: JobOutlook): str
 const placeOf = ({ pool, position }: JobOutlook) => position === undefined ? `in pool ${pool}` : `position ${position} in pool ${pool}`
 
 /** Whoever uploads or tests need not be able to make the image. */
-const workerWanted = ({ architecture, distribution, imageType, kind, pool, since }: JobOutlook): string =>
-  kind === "upload" || kind === "test" || kind === "delete"
-    ? `waiting for a worker that ${kind}s in pool ${pool} since ${iso(since)}`
-    : `waiting for a worker of ${architecture} in pool ${pool} since ${iso(since)}, to ${kind} ${distribution} ${imageType}`
+const workerWanted = ({ architecture, distribution, imageType, kind, pool, sets, since }: JobOutlook): string => {
+  const given = sets === undefined ? "" : `has the credentials ${sets.join(", ")} `
+  return kind === "upload" || kind === "test" || kind === "delete"
+    ? `waiting for a worker that ${kind}s ${given === "" ? "" : `and ${given}`}in pool ${pool} since ${iso(since)}`
+    : `waiting for a worker of ${architecture} ${given === "" ? "" : `that ${given}`}in pool ${pool} since ${iso(since)}, to ${kind} ${distribution} ${imageType}`
+}
 
 const iso = (millis: number) => new Date(millis).toISOString()

@@ -10,7 +10,7 @@ import { commandFailed, type CommandFailed, exitCodes } from "./command-failed.t
 export type Query = Readonly<Record<string, string | number | ReadonlyArray<string> | undefined>>
 
 export interface Call {
-  readonly method?: "GET" | "POST" | "PUT" | "DELETE"
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   readonly query?: Query
   readonly headers?: Readonly<Record<string, string>>
   /** JSON text, or bytes of the type that the headers say. */

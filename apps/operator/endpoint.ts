@@ -9,7 +9,8 @@ export const Endpoint = Schema.Struct({
   url: Schema.String,
   token: Schema.String,
   nats: Schema.optionalKey(Schema.String),
-  postgres: Schema.optionalKey(Schema.String)
+  postgres: Schema.optionalKey(Schema.String),
+  archive: Schema.optionalKey(Schema.String)
 })
 export type Endpoint = typeof Endpoint.Type
 const EndpointText = Schema.fromJsonString(Endpoint)

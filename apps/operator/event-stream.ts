@@ -71,11 +71,14 @@ const backoff = (first: Duration.Input, tries: number) =>
     Schedule.upTo({ times: tries })
   )
 
+/** Others may be added; `reconnect` says why the stream ends, which is seen soon enough. */
+const known: ReadonlySet<string> = new Set<ComposeEvent["event"]>(["status", "progress", "line", "end"])
+
 /** `retry:` lines are passed over: the delays are our own. */
 const eventsOf = (body: ReadableStream<Uint8Array>, silence: Duration.Input) => {
   const arrived: Array<ComposeEvent> = []
   const parser = makeParser((event) => {
-    if (event._tag === "Event") arrived.push({ event: event.event, id: event.id, data: JSON.parse(event.data) } as ComposeEvent)
+    if (event._tag === "Event" && known.has(event.event)) arrived.push({ event: event.event, id: event.id, data: JSON.parse(event.data) } as ComposeEvent)
   })
   return Stream.fromReadableStream({
     evaluate: () => body,

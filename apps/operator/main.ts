@@ -3,26 +3,34 @@ import { Effect, Layer, Redacted } from "effect"
 import { Adapters } from "./adapters.ts"
 import { runKiln } from "./run.ts"
 
+const logAt: Adapters["Service"]["log"] = ({ archive, nats, partitions }) =>
+  Layer.unwrap(Effect.promise(async () => {
+    const [{ EventLogJetStream }, { BlobsJetStream }, { LogCopiesJetStream }, { LogServerJetStream }, { ParkedJetStream }, { PeriodsJetStream }, { CoreNatsLive }] = await Promise.all([
+      import("../../infra/jetstream/event-log.ts"), import("../../infra/jetstream/blobs.ts"), import("../../infra/jetstream/log-copies.ts"), import("../../infra/jetstream/log-server.ts"),
+      import("../../infra/jetstream/parked.ts"), import("../../infra/jetstream/periods.ts"), import("../../infra/jetstream/nats.ts")
+    ])
+    const { host, password, username } = new URL(nats)
+    const core = CoreNatsLive({ servers: host, user: decodeURIComponent(username), password: decodeURIComponent(password) }, "operator")
+    const replicas = Number(process.env["KILN_REPLICAS"] ?? 1)
+    const log = { partitions, replicas, archive }
+    return Layer.mergeAll(EventLogJetStream(log), PeriodsJetStream(log), LogCopiesJetStream(log), BlobsJetStream({ replicas }), ParkedJetStream({ replicas }), LogServerJetStream).pipe(
+      Layer.provide(core))
+  }))
+
 const adapters = Adapters.of({
   localIssuer: (keys) =>
     Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/jose/local-issuer.ts")), ({ LocalIssuerFiles }) => LocalIssuerFiles(keys))),
   imageContents: Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/contents/image-contents.ts")), ({ ImageContentsTools }) => ImageContentsTools)),
   workerCache: (dir) =>
     Layer.unwrap(Effect.map(Effect.promise(() => import("../../infra/cache/worker-cache.ts")), ({ WorkerCacheFiles }) => WorkerCacheFiles(dir))),
-  backends: ({ nats, postgres, partitions }) =>
-    Layer.unwrap(Effect.promise(async () => {
-      const [{ EventLogJetStream }, { BlobsJetStream }, { ParkedJetStream }, { CoreNatsLive }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([
-        import("../../infra/jetstream/event-log.ts"), import("../../infra/jetstream/blobs.ts"), import("../../infra/jetstream/parked.ts"), import("../../infra/jetstream/nats.ts"),
-        import("../../infra/postgres/projection-store-postgres.ts"), import("../../infra/postgres/sql.ts")
+  log: logAt,
+  backends: ({ postgres, ...log }) =>
+    Layer.merge(logAt(log), Layer.unwrap(Effect.promise(async () => {
+      const [{ ProjectionStatesPostgres }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([
+        import("../../infra/postgres/projection-states-postgres.ts"), import("../../infra/postgres/projection-store-postgres.ts"), import("../../infra/postgres/sql.ts")
       ])
-      const { host, password, username } = new URL(nats)
-      const core = CoreNatsLive({ servers: host, user: decodeURIComponent(username), password: decodeURIComponent(password) }, "operator")
-      const replicas = Number(process.env["KILN_REPLICAS"] ?? 1)
-      return Layer.merge(
-        Layer.mergeAll(EventLogJetStream({ partitions, replicas }), BlobsJetStream({ replicas }), ParkedJetStream({ replicas })).pipe(Layer.provide(core)),
-        ProjectionStorePostgres.pipe(Layer.provide(SqlLive(Redacted.make(postgres))))
-      )
-    }))
+      return Layer.merge(ProjectionStorePostgres, ProjectionStatesPostgres).pipe(Layer.provide(SqlLive(Redacted.make(postgres))))
+    })))
 })
 
 // `kiln list | head` closes our output early, and means it.

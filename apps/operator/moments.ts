@@ -10,6 +10,16 @@ export const moment = (iso: string | undefined, utc: boolean): string => {
   return `${date} ${clock} ${utc ? "Z" : zone(offset)}`
 }
 
+/** In a zone of that name: `2026-01-31 13:00:00 +01:00 Europe/Berlin`. */
+export const momentIn = (iso: string, timeZone: string): string => {
+  const parts = new Intl.DateTimeFormat("en-CA", {
+    timeZone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "longOffset"
+  }).formatToParts(new Date(iso))
+  const part = (type: Intl.DateTimeFormatPartTypes) => parts.find((each) => each.type === type)?.value ?? ""
+  const offset = part("timeZoneName").replace("GMT", "") || "+00:00"
+  return `${part("year")}-${part("month")}-${part("day")} ${part("hour")}:${part("minute")}:${part("second")} ${offset} ${timeZone}`
+}
+
 /** The time of day alone, for lines that appear as things happen. */
 export const timeOfDay = (millis: number, utc: boolean): string => moment(new Date(millis).toISOString(), utc).slice(11, 19)
 

@@ -1,9 +1,9 @@
 /** Rebuilds read models from the log, beside the live ones, while readers are served. */
-import { Effect, Exit, Option, Schema } from "effect"
-import { TenantId } from "../../domain/ids.ts"
+import { Effect, Option } from "effect"
 import { rebuild } from "../projector/rebuild.ts"
 import { rebuildPast, rebuildTenant, refoldFrom } from "../projector/replay-part.ts"
 import { commandFailed } from "./command-failed.ts"
+import { onRecordHere, tenantNamed } from "./on-record-here.ts"
 import { answer, Output } from "./output.ts"
 import { backends, projectionNamed } from "./past-the-gateway.ts"
 import { count, progressOf } from "./progress.ts"
@@ -17,13 +17,9 @@ export interface ReplayInput {
   readonly until: Option.Option<string>
 }
 
-const isTenant = Schema.decodeUnknownExit(TenantId)
-
 export const replay = Effect.fn("replay")(function*(input: ReplayInput) {
   const projection = yield* projectionNamed(input.projection)
-  const named = Option.map(input.tenant, isTenant)
-  if (Option.isSome(named) && Exit.isFailure(named.value)) return yield* commandFailed("invalid", "--tenant is not the name of a tenant")
-  const tenant = Option.isSome(named) && Exit.isSuccess(named.value) ? named.value.value : undefined
+  const tenant = Option.isNone(input.tenant) ? undefined : yield* tenantNamed("--tenant", input.tenant.value)
   const until = yield* readTime("--until", input.until)
   if (until !== undefined && Option.isSome(input.from)) return yield* commandFailed("invalid", "--from and --until do not go together: the past is built from its beginning")
   const reach = yield* backends("replay")
@@ -44,7 +40,9 @@ export const replay = Effect.fn("replay")(function*(input: ReplayInput) {
     yield* rebuild(projection, progress.show)
     return { words: `was rebuilt from ${count(progress.entries())} entries and swapped in` }
   })
-  const { words, ...result } = yield* run.pipe(
+  const on = [projection.name, ...tenant === undefined ? [] : [`of ${tenant}`], ...Option.isSome(input.from) ? [`from ${input.from.value}`] : []].join(" ")
+  const recorded = until === undefined ? onRecordHere({ operation: "replay", on, result: ({ words }) => words }, run, tenant) : run
+  const { words, ...result } = yield* recorded.pipe(
     Effect.provide(reach),
     Effect.mapError(({ message }) => commandFailed("unreachable", `The replay stopped: ${message}; start it again and it goes on from there`))
   )

@@ -28,10 +28,12 @@ export const retryAggregate = Effect.fnUntraced(function*(
   const log = yield* EventLog
   const store = yield* ProjectionStore
   for (;;) {
-    const head = yield* log.head(stream)
+    // What it decides from now on comes into one of the streams that are open.
+    const open = log.streams.filter((each) => !log.isSealed(each))
+    const heads = yield* Effect.forEach(open, (each) => Effect.map(log.head(each), (head) => [each, head] as const))
     const read = yield* Effect.result(log.read(ref))
     if (read._tag === "Failure") return { _tag: "StillPoisoned", reason: read.failure.message }
-    const refolded = yield* store.refold(projection, stream, read.success.recorded, head)
+    const refolded = yield* store.refold(projection, read.success.recorded, new Map(heads))
     if (refolded._tag === "Behind") continue
     if (refolded._tag === "Done") yield* forget(projection, `${stream} ${sequence} `)
     return refolded

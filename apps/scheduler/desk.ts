@@ -63,6 +63,7 @@ export class Desk {
       this.cache.record(entry)
       return this.scheduler.record(entry, now)
     }
+    if (entry.aggregate === "credentials") this.scheduler.setsChanged(entry.tenantId)
     if (entry.aggregate === "account" && entry.events.some(({ _tag }) => _tag === "PolicySet" || _tag === "PolicyCleared")) {
       this.policies.record(entry)
       this.#shares.forget(entry.tenantId)

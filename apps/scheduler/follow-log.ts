@@ -7,8 +7,26 @@ import type { Desk } from "./desk.ts"
 import { unreadable } from "./metrics.ts"
 import { parkEntry } from "../park.ts"
 
-/** Follows a stream of the log in the background. The effect that it answers ends when all is taken in that was there at first. */
-export const followLog = Effect.fnUntraced(function*(desk: Desk, stream: string, pump: Effect.Effect<void>, alsoTo: (entry: LogEntry) => void) {
+/**
+ * Follows the log in the background, new streams as they come. The effect that it answers ends when all is taken in that was
+ * there at first.
+ */
+export const followLog = Effect.fnUntraced(function*(desk: Desk, pump: Effect.Effect<void>, alsoTo: (entry: LogEntry) => void) {
+  const log = yield* EventLog
+  const caughtUp = yield* Deferred.make<void>()
+  const follow = (stream: string) => followStream(desk, stream, pump, alsoTo)
+  const known = new Set(log.streams)
+  yield* Effect.gen(function*() {
+    for (const stream of known) if (log.isSealed(stream)) yield* Effect.flatten(follow(stream))
+    const growing = yield* Effect.forEach([...known].filter((stream) => !log.isSealed(stream)), follow)
+    yield* Effect.forEach(growing, (each) => each, { discard: true })
+    yield* Deferred.succeed(caughtUp, undefined)
+  }).pipe(Effect.forkScoped)
+  yield* log.streamsAsTheyCome.pipe(Stream.filter((stream) => !known.has(stream)), Stream.runForEach(follow), Effect.forkScoped)
+  return Deferred.await(caughtUp)
+})
+
+const followStream = Effect.fnUntraced(function*(desk: Desk, stream: string, pump: Effect.Effect<void>, alsoTo: (entry: LogEntry) => void) {
   const log = yield* EventLog
   const dispatch = yield* Dispatch
   const caughtUp = yield* Deferred.make<void>()

@@ -8,6 +8,7 @@ import { type ComposeCopies, LiveCopies } from "../../domain/live-copies.ts"
 import { Places } from "../../domain/places.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { Snapshots } from "../../domain/ports/snapshots.ts"
+import type { PipelineWords } from "../../domain/pipeline-copies.ts"
 import type { Retention } from "../../domain/policy.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
 import { type Expired, expired } from "../../domain/retention.ts"
@@ -20,6 +21,7 @@ export interface KeeperOptions {
   readonly positions: Readonly<Record<string, number>>
   readonly retentionOf: (tenantId: TenantId) => Retention
   readonly everyMs: number
+  readonly pipelines?: PipelineWords
 }
 
 export interface CopiesKeeper {
@@ -60,7 +62,7 @@ const patiently = <A, E extends { readonly message: string }, R>(effect: Effect.
   effect.pipe(Effect.tapError(({ message }) => Effect.logWarning("copies wait to be looked through", { error: message })),
     Effect.retry(Schedule.spaced("1 second")), Effect.orDie)
 
-export const copiesKeeper = ({ everyMs, positions: fed, retentionOf }: KeeperOptions): Effect.Effect<CopiesKeeper> =>
+export const copiesKeeper = ({ everyMs, pipelines, positions: fed, retentionOf }: KeeperOptions): Effect.Effect<CopiesKeeper> =>
   Effect.gen(function*() {
     const asked = yield* Queue.unbounded<TenantId>()
     let copies = new LiveCopies()
@@ -96,16 +98,16 @@ export const copiesKeeper = ({ everyMs, positions: fed, retentionOf }: KeeperOpt
       const to = fed[stream] ?? 0
       const log = yield* EventLog
       if ((positions[stream] ?? 0) >= to) return
-      yield* Effect.suspend(() => log.follow(stream, positions[stream] ?? 0, "compose").pipe(
-        Stream.takeUntil(({ position }) => position.sequence >= to),
-        Stream.runForEachArray((entries) => Effect.sync(() => entries.forEach(takeIn)))
-      )).pipe(patiently)
+      yield* Effect.suspend(() => Stream.runForEachArray(log.scan(stream, { after: positions[stream] ?? 0, upTo: to }),
+        (entries) => Effect.sync(() => entries.forEach(takeIn)))).pipe(patiently)
     })
 
-    const due = (tenantId: TenantId, composes: Iterable<ComposeCopies>, now: number) => expired(composes, retentionOf(tenantId), now)
+    const due = (tenantId: TenantId, composes: Iterable<ComposeCopies>, now: number) => expired(composes, retentionOf(tenantId), now, pipelines)
     const ofTenant = (tenantId: TenantId) => [...copies.values()].filter((compose) => compose.tenantId === tenantId)
 
-    const remove = Effect.fnUntraced(function*({ composeId, image, target, tenantId }: Expired) {
+    const remove = Effect.fnUntraced(function*({ composeId, image, pipeline, target, tenantId }: Expired) {
+      // Since the sweep began it may have become the one that its pipeline's name stands for.
+      if (pipeline !== undefined && pipelines?.(tenantId, pipeline, composeId) === "stays") return
       const at = Millis.make(yield* Clock.currentTimeMillis)
       yield* execute({ tenantId, messageId: v7(), at, actor }, RemoveCopy.make({ composeId, image, target, reason: "retention" }))
       yield* Metric.update(expiredCopies, 1)

@@ -16,6 +16,7 @@ import { AdminServer } from "../../infra/http/admin-server.ts"
 import { DemandJetStream } from "../../infra/jetstream/demand.ts"
 import { SchedulingAnswersNats } from "../../infra/jetstream/scheduling.ts"
 import { ParkedJetStream } from "../../infra/jetstream/parked.ts"
+import { PeriodsJetStream } from "../../infra/jetstream/periods.ts"
 import { policyFileFromEnvironment } from "../../infra/policies/policy-file.ts"
 import { lastDeadlines } from "../deadlines.ts"
 import { runProcess } from "../process.ts"
@@ -29,6 +30,8 @@ const settings = Config.all({
   retentionEvery: Config.Duration("KILN_RETENTION_EVERY").pipe(Config.withDefault("10 minutes")),
   reaperEvery: Config.Duration("KILN_REAPER_EVERY").pipe(Config.withDefault("6 hours")),
   reaperAfter: Config.Duration("KILN_REAPER_AFTER").pipe(Config.withDefault("1 hour")),
+  archiveEvery: Config.Duration("KILN_ARCHIVE_EVERY").pipe(Config.withDefault("10 minutes")),
+  archiveAfter: Config.Duration("KILN_ARCHIVE_AFTER").pipe(Config.withDefault("7 days")),
   targetWait: Config.Duration("KILN_TARGET_WAIT").pipe(Config.withDefault("30 seconds")),
   publicUrl: Config.option(Config.String("KILN_PUBLIC_URL")),
   signingKey: Config.option(Config.String("KILN_SIGNING_KEY"))
@@ -39,7 +42,7 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
   const { keys, signingKey } = yield* settings
   return Layer.mergeAll(
     EventLogJetStream(nats), BlobsJetStream(nats), StoredFilesJetStream(nats), SnapshotsJetStream(nats), LeasesJetStream(nats), DispatchJetStream(nats),
-    DemandJetStream(nats), ParkedJetStream(nats), SchedulingAnswersNats,
+    DemandJetStream(nats), ParkedJetStream(nats), PeriodsJetStream(nats), SchedulingAnswersNats,
     SealerFiles(keys), AttesterFiles(keys, Option.getOrUndefined(signingKey)), WorkerAdmission("scheduler").pipe(Layer.provide(TokensFromEnvironment))
   )
 })).pipe(Layer.provide(NatsFromEnvironment("scheduler")))
@@ -47,10 +50,11 @@ const Ports = Layer.unwrap(Effect.gen(function*() {
 const readiness = { ready: false }
 
 runProcess("scheduler", Effect.gen(function*() {
-  const { lastDeadlines: deadlines, instance, lostAfter, publicUrl, reaperAfter, reaperEvery, retentionEvery, targetWait } = yield* settings
+  const { archiveAfter, archiveEvery, lastDeadlines: deadlines, instance, lostAfter, publicUrl, reaperAfter, reaperEvery, retentionEvery, targetWait } = yield* settings
   yield* runScheduler({
     instance, policyFile: yield* policyFileFromEnvironment, lostAfterMs: Duration.toMillis(lostAfter), targetWaitMs: Duration.toMillis(targetWait),
     retentionEveryMs: Duration.toMillis(retentionEvery), reaperEveryMs: Duration.toMillis(reaperEvery), reaperAfterMs: Duration.toMillis(reaperAfter),
+    periods: { everyMs: Duration.toMillis(archiveEvery), graceMs: Duration.toMillis(archiveAfter) },
     deadlineMs: (kind) => deadlines[kind], onReady: Effect.sync(() => void (readiness.ready = true)),
     ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value })
   })

@@ -11,3 +11,7 @@ export const leftoverResources = Metric.gauge("kiln_leftover_resources", { descr
 export const lostJobs = Metric.counter("kiln_jobs_lost_total", { description: "Attempts whose worker vanished", incremental: true })
 export const unreadable = Metric.counter("kiln_unreadable_entries_total", { description: "Log entries passed over", incremental: true })
 export const overdueJobs = Metric.counter("kiln_jobs_overdue_total", { description: "Attempts ended because their deadline was over", incremental: true })
+export const pipelines = Metric.gauge("kiln_pipelines", { description: "Declared pipelines by state: active, failing, waiting for quota, paused" })
+export const pipelineBuilds = Metric.counter("kiln_pipeline_builds_total", { description: "Builds of pipelines that have ended", incremental: true })
+export const pipelineChecks = Metric.counter("kiln_pipeline_checks_total", { description: "Checks of pipelines for other packages that have ended", incremental: true })
+export const logStreams = Metric.gauge("kiln_log_streams", { description: "Streams of the log by state: open, sealed, archived, dropped" })

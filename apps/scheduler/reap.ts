@@ -14,6 +14,7 @@ import { type Leftover, leftoverOf, mostLeftovers, type ReaperReport, type SeenP
 import { execute } from "../execute.ts"
 import { readCompose } from "../read-compose.ts"
 import { leftoverResources, reapedResources } from "./metrics.ts"
+import { sendWithinMs } from "./send-worker.ts"
 import { ownerless } from "./ownerless.ts"
 
 export interface ReaperOptions<R> {
@@ -97,7 +98,7 @@ export const makeReaper = <R>({ afterMs, everyMs, isHeld, places, send }: Reaper
     if (!isHeld() || due.some(({ marked }) => standingOf(compose, marked) !== "leftover")) return undefined
     const resources = due.map(({ marked: { resource } }) => resource)
     const intent = { tenantId, messageId: v7(), at: Millis.make(yield* Clock.currentTimeMillis), actor }
-    yield* execute(intent, CondemnLeftovers.make({ composeId, ...placeOf(jobId), resources }))
+    yield* execute(intent, CondemnLeftovers.make({ composeId, ...placeOf(jobId), resources, until: Millis.make(intent.at + sendWithinMs) }))
     const answer = yield* send(place, resources)
     const said = { tenantId, composeId, jobId, resources: resources.map(({ id, kind, place }) => `${kind} ${id}${place === undefined ? "" : ` in ${place}`}`) }
     if (answer._tag !== "Gone") return yield* notRemoved(said, answer._tag === "Refused" ? answer.message : "the worker answered something else")

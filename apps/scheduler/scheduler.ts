@@ -4,7 +4,7 @@ import type { Digest, WorkerId } from "../../domain/ids.ts"
 import type { Attester } from "../../domain/ports/attester.ts"
 import type { Blobs } from "../../domain/ports/blobs.ts"
 import { Demand } from "../../domain/ports/demand.ts"
-import { EventLog } from "../../domain/ports/event-log.ts"
+import type { EventLog } from "../../domain/ports/event-log.ts"
 import { type Held, Leases } from "../../domain/ports/lease.ts"
 import type { StoredFiles } from "../../domain/ports/stored-files.ts"
 import type { Sealer } from "../../domain/ports/sealer.ts"
@@ -15,6 +15,7 @@ import { discardOf } from "../../domain/scheduling/discard.ts"
 import { waitingOf } from "../../domain/scheduling/job-outlook.ts"
 import { demandOf } from "../../domain/scheduling/outlook.ts"
 import { expiredCopyOf } from "../../domain/scheduling/expired-copy.ts"
+import { policyOf } from "../../domain/policy.ts"
 import { usualRetention } from "../../domain/retention.ts"
 import type { Assignment } from "../../domain/scheduling/scheduler.ts"
 import { workersOf } from "../../domain/scheduling/worker-outlook.ts"
@@ -22,16 +23,19 @@ import { AccountsLive } from "../accounts.ts"
 import { builderIdOf } from "../signed-provenance.ts"
 import { documentsFor } from "./attest.ts"
 import { copiesKeeper } from "./keep-copies.ts"
+import { pipelinesKeeper } from "./pipelines.ts"
+import { lackedSets } from "./lacked-sets.ts"
 import { measureDemand } from "./demand-metrics.ts"
 import { Desk, type DeskOptions } from "./desk.ts"
 import { dispatchJob } from "./dispatch-job.ts"
+import { keepPeriods, type PeriodsKeeperOptions } from "./keep-periods.ts"
 import { followLog } from "./follow-log.ts"
 import { heartbeats, reports, undeliverable } from "./hear.ts"
 import { dispatched, openJobs, workers } from "./metrics.ts"
 import { filePartFor } from "./file-parts.ts"
 import { makeReaper } from "./reap.ts"
 import { secretsFor } from "./secrets.ts"
-import { sendWorker } from "./send-worker.ts"
+import { sendAsked, sendWorker } from "./send-worker.ts"
 import { quotaSettler } from "./settle-quota.ts"
 import { encodeSnapshot, loadSnapshot } from "./snapshot.ts"
 import { watch } from "./watch.ts"
@@ -50,10 +54,13 @@ export interface SchedulerOptions extends DeskOptions {
   /** How often the reaper looks for what crashes left in clouds, and how long that has to lie there; 6 hours and 1 hour if it is not said. */
   readonly reaperEveryMs?: number
   readonly reaperAfterMs?: number
+  /** How often periods of the log are looked after, and how long one that is over stays as it is; 10 minutes and 7 days if it is not said. */
+  readonly periods?: Omit<PeriodsKeeperOptions, "isHeld">
   readonly onReady?: Effect.Effect<void>
 }
 
 const usualRetentionEveryMs = 10 * 60_000
+const usualPeriods = { everyMs: 10 * 60_000, graceMs: 7 * 24 * 3_600_000 }
 const usualReaper = { everyMs: 6 * 3_600_000, afterMs: 3_600_000 }
 
 const snapshotName = "scheduler"
@@ -69,7 +76,6 @@ export const runScheduler = Effect.fn("runScheduler")(function*(options: Schedul
 
 const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { isHeld }: Held) {
   const { onReady = Effect.void, targetWaitMs } = options
-  const log = yield* EventLog
   const dispatch = yield* Dispatch
   const demand = yield* Demand
   const answers = yield* SchedulingAnswers
@@ -77,8 +83,12 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const { scheduler } = desk
   let isReady = false
 
+  const pipelines = yield* pipelinesKeeper({
+    positions: { ...desk.positions }, isHeld,
+    policyOf: (tenantId) => ({ policy: desk.policies.of(tenantId), standing: policyOf(options.policyFile, tenantId, undefined) })
+  })
   const copies = yield* copiesKeeper({
-    positions: { ...desk.positions }, everyMs: options.retentionEveryMs ?? usualRetentionEveryMs,
+    positions: { ...desk.positions }, everyMs: options.retentionEveryMs ?? usualRetentionEveryMs, pipelines: pipelines.words,
     retentionOf: (tenantId) => ({ ...usualRetention, ...desk.policies.of(tenantId).retention })
   })
   const reaper = makeReaper({
@@ -90,11 +100,15 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const context = yield* Effect.context<EventLog | Sealer | Blobs | Dispatch | StoredFiles | Attester>()
   const layDown = ({ job, speaker }: Assignment) => {
     const given = { ...job }
-    return dispatchJob(desk.cache, speaker, scheduler.mayUpload(speaker), given, copies.storedAlone).pipe(
+    const laid = dispatchJob(desk.cache, speaker, scheduler.mayUpload(speaker), given, copies.storedAlone).pipe(
       Effect.tap((sequence) => {
         if (sequence !== undefined) scheduler.laid(given, sequence)
         return Metric.update(dispatched, 1)
       }),
+      Effect.asVoid
+    )
+    return lackedSets(scheduler.fleet, given, speaker).pipe(
+      Effect.flatMap((lacked) => scheduler.putBackLacking(job, lacked, Date.now()) ? Effect.void : laid),
       Effect.catchCause((cause) =>
         Effect.logWarning("a job could not be dispatched and will be again", { composeId: job.composeId, jobId: job.jobId }, cause).pipe(
           Effect.andThen(Effect.sleep("1 second")),
@@ -123,7 +137,8 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     const lines = encodeSnapshot({ positions: desk.positions, overrides: desk.policies.overrides }, scheduler.jobs.values())
     return Effect.andThen(Effect.flatMap(Snapshots, (snapshots) => snapshots.save(snapshotName, lines)), Effect.sync(() => savedAt = at))
   }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-  yield* Effect.addFinalizer(() => save)
+  // Without it the next one reads more of the log: not worth a long wait for a server that is away.
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(save, "5 seconds"))
 
   const measure = Effect.suspend(() =>
     Effect.forEach(demandOf(scheduler, targetWaitMs, Date.now()), (pool) => Effect.andThen(demand.publish(pool), measureDemand(pool)), { discard: true }).pipe(
@@ -142,17 +157,19 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     waiting: (tenantId, composeId) => isHeld() ? waitingOf(scheduler, tenantId, composeId, Date.now()) : undefined,
     discard: (name, digest) => isHeld() ? discard(name, digest) : undefined,
     retention: (tenantId, now) => isHeld() ? copies.expired(tenantId, now)?.map(expiredCopyOf) : undefined,
-    reaper: (sweep) => isHeld() ? reaper.report(sweep) : undefined
+    reaper: (sweep) => isHeld() ? reaper.report(sweep) : undefined,
+    errand: (tenantId, asked) => isHeld() ? Effect.provideContext(sendAsked(desk, tenantId, asked), context) : undefined
   })
 
   const quota = yield* quotaSettler({
     positions: { ...desk.positions }, countsBytes: (tenantId) => desk.policies.of(tenantId).storedBytes !== undefined
   })
-  const caughtUp = yield* Effect.forEach(log.streams, (stream) => followLog(desk, stream, pump, (entry) => {
+  const caughtUp = yield* followLog(desk, pump, (entry) => {
     quota.record(entry)
     copies.record(entry)
-  }))
-  yield* Effect.forEach(caughtUp, (each) => each, { discard: true }).pipe(
+    pipelines.record(entry)
+  })
+  yield* caughtUp.pipe(
     // Only what the log has told of can be known to lie on a queue.
     Effect.andThen(dispatch.lying.pipe(Effect.tapError((error) => Effect.logWarning(error.message)), Effect.retry(Schedule.spaced("1 second")))),
     Effect.map((lying) => scheduler.settle(lying, Date.now())),
@@ -166,9 +183,10 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     pump.pipe(Effect.delay("100 millis"), Effect.forever),
     measure.pipe(Effect.delay("1 second"), Effect.forever),
     save.pipe(Effect.delay(snapshotEvery), Effect.forever),
-    Effect.provide(quota.run, AccountsLive),
+    Effect.provide(Effect.all([quota.run, pipelines.run], { concurrency: "unbounded" }), AccountsLive),
     copies.run,
     reaper.run,
+    keepPeriods({ ...usualPeriods, ...options.periods, isHeld }),
     // The log knows workers by name; only the desk knows whose pool a name is of.
     dispatch.serveSecrets((speaker, claim) =>
       scheduler.owns(speaker, claim) ? Effect.provideContext(secretsFor(speaker, claim), context) : Effect.succeed(undefined)),

@@ -6,12 +6,13 @@ import { Clock, Effect, HashMap, Option, Queue, Schedule, Schema, Stream } from 
 import { v7 } from "uuid"
 import { type Ending, SettleQuota } from "../../domain/account.ts"
 import { ComposeCanceled } from "../../domain/compose-events.ts"
-import { endingOf, neverRequested } from "../../domain/compose-ending.ts"
+import { endingOf, isEnd, neverRequested } from "../../domain/compose-ending.ts"
 import { ComposeId, Millis, TenantId } from "../../domain/ids.ts"
 import { type EndedCompose, OpenReservations } from "../../domain/open-reservations.ts"
+import { isOfPeriod } from "../../domain/periods.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { Snapshots } from "../../domain/ports/snapshots.ts"
-import { composeRef, type LogEntry } from "../../domain/recorded.ts"
+import { accountRef, composeRef, type LogEntry } from "../../domain/recorded.ts"
 import { Accounts } from "../accounts.ts"
 import { readCompose } from "../read-compose.ts"
 import { freeBytes, freesBytes } from "./free-bytes.ts"
@@ -88,10 +89,7 @@ export const quotaSettler = ({ countsBytes, overdueMs = 5 * 60_000, positions: f
       const to = fed[stream] ?? 0
       const log = yield* EventLog
       if ((positions[stream] ?? 0) >= to) return
-      yield* Effect.suspend(() => log.follow(stream, positions[stream] ?? 0).pipe(
-        Stream.takeUntil(({ position }) => position.sequence >= to),
-        Stream.runForEachArray(takeIn)
-      )).pipe(patiently)
+      yield* Effect.suspend(() => Stream.runForEachArray(log.scan(stream, { after: positions[stream] ?? 0, upTo: to }), takeIn)).pipe(patiently)
     })
 
     const suspects = new Map<ComposeId, Readonly<Record<string, number>>>()
@@ -105,7 +103,7 @@ export const quotaSettler = ({ countsBytes, overdueMs = 5 * 60_000, positions: f
       for (const [tenantId, composeId] of overdue) {
         const before = suspects.get(composeId)
         if (before === undefined) suspects.set(composeId, heads)
-        else if (log.streams.every((stream) => (positions[stream] ?? 0) >= before[stream]!)) {
+        else if (Object.entries(before).every(([stream, head]) => (positions[stream] ?? 0) >= head)) {
           suspects.delete(composeId)
           yield* giveUp(tenantId, composeId)
         }
@@ -120,7 +118,8 @@ export const quotaSettler = ({ countsBytes, overdueMs = 5 * 60_000, positions: f
 
     const work = Effect.gen(function*() {
       yield* restore
-      yield* Effect.forEach((yield* EventLog).streams, catchUp, { discard: true })
+      // Reservations are in the last of them: an end must not be heard before what it is the end of.
+      yield* Effect.forEach((yield* EventLog).streams.toReversed(), catchUp, { discard: true })
       const taking = Effect.flatMap(Queue.takeBetween(inbox, 1, 1000), takeIn).pipe(Effect.forever)
       const sweeping = sweep.pipe(Effect.delay(sweepEveryMs), Effect.forever)
       const saving = save.pipe(Effect.delay(saveEvery), Effect.forever)
@@ -141,11 +140,11 @@ const settled = Effect.fnUntraced(function*(tenantId: TenantId, endings: Readonl
   yield* (yield* Accounts).execute({ tenantId, messageId: v7(), at, actor }, SettleQuota.make({ endings }))
 })
 
-const endingAt = Effect.fnUntraced(function*({ composeId, position: { sequence }, revision, tenantId }: EndedCompose) {
+const endingAt = Effect.fnUntraced(function*({ composeId, position: { sequence, stream }, revision, tenantId }: EndedCompose) {
   const { recorded } = yield* readCompose(tenantId, composeId)
   const { abandoned, byPlatform, bytes } = endingOf(recorded.filter((each) => each.revision <= revision).flatMap(({ events }) => events))
   const release = abandoned ? "never-requested" : byPlatform ? "platform-failure" : undefined
-  return { composeId, bytes, sequence, ...(release !== undefined && { release }) } satisfies Ending
+  return { composeId, bytes, sequence, ...(isOfPeriod(stream) && { stream }), ...(release !== undefined && { release }) } satisfies Ending
 })
 
 /** Takes the compose's first revision, so that no request can come after; being its end, it is settled like any other. */
@@ -159,10 +158,25 @@ const giveUp = Effect.fnUntraced(function*(tenantId: TenantId, composeId: Compos
     Effect.catchTag("WrongRevision", () => reservedLate(tenantId, composeId)))
 })
 
-/** It was there before the reservation, which a second request with the same key has made: nobody will settle that. */
+/**
+ * It was there before its reservation was heard of. If nobody has settled that compose, its end was heard too early, from
+ * another stream; else a second request with the same key has reserved once more, and nobody will settle that.
+ */
 const reservedLate = Effect.fnUntraced(function*(tenantId: TenantId, composeId: ComposeId) {
-  const { compose } = yield* readCompose(tenantId, composeId)
+  const { compose, recorded } = yield* readCompose(tenantId, composeId)
   if (compose.status === "open") return
   const { open } = yield* (yield* Accounts).read(tenantId)
-  if (HashMap.has(open, composeId)) yield* settled(tenantId, [{ composeId, bytes: 0, sequence: 0, release: "never-requested" }])
+  if (!HashMap.has(open, composeId)) return
+  const isSettled = yield* wasSettled(tenantId, composeId)
+  const end = recorded.findLast(({ events }) => events.some(isEnd))
+  yield* settled(tenantId, [isSettled || end === undefined
+    ? { composeId, bytes: 0, sequence: 0, release: "never-requested" }
+    : yield* endingAt({ tenantId, composeId, revision: end.revision, position: end.position })])
+})
+
+const wasSettled = Effect.fnUntraced(function*(tenantId: TenantId, composeId: ComposeId) {
+  const { recorded } = yield* (yield* EventLog).read(accountRef(tenantId))
+  return recorded.flatMap(({ events }) => events).some((event) =>
+    event._tag === "QuotaReleased" ? event.composeIds.includes(composeId)
+      : event._tag === "QuotaSettled" && event.composes.some((each) => each.composeId === composeId))
 })

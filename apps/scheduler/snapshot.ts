@@ -39,6 +39,7 @@ interface Page {
   /** Absent from what was written before there were any. */
   readonly avoided?: ReadonlyArray<readonly [at: number, worker: number]>
   readonly targets?: ReadonlyArray<readonly [at: number, target: number]>
+  readonly sets?: ReadonlyArray<readonly [at: number, ...names: ReadonlyArray<number>]>
 }
 
 const columnNames = ["tenantId", "jobId", "need", "priority", "state", "attempt", "queuedAt", "revision", "notBefore", "since"] as const
@@ -69,7 +70,7 @@ class PageWriter {
 
   add({ attempt, composeId, jobId, need, notBefore, priority, queuedAt, revision, since, speaker, state, tenantId, token }: OpenJob): void {
     if (this.size === 0) this.#page = { ...this.#page, at: queuedAt }
-    const { at, avoided, columns, composeIds, held, taken, targets } = this.#page
+    const { at, avoided, columns, composeIds, held, sets, taken, targets } = this.#page
     const place = composeIds.push(composeId) - 1
     columns.tenantId.push(this.#word(tenantId))
     columns.jobId.push(this.#word(jobId))
@@ -85,6 +86,7 @@ class PageWriter {
     if (need.holder !== undefined) held.push([place, this.#word(need.holder.worker), need.holder.digest])
     if (need.avoid !== undefined) avoided.push([place, this.#word(need.avoid)])
     if (need.target !== undefined) targets.push([place, this.#word(need.target)])
+    if (need.sets !== undefined) sets.push([place, ...need.sets.map((name) => this.#word(name))])
   }
 
   /** The page as text; the next one is begun. */
@@ -113,7 +115,8 @@ const emptyPage = (at: number) => ({
   taken: [] as Array<Page["taken"][number]>,
   held: [] as Array<Page["held"][number]>,
   avoided: [] as Array<readonly [at: number, worker: number]>,
-  targets: [] as Array<readonly [at: number, target: number]>
+  targets: [] as Array<readonly [at: number, target: number]>,
+  sets: [] as Array<readonly [at: number, ...names: ReadonlyArray<number>]>
 })
 
 const numbered = (known: Map<string, number>, key: string, isNew: () => void): number => {
@@ -150,7 +153,7 @@ class PageReader {
   readonly #words: Array<string> = []
   readonly #needs: Array<Need> = []
 
-  read({ at, avoided = [], columns, composeIds, held, needs, taken, targets = [], words }: Page, each: (job: OpenJob) => void): void {
+  read({ at, avoided = [], columns, composeIds, held, needs, sets = [], taken, targets = [], words }: Page, each: (job: OpenJob) => void): void {
     for (const word of words) this.#words.push(word)
     for (const [kind, architecture, distribution, imageType] of needs) {
       this.#needs.push({
@@ -161,6 +164,7 @@ class PageReader {
     const holders = new Map(held.map(([place, worker, digest]) => [place, { worker: this.#words[worker] as WorkerId, digest: digest as Digest }]))
     const shy = new Map(avoided.map(([place, worker]) => [place, this.#words[worker] as WorkerId]))
     const delivered = new Map(targets.map(([place, target]) => [place, this.#words[target]!]))
+    const named = new Map(sets.map(([place, ...names]) => [place, names.map((name) => this.#words[name]!)]))
     const speakers = new Map(taken.map(([place, scope, worker, token]) =>
       [place, { speaker: { scope: this.#words[scope] as PoolScope, worker: this.#words[worker] as WorkerId }, token }]))
     const { attempt, jobId, need, notBefore, priority, queuedAt, revision, since, state, tenantId } = columns
@@ -168,14 +172,14 @@ class PageReader {
       const shared = this.#needs[of(need, place)]!
       const holder = holders.get(place)
       const avoid = shy.get(place)
-      const target = delivered.get(place)
+      const [target, sets] = [delivered.get(place), named.get(place)]
       const by = speakers.get(place)
       each({
         tenantId: this.#words[of(tenantId, place)] as TenantId,
         composeId: composeIds[place] as ComposeId,
         jobId: this.#words[of(jobId, place)] as JobId,
-        need: holder === undefined && avoid === undefined && target === undefined
-          ? shared : { ...shared, ...(holder && { holder }), ...(avoid && { avoid }), ...(target && { target }) },
+        need: holder === undefined && avoid === undefined && target === undefined && sets === undefined
+          ? shared : { ...shared, ...(holder && { holder }), ...(avoid && { avoid }), ...(target && { target }), ...(sets && { sets }) },
         priority: this.#words[of(priority, place)] as Priority,
         attempt: of(attempt, place),
         queuedAt: at + of(queuedAt, place),

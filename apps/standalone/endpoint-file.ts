@@ -3,6 +3,7 @@ import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Redacted } from "effect"
 import { writePrivate } from "../../infra/process/server-folder.ts"
+import { archiveOf } from "./environment.ts"
 import type { Stack } from "./stack.ts"
 import { day } from "./tokens.ts"
 
@@ -14,7 +15,8 @@ export const publishEndpoint = Effect.fnUntraced(function*({ home, natsCoreUrl, 
     url,
     token: yield* token("default", "requester", { ttl: 30 * day }),
     nats: Redacted.value(natsCoreUrl),
-    postgres: Redacted.value(postgresUrl)
+    postgres: Redacted.value(postgresUrl),
+    archive: archiveOf(home)
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => writePrivate(endpointFile(home), `${JSON.stringify(endpoint, undefined, 2)}\n`)),

@@ -14,12 +14,16 @@ export const environment = (home: string): NodeJS.ProcessEnv => ({
   KILN_REPLICAS: "1",
   KILN_KEYS: join(home, "keys"),
   KILN_ARTIFACTS: join(home, "artifacts"),
+  KILN_ARCHIVE: archiveOf(home),
   KILN_CACHE: join(home, "cache"),
   KILN_WORK: join(home, "work"),
   KILN_POOL: pool,
   // One port for all of them would go to one of them.
   KILN_ADMIN_PORT: undefined
 })
+
+/** Where periods of the log go that are over. */
+export const archiveOf = (home: string): string => process.env["KILN_ARCHIVE"] ?? join(home, "archive")
 
 /** The same at every start of this home, so that a lease of the run before is our own. */
 const instanceOf = (home: string) => {

@@ -7,15 +7,18 @@ import { workerEnvironment } from "../../infra/process/worker-environment.ts"
 import { endOrphan, startOf } from "./orphans.ts"
 import type { Run } from "./supervise.ts"
 
-export const programs = ["gateway", "scheduler", "projector", "worker"] as const
+export const programs = ["gateway", "scheduler", "projector", "webhooks", "worker"] as const
 /** A scaler only where there is a file for it. */
 export type ProgramName = typeof programs[number] | "scaler"
 
 /** MiB. Small young generations save tens of MiB in each of the processes; the busiest get more, for their speed. */
-const youngGeneration: Record<ProgramName, number> = { gateway: 8, scheduler: 4, projector: 4, worker: 8, scaler: 2 }
+const youngGeneration: Record<ProgramName, number> = { gateway: 4, scheduler: 4, projector: 4, webhooks: 4, worker: 8, scaler: 2 }
+
+/** Thousands of streams are opened at once, and what that leaves behind should go before as much again has come. */
+const others: Partial<Record<ProgramName, string>> = { gateway: "--heap-growing-percent=20" }
 
 const lean = (program: ProgramName) =>
-  (process.env["KILN_NODE_FLAGS"] ?? `--max-semi-space-size=${youngGeneration[program]}`).split(" ").filter((flag) => flag !== "")
+  (process.env["KILN_NODE_FLAGS"] ?? `--max-semi-space-size=${youngGeneration[program]} ${others[program] ?? ""}`).split(" ").filter((flag) => flag !== "")
 
 const apps = join(import.meta.dirname, "..")
 const largestLog = 10 * 1024 ** 2

@@ -191,7 +191,7 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, deploymen
 
   const errands = yield* Semaphore.make(4)
   const sentOn = (id: string, errand: Errand) =>
-    errands.withPermits(1)(Effect.flatMap(runErrand(errand, deployment), (answer) => workplace.answer(id, answer)))
+    Effect.flatMap(runErrand(errand, deployment, errands.withPermits(1)), (answer) => workplace.answer(id, answer))
 
   const control = workplace.control.pipe(Stream.runForEach((message) => {
     if (message._tag === "RollCall") return heartbeat(true)

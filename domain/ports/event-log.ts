@@ -34,8 +34,17 @@ export class EventLog extends Context.Service<EventLog, {
   /** One aggregate's decisions after a revision: those that are there, then new ones as they come, no gap between; never ends by itself. */
   watch<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after: number): Stream.Stream<Recorded<Kind>, LogUnavailable>
 
-  /** Names of the streams that the log is made of. Order holds within one. */
+  /** Names of the streams that the log is made of, as known now, oldest first: the list grows. Order holds within one. */
   readonly streams: ReadonlyArray<string>
+
+  /** Each stream once: those that are there, oldest first, then new ones as they are made, before anything is in them; never ends. */
+  readonly streamsAsTheyCome: Stream.Stream<string>
+
+  /**
+   * Whether nothing can be added to a stream any more: it is read as ever, be it from an archive. What its aggregates decide
+   * after that lies in a stream that never ends, so whoever is behind takes in sealed streams to their ends before all others.
+   */
+  isSealed(stream: string): boolean
 
   /** All entries of a stream after a sequence, or those of one kind: old ones first, then new ones as they come; never ends by itself. */
   follow(stream: string, after: number, only?: AggregateKind): Stream.Stream<LogEntry, LogUnavailable>

@@ -1,5 +1,6 @@
 /** Asking the scheduler, which alone knows who waits for what and which workers there are. */
 import { Context, type Effect, Schema } from "effect"
+import type { AskedErrand, SentErrand } from "../errand.ts"
 import type { ComposeId, Digest, TenantId, WorkerId } from "../ids.ts"
 import type { PoolDemand } from "../scaling/demand.ts"
 import type { DiscardAnswer } from "../scheduling/discard.ts"
@@ -23,6 +24,8 @@ export class Scheduling extends Context.Service<Scheduling, {
   retention(tenantId: TenantId, now: boolean): Effect.Effect<ReadonlyArray<ExpiredCopy>, SchedulerSilent>
   /** What the reaper has seen last; asked to sweep, it begins soon, and `running` tells until when. */
   reaper(sweep?: SweepRequest): Effect.Effect<ReaperReport, SchedulerSilent>
+  /** Has a worker do something small at a target of the tenant; takes as long as the errand does. */
+  errand(tenantId: TenantId, asked: AskedErrand): Effect.Effect<SentErrand, SchedulerSilent>
 }>()("domain/ports/Scheduling") {}
 
 /** Looked up at once, from memory; `undefined` leaves the answer to another. */
@@ -35,6 +38,8 @@ export interface SchedulingDesk {
   /** Begins with the removal too, without waiting for it. */
   retention(tenantId: TenantId, now: boolean): ReadonlyArray<ExpiredCopy> | undefined
   reaper(sweep: SweepRequest | undefined): ReaperReport | undefined
+  /** The only one that takes its time. */
+  errand?(tenantId: TenantId, asked: AskedErrand): Effect.Effect<SentErrand> | undefined
 }
 
 export class SchedulingAnswers extends Context.Service<SchedulingAnswers, {

@@ -317,8 +317,9 @@ export class FairQueue {
     turn.waiting += by
     queue.waiting += by
     lane.waiting += by
-    // One a worker that holds images, or is avoided: they come and go.
-    if (queue.waiting === 0 && (queue.need.holder !== undefined || queue.need.avoid !== undefined)) lane.queues.delete(queueKey(queue.need))
+    // One a worker that holds images, or is avoided, and one a tenant whose jobs need what only some have: they come and go.
+    const { avoid, bound, holder } = queue.need
+    if (queue.waiting === 0 && (holder ?? avoid ?? bound) !== undefined) lane.queues.delete(queueKey(queue.need))
   }
 
   #lineOf(job: OpenJob): Line {
@@ -383,8 +384,9 @@ const keys = new WeakMap<Need, string>()
 const queueKey = (need: Need): string => {
   const known = keys.get(need)
   if (known !== undefined) return known
-  const { architecture, avoid, distribution, holder, imageType } = need
-  const key = holder === undefined ? `${architecture}/${distribution}/${imageType}${avoid === undefined ? "" : `!${avoid}`}` : `@${holder.worker}`
+  const { architecture, avoid, bound, distribution, holder, imageType } = need
+  const made = `${architecture}/${distribution}/${imageType}${avoid === undefined ? "" : `!${avoid}`}`
+  const key = `${holder === undefined ? made : `@${holder.worker}`}${bound === undefined ? "" : `+${bound.tenantId}:${bound.sets.join()}`}`
   keys.set(need, key)
   return key
 }

@@ -4,7 +4,7 @@ import type { Digest, PoolId, PoolScope, TenantId, WorkerId } from "../ids.ts"
 import { poolsOf } from "../ids.ts"
 import { JobKind } from "../job.ts"
 import { type Heartbeat, type Speaker, speakerKey } from "../work.ts"
-import type { Need } from "./open-jobs.ts"
+import type { Bound, Need } from "./open-jobs.ts"
 
 type Counts = Record<JobKind, number>
 
@@ -37,6 +37,8 @@ export class Fleet {
   /** Sets of credentials that operators have given to workers, by name; made anew after a change. */
   #offers: ReadonlyMap<string, ReadonlyArray<OfferedSet>> | undefined
   #offersNo = 0
+  /** By pool, all sets that workers have ever said they have: one that is away now may come back. */
+  readonly #offered = new Map<PoolId, Map<string, OfferedSet>>()
 
   constructor(lostAfterMs: (pool: PoolId) => number, now: number) {
     this.#lostAfterMs = lostAfterMs
@@ -60,7 +62,10 @@ export class Fleet {
       if (worker.formerSessions.size > sessionsKept) worker.formerSessions.delete(worker.formerSessions.values().next().value!)
     }
     if (worker.heartbeat !== undefined && worker.heartbeat.session !== heartbeat.session) worker.sessionSince = now
-    if (!isSameOffer(worker.heartbeat?.credentials, heartbeat.credentials)) this.#offersChanged()
+    if (!isSameOffer(worker.heartbeat?.credentials, heartbeat.credentials)) {
+      this.#offersChanged()
+      this.#remember(speaker, heartbeat.credentials)
+    }
     worker.heartbeat = heartbeat
     worker.heardAt = now
     if (heartbeat.held !== undefined) worker.held = new Set(heartbeat.held)
@@ -71,6 +76,18 @@ export class Fleet {
   offers(set: string, tenantId: TenantId): boolean {
     this.#offers ??= Map.groupBy([...this.#workers.values()].flatMap(({ heartbeat }) => heartbeat?.credentials ?? []), ({ name }) => name)
     return this.#offers.get(set)?.some((offered) => isFor(offered, tenantId)) ?? false
+  }
+
+  /** Whether a worker of the pool that is not forgotten has that set for this tenant. */
+  holdsSet(pool: PoolId, set: string, tenantId: TenantId): boolean {
+    const bound = { tenantId, sets: [set] }
+    for (const worker of this.serving(pool)) if (hasSets(worker, bound)) return true
+    return false
+  }
+
+  /** Whether one ever had it, as far as is known. */
+  hasHeldSet(pool: PoolId, set: string, tenantId: TenantId): boolean {
+    return [...this.#offered.get(pool)?.values() ?? []].some((offered) => offered.name === set && isFor(offered, tenantId))
   }
 
   /** Another one after each change of what is offered. */
@@ -152,6 +169,14 @@ export class Fleet {
     this.#offersNo += 1
   }
 
+  #remember({ scope }: Speaker, offers: ReadonlyArray<OfferedSet> = []): void {
+    for (const pool of poolsOf(scope)) {
+      const known = this.#offered.get(pool) ?? new Map<string, OfferedSet>()
+      for (const offer of offers) known.set(JSON.stringify(offer), offer)
+      this.#offered.set(pool, known)
+    }
+  }
+
   #known(speaker: Speaker, now: number): Worker {
     const key = speakerKey(speaker)
     const known = this.#workers.get(key)
@@ -174,12 +199,17 @@ export const load = ({ busy }: Worker): number => JobKind.literals.reduce((sum, 
 export const slotsOf = (worker: Worker, kind: JobKind): number => worker.heartbeat?.slots[kind] ?? 0
 
 /** Whether a worker's abilities cover a need; where an image lies is looked at elsewhere. */
-export const canDo = ({ heartbeat }: Worker, { kind, architecture, distribution, imageType }: Need): boolean => {
+export const canDo = (worker: Worker, { architecture, bound, distribution, imageType, kind }: Need): boolean => {
+  const { heartbeat } = worker
   if (heartbeat === undefined || (heartbeat.slots[kind] ?? 0) === 0) return false
+  if (bound !== undefined && !hasSets(worker, bound)) return false
   const offers = (list: ReadonlyArray<string> | undefined, wanted: string) => list === undefined || list.includes(wanted)
   // Whoever moves a finished image need not be able to make it.
   if (!makesImages.has(kind)) return true
   return offers(heartbeat.architectures, architecture) && offers(heartbeat.distributions, distribution) && offers(heartbeat.imageTypes, imageType)
 }
+
+export const hasSets = ({ heartbeat }: Worker, { sets, tenantId }: Bound): boolean =>
+  sets.every((name) => heartbeat?.credentials?.some((set) => set.name === name && isFor(set, tenantId)) ?? false)
 
 const makesImages: ReadonlySet<JobKind> = new Set(["resolve", "build"] as const)

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { type ComposeId, JobId, Millis, PoolId, type TenantId, WorkerId } from "../ids.ts"
 import { JobKind } from "../job.ts"
-import { canDo } from "./fleet.ts"
+import { canDo, hasSets } from "./fleet.ts"
 import type { OpenJob } from "./open-jobs.ts"
 import type { Scheduler } from "./scheduler.ts"
 import { isFull } from "./target-accounts.ts"
@@ -30,6 +30,8 @@ export const JobOutlook = Schema.Struct({
   until: Schema.optionalKey(Millis),
   /** Of `holder` and `assigned`. */
   worker: Schema.optionalKey(WorkerId),
+  /** Of `worker`: the credentials that only workers have, which it has to have, too. */
+  sets: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Of `target-limit`: the place and credentials that are counted, how many run there, and how many may. */
   limit: Schema.optionalKey(Schema.String),
   running: Schema.optionalKey(Schema.Int),
@@ -51,15 +53,17 @@ const outlookOf = (scheduler: Scheduler, job: OpenJob, now: number): JobOutlook 
   }
 }
 
-type Wait = Pick<JobOutlook, "reason"> & Partial<Pick<JobOutlook, "atMost" | "limit" | "position" | "running" | "since" | "until" | "worker">>
+type Wait = Pick<JobOutlook, "reason"> & Partial<Pick<JobOutlook, "atMost" | "limit" | "position" | "running" | "sets" | "since" | "until" | "worker">>
 
 const waitOf = (scheduler: Scheduler, job: OpenJob, now: number): Wait => {
   if (job.state === "delayed") return { reason: "retry", until: Millis.make(job.notBefore) }
   if (job.state === "assigned") return { reason: "assigned", since: Millis.make(job.since), worker: job.speaker!.worker }
   const position = scheduler.queue.position(job)
   const place = position === undefined ? {} : { position }
-  const { holder } = job.need
-  if (holder === undefined && !isServed(scheduler, job, now)) return { reason: "worker", ...place }
+  const { bound, holder } = job.need
+  const sets = bound === undefined ? {} : { sets: bound.sets }
+  if (holder === undefined && !isServed(scheduler, job, now)) return { reason: "worker", ...sets, ...place }
+  if (lacksSets(scheduler, job)) return { reason: "worker", ...sets, ...place }
   if (scheduler.queue.isAtLimit(job.tenantId)) return { reason: "tenant-limit", ...place }
   const full = fullAccount(scheduler, job, now)
   if (full !== undefined) return { reason: "target-limit", ...full, ...place }
@@ -75,6 +79,12 @@ const fullAccount = ({ queue }: Scheduler, job: OpenJob, now: number): Omit<Wait
     limit: job.need.target!, running: taken,
     ...(atOnce !== undefined && { atMost: atOnce }), ...(nextAt > now && { until: Millis.make(Math.ceil(nextAt)) })
   }
+}
+
+/** The holder has not got what only workers have: somebody else gets the image after a while. */
+const lacksSets = ({ fleet, queue }: Scheduler, { need: { bound, holder }, tenantId }: OpenJob): boolean => {
+  const worker = holder && fleet.named(queue.poolOf(tenantId), holder.worker)
+  return worker?.heartbeat !== undefined && bound !== undefined && !hasSets(worker, bound)
 }
 
 const isServed = ({ fleet, queue }: Scheduler, { need, tenantId }: OpenJob, now: number): boolean => {

@@ -3,12 +3,14 @@ import type { ComposeEvent, JobQueued } from "../compose-events.ts"
 import type { Priority } from "../compose-request.ts"
 import type { AttemptToken, ComposeId, Digest, JobId, PoolScope, TenantId, WorkerId } from "../ids.ts"
 import { type JobKind, targetsOf } from "../job.ts"
+import { credentialsOfTarget } from "../target-credentials.ts"
 import { limitKeyOf } from "../target-limits.ts"
 import { type Speaker, speakerKey } from "../work.ts"
 
 /**
  * What a job asks of whoever does it. `holder`: where the image lies that it is about. `avoid`: who does it only if nobody
- * else can. `target`: what a delivery is counted by, as in target-limits.ts.
+ * else can. `target`: what a delivery is counted by, as in target-limits.ts. `sets`: the credentials that its targets name;
+ * of a build, those of all of its image's targets, since whoever holds an image delivers it.
  */
 export interface Need {
   readonly kind: JobKind
@@ -18,6 +20,15 @@ export interface Need {
   readonly holder?: { readonly worker: WorkerId; readonly digest: Digest }
   readonly avoid?: WorkerId
   readonly target?: string
+  readonly sets?: ReadonlyArray<string>
+  /** Of these sets, what only workers have: whoever does the job has to be one of them. */
+  readonly bound?: Bound
+}
+
+/** What a worker has to have been given by its operator, for this tenant. */
+export interface Bound {
+  readonly tenantId: TenantId
+  readonly sets: ReadonlyArray<string>
 }
 
 /**
@@ -94,10 +105,13 @@ export class OpenJobs {
 
   queue(tenantId: TenantId, event: typeof JobQueued.Type, at: number, revision: number): OpenJob {
     const { attempt, avoid, composeId, jobId, kind, request, distribution, held, notBefore = 0, priority = "normal" } = event
-    const target = this.#targetOf(event)
+    const [target, sets] = [this.#targetOf(event), setsOf(event)]
     const job: OpenJob = {
       tenantId, composeId, jobId, priority, attempt, queuedAt: at, revision, notBefore,
-      need: { kind, architecture: request.architecture, distribution, imageType: request.type, ...(held && { holder: held }), ...(avoid && { avoid }), ...(target && { target }) },
+      need: {
+        kind, architecture: request.architecture, distribution, imageType: request.type,
+        ...(held && { holder: held }), ...(avoid && { avoid }), ...(target && { target }), ...(sets.length > 0 && { sets })
+      },
       state: "ready", speaker: undefined, since: at, sequence: 0, token: undefined, place: undefined
     }
     this.add(job)
@@ -160,12 +174,18 @@ export class OpenJobs {
 
   #need(need: Need): Need {
     if (need === this.#lastNeed || need.holder !== undefined || need.avoid !== undefined || need.target !== undefined) return need
-    const key = `${need.kind}/${need.architecture}/${need.distribution}/${need.imageType}`
+    const key = `${need.kind}/${need.architecture}/${need.distribution}/${need.imageType}/${need.sets?.join() ?? ""}`
     const known = this.#needs.get(key) ?? need
     this.#needs.set(key, known)
     this.#lastNeed = known
     return known
   }
+}
+
+const setsOf = ({ kind, request, target = 0 }: typeof JobQueued.Type): ReadonlyArray<string> => {
+  if (kind === "resolve" || kind === "test") return []
+  const targets = kind === "build" ? targetsOf(request) : targetsOf(request).slice(target, target + 1)
+  return [...new Set(targets.flatMap((each) => credentialsOfTarget(each) ?? []))]
 }
 
 const none: ReadonlyArray<OpenJob> = []

@@ -11,7 +11,7 @@ import { type Claim, type Heartbeat, type Lying, type Speaker, speakerKey } from
 import { FairQueue, type Lane, type Share } from "./fair-queue.ts"
 import { canDo, Fleet, slotsOf, type Worker } from "./fleet.ts"
 import { Heap } from "./heap.ts"
-import { aboutJob, isRunning, type Need, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
+import { aboutJob, type Bound, isRunning, type Need, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
 import { TargetAccounts } from "./target-accounts.ts"
 
 export interface SchedulerConfig {
@@ -37,9 +37,13 @@ export interface Lost {
 /** After so long a live worker has said what it holds: an image that it does not list is not there. */
 const tellsWithinMs = 120_000
 
-/** Its holder is there, and does not have the image any more or never does what is asked. */
-const isForsaken = ({ need: { holder, kind }, queuedAt }: OpenJob, worker: Worker, now: number): boolean =>
-  now - queuedAt > tellsWithinMs && (slotsOf(worker, kind) === 0 || (holder !== undefined && !worker.held.has(holder.digest)))
+/** Its holder is there, and does not have the image any more, or never can do what is asked. */
+const isForsaken = ({ need, queuedAt }: OpenJob, worker: Worker, now: number): boolean =>
+  now - queuedAt > tellsWithinMs && (!canDo(worker, need) || (need.holder !== undefined && !worker.held.has(need.holder.digest)))
+
+const isSameBound = ({ need: { bound } }: OpenJob, other: Bound | undefined): boolean => bound?.sets.join() === other?.sets.join()
+
+const setKey = (tenantId: TenantId, set: string): string => `${tenantId} ${set}`
 
 type JobEvent = Extract<ComposeEvent, { readonly jobId: string }>
 
@@ -57,6 +61,10 @@ export class Scheduler {
   readonly #assigned = new Set<OpenJob>()
   readonly #running = new Set<RunningJob>()
   readonly #omitted = new Map<RunningJob, number>()
+  /** Those that wait and name sets of credentials. */
+  readonly #naming = new Set<OpenJob>()
+  /** Tenants and the sets that they do not have themselves, as far as somebody has looked. */
+  readonly #lacking = new Set<string>()
 
   constructor(config: SchedulerConfig) {
     this.#config = config
@@ -136,7 +144,10 @@ export class Scheduler {
     const speaker = this.jobs.speaker(said.scope, said.worker)
     const offers = this.fleet.offersNo
     this.fleet.hear(speaker, heartbeat, now)
-    if (this.fleet.offersNo !== offers) this.queue.recount()
+    if (this.fleet.offersNo !== offers) {
+      this.queue.recount()
+      this.#bindAnew()
+    }
     return this.#missing(speaker, heartbeat)
   }
 
@@ -201,7 +212,25 @@ export class Scheduler {
   putBack(job: OpenJob, now: number): void {
     if (job.state !== "assigned" || !this.#assigned.has(job)) return
     this.#letGo(job, now)
-    this.queue.add(job)
+    this.#wait(job)
+  }
+
+  /**
+   * `lacked`: sets that neither its tenant nor the worker that it was given to has. Answers whether it waits now for a worker
+   * that has them; if none ever had, the worker is to say what is missing.
+   */
+  putBackLacking(job: OpenJob, lacked: ReadonlyArray<string>, now: number): boolean {
+    const pool = this.queue.poolOf(job.tenantId)
+    const awaited = lacked.filter((set) => this.fleet.hasHeldSet(pool, set, job.tenantId))
+    for (const set of awaited) this.#lacking.add(setKey(job.tenantId, set))
+    if (awaited.length > 0) this.putBack(job, now)
+    return awaited.length > 0
+  }
+
+  /** The tenant has stored or removed a set. */
+  setsChanged(tenantId: TenantId): void {
+    for (const key of this.#lacking) if (key.startsWith(setKey(tenantId, ""))) this.#lacking.delete(key)
+    this.#bindAnew()
   }
 
   /** The job lies on its worker's queue under this sequence. */
@@ -249,7 +278,7 @@ export class Scheduler {
       this.queue.remove(job)
       const { holder: _, ...need } = job.need
       job.need = need
-      this.queue.add(job)
+      this.#wait(job)
     }
     return waiting.length
   }
@@ -289,7 +318,7 @@ export class Scheduler {
     const astray = [...this.jobs.values()].filter((job) => job.tenantId === tenantId && this.queue.isAstray(job))
     for (const job of astray) {
       this.queue.remove(job)
-      this.queue.add(job)
+      this.#wait(job)
     }
     this.queue.freed(tenantId)
   }
@@ -310,7 +339,33 @@ export class Scheduler {
       this.#delayed.push({ job, until: job.notBefore })
     } else {
       job.state = "ready"
-      this.queue.add(job)
+      this.#wait(job)
+    }
+  }
+
+  #wait(job: OpenJob): void {
+    if (job.need.sets !== undefined) {
+      this.#naming.add(job)
+      const bound = this.#boundOf(job)
+      const { bound: _, ...need } = job.need
+      if (!isSameBound(job, bound)) job.need = { ...need, ...(bound && { bound }) }
+    }
+    this.queue.add(job)
+  }
+
+  /** An operator's set goes before the tenant's of that name: whoever has one does it. */
+  #boundOf({ need: { sets = [] }, tenantId }: OpenJob): Bound | undefined {
+    const pool = this.queue.poolOf(tenantId)
+    const only = sets.filter((set) => this.fleet.holdsSet(pool, set, tenantId) || this.#lacking.has(setKey(tenantId, set)))
+    return only.length === 0 ? undefined : { tenantId, sets: only }
+  }
+
+  /** Who has which sets is known better now. */
+  #bindAnew(): void {
+    for (const job of this.#naming) {
+      if (!this.queue.has(job) || isSameBound(job, this.#boundOf(job))) continue
+      this.queue.remove(job)
+      this.#wait(job)
     }
   }
 
@@ -346,6 +401,7 @@ export class Scheduler {
   /** It neither waits nor takes up a slot after this. */
   #letGo(job: OpenJob, now: number): void {
     this.queue.remove(job)
+    this.#naming.delete(job)
     const held = this.#assigned.delete(job) || this.#running.delete(job as RunningJob)
     this.#omitted.delete(job as RunningJob)
     if (held) {

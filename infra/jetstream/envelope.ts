@@ -21,9 +21,10 @@ const codecOf = (envelope: Schema.Codec<unknown, unknown>) => ({
 
 type Envelope = { [Kind in AggregateKind]: ReturnType<typeof envelopeOf<Kind>>["Type"] }[AggregateKind]
 
-const codecs: Record<AggregateKind, ReturnType<typeof codecOf>> = {
-  compose: codecOf(envelopeOf("compose")), account: codecOf(envelopeOf("account")), credentials: codecOf(envelopeOf("credentials"))
-}
+const forEachKind = <A>(make: (kind: AggregateKind) => A): Readonly<Record<AggregateKind, A>> =>
+  Object.fromEntries(Object.keys(aggregateEvents).map((kind) => [kind, make(kind as AggregateKind)])) as Record<AggregateKind, A>
+
+const codecs = forEachKind((kind) => codecOf(envelopeOf(kind)))
 const isKind = (aggregate: unknown): aggregate is AggregateKind => typeof aggregate === "string" && Object.hasOwn(codecs, aggregate)
 
 export const encode = (ref: AggregateRef, revision: number, decision: Decision): string =>
@@ -52,12 +53,7 @@ export const decode = (subject: string, position: Position, text: string, chain:
   return { _tag: "Recorded", position, tenantId: tenant, aggregate, id, revision, ...decision } as Recorded
 }
 
-function tagsOf(kind: AggregateKind): ReadonlySet<string> {
-  return new Set(Object.keys(aggregateEvents[kind].cases))
-}
-const tags: Record<AggregateKind, ReadonlySet<string>> = {
-  compose: tagsOf("compose"), account: tagsOf("account"), credentials: tagsOf("credentials")
-}
+const tags = forEachKind((kind): ReadonlySet<string> => new Set(Object.keys(aggregateEvents[kind].cases)))
 
 /** The mark of our encoder, and events that this program knows. What is damaged or foreign has it not, or not these. */
 const isOurs = ({ checked, events }: Readonly<Record<string, unknown>>, kind: AggregateKind): boolean =>

@@ -1,50 +1,101 @@
 /** The log on JetStream. The version is the subject's last token on a write-once stream, so the server settles every race. */
-import type { JsMsg, StoredMsg } from "@nats-io/jetstream"
-import { Effect, Layer, Queue, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { EventLog, LogUnavailable, type Stored, WrongRevision } from "../../domain/ports/event-log.ts"
+import { type Period, type PeriodLength, periodAt, isPeriodic } from "../../domain/periods.ts"
 import type { AggregateKind, AggregateRef, Decision, LogEntry, Recorded } from "../../domain/recorded.ts"
 import { Appender } from "./appender.ts"
-import { decode, encode } from "./envelope.ts"
-import { attentive, CoreNats, type Nats } from "./nats.ts"
-import { fromLeader, newestRevision, revisionOf } from "./newest.ts"
+import { openCatalogue } from "./catalogue.ts"
+import { EndedStreams } from "./ended-stream.ts"
+import { encode } from "./envelope.ts"
+import { followStream, scanStream, unavailable } from "./follow-stream.ts"
+import { CoreNats } from "./nats.ts"
+import { loaderFor, revisionIn } from "./read-stream.ts"
 import { rereading } from "./resending.ts"
-import { ensureEventStreams, eventStream, livePrefix, streamOf, subjectOf } from "./streams.ts"
+import { ensureEventStreams, eventStream, type EventStream, streamOf, subjectIn } from "./streams.ts"
+import { watchAggregate } from "./watch-aggregate.ts"
 
 export interface EventLogConfig {
   /** Fixed when the log is first made. */
   readonly partitions: number
   readonly replicas: number
+  /** For a log that has no periods yet; without it, it gets none. */
+  readonly period?: PeriodLength | undefined
+  /** Where periods that are over are read: see `placeAt`. */
+  readonly archive?: string | undefined
 }
 
-const unavailable = (error: unknown) => new LogUnavailable({ message: `the log does not answer: ${(error as Error).message}` })
-
-export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
+export const EventLogJetStream = ({ archive, partitions, period, replicas }: EventLogConfig) =>
   Layer.effect(EventLog, Effect.gen(function*() {
     const nats = yield* CoreNats
-    yield* ensureEventStreams(nats.jsm, partitions, replicas)
-    const prefixes = new Map(Array.from({ length: partitions }, (_, index) => eventStream(index, partitions)).map(({ name, prefix }) => [name, prefix]))
-    const streams = [...prefixes.keys()]
-    const appenders = new Map(streams.map((stream) => [stream, new Appender(nats, stream)]))
-
+    yield* ensureEventStreams(nats.jsm, { partitions, replicas })
+    const catalogue = yield* openCatalogue(nats, { partitions, replicas, period })
+    yield* catalogue.prepare(Date.now())
+    const ended = new EndedStreams(catalogue, archive)
+    const appenders = new Map<string, Appender>()
     const reread = rereading(nats.nc)
-    const loadNewest = replicas === 1 ? load : loadWithLeader
+    const load = loaderFor(replicas)
+    const lasting = new Map(Array.from({ length: partitions }, (_, index) => eventStream(index, partitions)).map((stream) => [stream.name, stream]))
+    const prefixOf = (stream: string) => lasting.get(stream)?.prefix ?? catalogue.get(stream)?.prefix
+    const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
 
-    const append = Effect.fnUntraced(function*(ref: AggregateRef, after: number, decision: Decision) {
-      const subject = `${subjectOf(ref, partitions)}.${after + 1}`
-      const stream = streamOf(ref, partitions).name
+    const appendTo = Effect.fnUntraced(function*({ name, prefix }: EventStream, ref: AggregateRef, after: number, decision: Decision) {
+      let appender = appenders.get(name)
+      if (appender === undefined) appenders.set(name, appender = new Appender(nats, name))
       const msgID = `${ref.tenantId}/${ref.aggregate}/${ref.id}/${decision.messageId}`
-      const sequence = yield* Effect.tryPromise({
-        try: () => appenders.get(stream)!.append(subject, encode(ref, after + 1, decision), msgID),
-        catch: unavailable
-      })
+      const subject = `${subjectIn({ name, prefix }, ref)}.${after + 1}`
+      const sequence = yield* attempt(() => appender.append(subject, encode(ref, after + 1, decision), msgID))
       if (sequence === undefined) return yield* new WrongRevision({ aggregate: ref.aggregate, id: ref.id, after })
-      return { stream, sequence }
+      return { stream: name, sequence }
     })
 
+    const append = (ref: AggregateRef, after: number, decision: Decision) => {
+      const period = catalogue.periodOf(ref)
+      return period === undefined ? appendTo(streamOf(ref, partitions), ref, after, decision) : appendInPeriod(period, ref, after, decision)
+    }
+
+    const appendInPeriod = Effect.fnUntraced(function*(period: Period, ref: AggregateRef, after: number, decision: Decision) {
+      const home = streamOf(ref, partitions, period)
+      if (catalogue.get(home.name) === undefined) yield* makeLate(period)
+      const stored = catalogue.isSealed(home.name) ? undefined : yield* appendTo(home, ref, after, decision).pipe(
+        Effect.catchTag("LogUnavailable", (error) =>
+          Effect.flatMap(attempt(() => catalogue.ask(home.name)), () => catalogue.isSealed(home.name) ? Effect.succeed(undefined) : Effect.fail(error))))
+      if (stored !== undefined) return stored
+      // Nothing can come in between any more: what is there of this aggregate is all that will ever be.
+      const there = (yield* endedEntries(home, ref)).find((entry) => revisionIn(entry) === after + 1)
+      if (there === undefined) return yield* appendTo(streamOf(ref, partitions), ref, after, decision)
+      if (there._tag === "Recorded" && there.messageId === decision.messageId) return there.position
+      return yield* new WrongRevision({ aggregate: ref.aggregate, id: ref.id, after })
+    })
+
+    /** As a rule a period's streams are made long before. */
+    const makeLate = Effect.fnUntraced(function*(period: Period) {
+      if (period.from > periodAt(catalogue.layout!.period, Date.now()).to) return yield* new LogUnavailable({ message: `the time of period ${period.name} has not come` })
+      yield* catalogue.make(period)
+    })
+
+    const endedEntries = (home: EventStream, ref: AggregateRef) => attempt(() => ended.load(nats, load, catalogue.get(home.name)!, ref))
+
+    /** Of a period that is over, and what was decided since. */
+    const entriesOf = async (ref: AggregateRef, after: number): Promise<ReadonlyArray<LogEntry>> => {
+      const [period, rest] = [catalogue.periodOf(ref), streamOf(ref, partitions)]
+      if (period === undefined) return load(nats, rest.name, subjectIn(rest, ref), after)
+      const home = streamOf(ref, partitions, period)
+      let record = catalogue.get(home.name) ?? await catalogue.ask(home.name)
+      if (record === undefined) return []
+      if (record.state === "open") {
+        try {
+          return await load(nats, home.name, subjectIn(home, ref), after)
+        } catch (error) {
+          record = await catalogue.ask(home.name)
+          if (record === undefined || record.state === "open") throw error
+        }
+      }
+      const all = [...await ended.load(nats, load, record, ref), ...await load(nats, rest.name, subjectIn(rest, ref), 0)]
+      return after === 0 ? all : all.filter((entry) => revisionIn(entry) > after)
+    }
+
     const read = Effect.fnUntraced(function*<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after = 0) {
-      const stream = streamOf(ref, partitions).name
-      const subject = subjectOf(ref, partitions)
-      const stored = yield* Effect.tryPromise({ try: () => reread(() => loadNewest(nats, stream, subject, after)), catch: unavailable })
+      const stored = yield* attempt(() => reread(() => entriesOf(ref, after)))
       const recorded: Array<Recorded<Kind>> = []
       for (const entry of stored) {
         if (entry._tag === "Unreadable") return yield* new LogUnavailable({ message: `${entry.subject} cannot be read: ${entry.reason}` })
@@ -53,141 +104,37 @@ export const EventLogJetStream = ({ partitions, replicas }: EventLogConfig) =>
       return { recorded, revision: recorded.at(-1)?.revision ?? after } satisfies Stored<Kind>
     })
 
-    return EventLog.of({
-      read,
-      append,
-      watch: (ref, after) => watch(nats, replicas, streamOf(ref, partitions).name, subjectOf(ref, partitions), after),
-      streams,
-      follow: (stream, after, only) => follow(nats, stream, after, only && `${prefixes.get(stream)}.*.${only}.>`),
-      scan: (stream, { after, tenantId, upTo }) =>
-        scan(nats, stream, after, upTo, tenantId === undefined ? undefined : `${prefixes.get(stream)}.${tenantId}.>`),
-      head: (stream) =>
-        Effect.map(Effect.tryPromise({ try: () => nats.jsm.streams.info(stream), catch: unavailable }), ({ state }) => state.last_seq)
-    })
-  }))
+    const filtered = (stream: string, tenant: string, kind?: AggregateKind) => `${prefixOf(stream)}.${tenant}.${kind === undefined ? "" : `${kind}.`}`
 
-const toEntry = (stream: string, message: StoredMsg): LogEntry =>
-  decode(message.subject, { stream, sequence: message.seq }, message.string())
+    const follow = (stream: string, after: number, only?: AggregateKind): Stream.Stream<LogEntry, LogUnavailable> => {
+      if (only !== undefined && !lasting.has(stream) && !isPeriodic(only)) return Stream.never
+      const live = followStream(nats, { stream, after, filter: only && `${filtered(stream, "*", only)}>` })
+      return ended.withArchive({ stream, after, upTo: Infinity, live })
+    }
 
-/** The server answers at most 1,024 subjects at once. */
-const page = 1000
+    const scan: EventLog["Service"]["scan"] = (stream, { after, tenantId, upTo }) => {
+      const beginning = tenantId === undefined ? undefined : filtered(stream, tenantId)
+      const live = scanStream(nats, { stream, after, upTo, filter: beginning && `${beginning}>` })
+      return lasting.has(stream) ? live : ended.withArchive({ stream, after, upTo, beginning, live })
+    }
 
-const load = async (nats: Nats, stream: string, subject: string, after: number): Promise<ReadonlyArray<LogEntry>> => {
-  try {
-    if (after === 0) return await collect(nats, stream, [`${subject}.*`])
-  } catch (error) {
-    if ((error as { code?: number }).code !== 413) throw error
-  }
-  const last = await nats.jsm.direct.getMessage(stream, { last_by_subj: `${subject}.*` })
-  const entries: Array<LogEntry> = []
-  for (let from = after + 1; last !== null && from <= revisionOf(last.subject); from += page) {
-    const length = Math.min(page, revisionOf(last.subject) - from + 1)
-    entries.push(...await collect(nats, stream, Array.from({ length }, (_, index) => `${subject}.${from + index}`)))
-  }
-  return entries
-}
-
-/** Any server of a cluster answers the read itself; the leader says how far it should have come. */
-const loadWithLeader: typeof load = async (nats, stream, subject, after) => {
-  const [entries, newest] = await Promise.all([load(nats, stream, subject, after), newestRevision(nats, stream, subject)])
-  const last = entries.at(-1)
-  const known = last === undefined ? after : last._tag === "Recorded" ? last.revision : revisionOf(last.subject)
-  if (known >= newest) return entries
-  return [...entries, ...(await fromLeader(nats, stream, subject, known + 1, newest)).map((message) => toEntry(stream, message))]
-}
-
-const collect = async (nats: Nats, stream: string, subjects: Array<string>): Promise<ReadonlyArray<LogEntry>> => {
-  const entries: Array<LogEntry> = []
-  for await (const message of await nats.jsm.direct.getLastMessagesFor(stream, { multi_last: subjects })) {
-    entries.push(toEntry(stream, message))
-  }
-  return entries
-}
-
-/**
- * Live messages only wake us up; what is yielded is read from the stream, revision by revision. So nothing that the
- * network drops, repeats or reorders can make a gap.
- */
-const watch = <Kind extends AggregateKind>(
-  nats: Nats, copies: number, stream: string, subject: string, after: number
-): Stream.Stream<Recorded<Kind>, LogUnavailable> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const wake = yield* Queue.sliding<true>(1)
-    yield* Effect.acquireRelease(
-      Effect.sync(() => nats.nc.subscribe(`${livePrefix}.${subject}.*`, { callback: () => void Queue.offerUnsafe(wake, true) })),
-      (live) => Effect.sync(() => live.unsubscribe())
-    )
-    let next = after + 1
-    const read = Effect.tryPromise({
-      try: () => (copies === 1 ? nats.jsm.direct : nats.jsm.streams).getMessage(stream, { last_by_subj: `${subject}.${next}` }),
-      catch: unavailable
-    })
-    const take = Effect.gen(function*() {
-      for (;;) {
-        const message = yield* read
-        if (message === null) {
-          // A wake-up lost with a connection is made good by the time-out.
-          yield* Queue.take(wake).pipe(Effect.timeoutOption(wakeEvery))
-          continue
-        }
-        next += 1
-        const entry = toEntry(stream, message)
-        if (entry._tag === "Recorded") return entry as Recorded<Kind>
+    const head = (stream: string) => attempt(async () => {
+      const known = catalogue.get(stream)?.last
+      if (known !== undefined) return known
+      try {
+        return (await nats.jsm.streams.info(stream)).state.last_seq
+      } catch (error) {
+        const last = lasting.has(stream) ? undefined : (await catalogue.ask(stream))?.last
+        if (last === undefined) throw error
+        return last
       }
     })
-    return Stream.fromEffectRepeat(take)
+
+    return EventLog.of({
+      read, append, follow, scan, head,
+      watch: (ref, after) => watchAggregate({ nats, catalogue, ended, load, replicas, partitions }, ref, after),
+      streams: catalogue.streams,
+      streamsAsTheyCome: catalogue.streamsAsTheyCome,
+      isSealed: (stream) => catalogue.isSealed(stream)
+    })
   }))
-
-const wakeEvery = "5 seconds"
-
-const follow = (nats: Nats, stream: string, after: number, filter?: string): Stream.Stream<LogEntry, LogUnavailable> =>
-  Stream.unwrap(Effect.map(consume(nats, stream, after, filter), ({ messages }) =>
-    Stream.fromAsyncIterable(messages, unavailable).pipe(Stream.map((message) => entryOf(stream, message)))))
-
-/** What a filter leaves out is not delivered: the last message that it lets through says that none follows. */
-const scan = (nats: Nats, stream: string, after: number, upTo: number, filter?: string): Stream.Stream<LogEntry, LogUnavailable> =>
-  after >= upTo ? Stream.empty : Stream.unwrap(Effect.gen(function*() {
-    const { messages, pending } = yield* consume(nats, stream, after, filter)
-    if (pending === 0) return Stream.empty
-    return Stream.flattenIterable(Stream.fromAsyncIterable(handfuls(stream, messages, upTo), unavailable))
-  }))
-
-/** Handed on one by one, entries cost more than to read and decode them. */
-const handful = 500
-
-async function* handfuls(stream: string, messages: AsyncIterable<JsMsg>, upTo: number): AsyncGenerator<ReadonlyArray<LogEntry>> {
-  let entries: Array<LogEntry> = []
-  for await (const message of messages) {
-    if (message.seq <= upTo) entries.push(entryOf(stream, message))
-    const last = message.seq >= upTo || message.info.pending === 0
-    if (last || entries.length >= handful) {
-      yield entries
-      entries = []
-    }
-    if (last) return
-  }
-}
-
-const entryOf = (stream: string, message: JsMsg): LogEntry => decode(message.subject, { stream, sequence: message.seq }, message.string())
-
-const consume = (nats: Nats, stream: string, after: number, filter?: string) =>
-  Effect.gen(function*() {
-    const [, messages, pending] = yield* Effect.acquireRelease(
-      Effect.tryPromise({
-        try: async () => {
-          const consumer = await nats.js.consumers.get(stream, {
-            deliver_policy: "by_start_sequence", opt_start_seq: after + 1, inactive_threshold: 60_000,
-            ...(filter !== undefined && { filter_subjects: filter })
-          })
-          const { num_pending } = await consumer.info()
-          return [consumer, await consumer.consume({ max_messages: 1000, ...attentive }), num_pending] as const
-        },
-        catch: unavailable
-      }),
-      ([consumer, messages]) => Effect.promise(async () => {
-        await messages.close()
-        await consumer.delete().catch(() => false)
-      })
-    )
-    return { messages, pending }
-  })

@@ -1,7 +1,8 @@
 /** Questions to the scheduler and its answers, past JetStream: an answer is worth nothing a second later. */
 import { gunzipSync, gzipSync } from "node:zlib"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
-import { Effect, Exit, Layer, Schema } from "effect"
+import { Effect, Exit, Layer, Queue, Schema } from "effect"
+import { AskedErrand, SentErrand } from "../../domain/errand.ts"
 import { ComposeId, Digest, TenantId, WorkerId } from "../../domain/ids.ts"
 import { Scheduling, SchedulerSilent, SchedulingAnswers } from "../../domain/ports/scheduling.ts"
 import { PoolDemand } from "../../domain/scaling/demand.ts"
@@ -27,8 +28,12 @@ const retention = {
 
 const reaper = { subject: "ask.reaper", Question: Schema.Struct({ sweep: Schema.optionalKey(SweepRequest) }), Answer: ReaperReport }
 
+const errand = { subject: "ask.errand", Question: Schema.Struct({ tenantId: TenantId, asked: AskedErrand }), Answer: SentErrand, withinMs: 35_000 }
+
 interface Topic<Q, A> {
   readonly subject: string
+  /** Where it is more than a look into memory. */
+  readonly withinMs?: number
   readonly Question: Schema.Codec<Q, unknown>
   readonly Answer: Schema.Codec<A, unknown>
 }
@@ -43,15 +48,16 @@ export const SchedulingNats = Layer.effect(Scheduling, Effect.gen(function*() {
     waiting: (tenantId, composeId) => ask(nc, waiting, { tenantId, composeId }),
     discard: (name, digest) => ask(nc, discard, { name, digest }),
     retention: (tenantId, now) => ask(nc, retention, { tenantId, now }),
-    reaper: (sweep) => ask(nc, reaper, sweep === undefined ? {} : { sweep })
+    reaper: (sweep) => ask(nc, reaper, sweep === undefined ? {} : { sweep }),
+    errand: (tenantId, asked) => ask(nc, errand, { tenantId, asked })
   })
 }))
 
 const silent = () => new SchedulerSilent({ message: "no scheduler answers: none runs, or it is just starting" })
 
-const ask = <Q, A>(nc: NatsConnection, { Answer, Question, subject }: Topic<Q, A>, question: Q): Effect.Effect<A, SchedulerSilent> =>
+const ask = <Q, A>(nc: NatsConnection, { Answer, Question, subject, withinMs }: Topic<Q, A>, question: Q): Effect.Effect<A, SchedulerSilent> =>
   Effect.tryPromise(() =>
-    nc.request(subject, Schema.encodeSync(Schema.fromJsonString(Question))(question), { timeout: answerWithinMs })
+    nc.request(subject, Schema.encodeSync(Schema.fromJsonString(Question))(question), { timeout: withinMs ?? answerWithinMs })
   ).pipe(
     Effect.flatMap((message) => Schema.decodeUnknownEffect(Schema.fromJsonString(Answer))(unpack(message.data))),
     Effect.tapError((error) => Effect.logDebug("the scheduler did not answer", { subject }, error)),
@@ -71,7 +77,7 @@ export const SchedulingAnswersNats = Layer.effect(SchedulingAnswers, Effect.gen(
           answering(nc, retention, ({ now, tenantId }) => desk.retention(tenantId, now)),
           answering(nc, reaper, ({ sweep }) => desk.reaper(sweep))
         ], { discard: true }),
-        Effect.never
+        doing(nc, errand, ({ asked, tenantId }) => desk.errand?.(tenantId, asked))
       ))
   })
 }))
@@ -89,6 +95,25 @@ const answering = <Q, A>(nc: NatsConnection, { Question, subject }: Topic<Q, A>,
     (subscription) => Effect.sync(() => subscription.unsubscribe())
   )
 }
+
+/** As `answering`, for what takes its time. */
+const doing = <Q, A>(nc: NatsConnection, { Question, subject }: Topic<Q, A>, look: (question: Q) => Effect.Effect<A> | undefined) =>
+  Effect.gen(function*() {
+    const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Question))
+    const asked = yield* Queue.unbounded<Msg>()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => nc.subscribe(subject, { callback: (_, message) => void Queue.offerUnsafe(asked, message) })),
+      (subscription) => Effect.sync(() => subscription.unsubscribe())
+    )
+    return yield* Queue.take(asked).pipe(
+      Effect.flatMap((message) => {
+        const question = decode(message.string())
+        const done = Exit.isSuccess(question) ? look(question.value) : undefined
+        return done === undefined ? Effect.void : Effect.forkChild(Effect.map(done, (answer) => message.respond(pack(JSON.stringify(answer)))))
+      }),
+      Effect.forever
+    )
+  })
 
 /** Thousands of workers with their labels are more than one message may hold. */
 const packedFrom = 256 * 1024

@@ -20,7 +20,7 @@ export const SnapshotsJetStream = ({ replicas }: { readonly replicas: number }) 
     const bucket = yield* patiently(() => new Objm(js).create("snapshots", { replicas })).pipe(
       Effect.tap(() => ensureBucket(jsm, "OBJ_snapshots", { replicas })), Effect.mapError(unavailable))
     return Snapshots.of({
-      load: (name) => Stream.fromAsyncIterable(linesOf(bucket, name), unavailable),
+      load: (name) => Stream.unwrap(linesOf(bucket, name)),
       save: (name, lines) =>
         Effect.asVoid(attempt(() => {
           const packed = Readable.from(ended(lines)).pipe(createGzip({ level: 1 }))
@@ -39,11 +39,38 @@ async function* ended(lines: Iterable<string>): AsyncGenerator<string, void> {
   }
 }
 
-async function* linesOf(bucket: ObjectStore, name: string): AsyncGenerator<string, void> {
-  const found = await bucket.get(name)
-  if (found === null) return
-  yield* createInterface({ input: Readable.fromWeb(found.data as never).pipe(createGunzip()), crlfDelay: Infinity })
-  // It is nothing when all is well, whatever its type says.
-  const error = (await found.error) as Error | null | undefined
-  if (error) throw error
+/** What is replaced while it is read may lose its next part, which then never comes. */
+const patienceMs = 10_000
+
+const linesOf = (bucket: ObjectStore, name: string) =>
+  Effect.gen(function*() {
+    const found = yield* attempt(() => bucket.get(name))
+    if (found === null) return Stream.empty
+    const packed = Readable.fromWeb(found.data as never)
+    const unpacked = packed.pipe(createGunzip())
+    packed.once("error", (error) => unpacked.destroy(error))
+    yield* Effect.addFinalizer(() => Effect.sync(() => {
+      packed.destroy()
+      unpacked.destroy()
+    }))
+    const reader = createInterface({ input: unpacked, crlfDelay: Infinity })[Symbol.asyncIterator]()
+    // It has no `return`: who lets go of it must not wait for a part that may never come.
+    const next = () => within(patienceMs, reader.next())
+    const isWhole = Effect.flatMap(Effect.promise(() => found.error as Promise<Error | null | undefined>),
+      // It is nothing when all is well, whatever its type says.
+      (error) => error ? Effect.fail(unavailable(error)) : Effect.void)
+    return Stream.concat(
+      Stream.fromAsyncIterable({ [Symbol.asyncIterator]: () => ({ next }) }, unavailable),
+      Stream.drain(Stream.fromEffect(isWhole)))
+  })
+
+const within = async <A>(ms: number, promise: Promise<A>): Promise<A> => {
+  const waiting = new AbortController()
+  const late = setTimeout(ms, undefined, { signal: waiting.signal }).then(() => { throw new Error("a part of it does not come") })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    waiting.abort()
+    late.catch(() => {})
+  }
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { JetStreamApiError, type JetStreamManager, PersistMode, type StreamConfig } from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import { Effect } from "effect"
+import { type Period, streamIn } from "../../domain/periods.ts"
 import type { AggregateRef } from "../../domain/recorded.ts"
 import { NatsFailed, patiently } from "./nats.ts"
 
@@ -10,21 +11,31 @@ import { NatsFailed, patiently } from "./nats.ts"
 export const partitionOf = (tenantId: string, partitions: number): number =>
   partitions === 1 ? 0 : createHash("sha256").update(tenantId).digest().readUInt32BE(0) % partitions
 
-/** With one partition the stream is `EVENTS` and subjects begin with `events`; with more, `EVENTS_0` and `events-0`, and so on. */
-export const eventStream = (partition: number, partitions: number): { readonly name: string; readonly prefix: string } =>
-  partitions === 1 ? { name: "EVENTS", prefix: "events" } : { name: `EVENTS_${partition}`, prefix: `events-${partition}` }
+/** A stream of the log, and how its subjects begin. */
+export interface EventStream {
+  readonly name: string
+  readonly prefix: string
+}
 
-export const streamOf = (ref: AggregateRef, partitions: number) =>
-  eventStream(partitionOf(ref.tenantId, partitions), partitions)
+/**
+ * With one partition the stream that never ends is `EVENTS` and its subjects begin with `events`; with more, it is `EVENTS_0`
+ * and `events-0`, and so on. That of a period has its name behind: `EVENTS-2026-11` and `events-2026-11`.
+ */
+export const eventStream = (partition: number, partitions: number, period?: Pick<Period, "name">): EventStream => {
+  const lasting = partitions === 1 ? { name: "EVENTS", prefix: "events" } : { name: `EVENTS_${partition}`, prefix: `events-${partition}` }
+  return period === undefined ? lasting : { name: streamIn(lasting.name, period), prefix: `${lasting.prefix}-${period.name}` }
+}
 
-export const subjectOf = (ref: AggregateRef, partitions: number): string =>
-  `${streamOf(ref, partitions).prefix}.${ref.tenantId}.${ref.aggregate}.${ref.id}`
+export const streamOf = (ref: AggregateRef, partitions: number, period?: Pick<Period, "name">): EventStream =>
+  eventStream(partitionOf(ref.tenantId, partitions), partitions, period)
+
+export const subjectIn = ({ prefix }: EventStream, ref: AggregateRef): string => `${prefix}.${ref.tenantId}.${ref.aggregate}.${ref.id}`
 
 /** After an entry is stored, the server says it again below this, for live tails. */
 export const livePrefix = "live"
 
-const eventsConfig = (partition: number, partitions: number, replicas: number): Named => {
-  const { name, prefix } = eventStream(partition, partitions)
+const eventsConfig = (partition: number, { partitions, period, replicas }: EventStreamsOptions): Named => {
+  const { name, prefix } = eventStream(partition, partitions, period)
   return {
     name,
     subjects: [`${prefix}.*.*.*.*`],
@@ -44,6 +55,13 @@ const eventsConfig = (partition: number, partitions: number, replicas: number): 
     republish: { src: ">", dest: `${livePrefix}.>` },
     metadata: { "kiln-partitions": String(partitions) }
   }
+}
+
+export interface EventStreamsOptions {
+  readonly partitions: number
+  readonly replicas: number
+  /** Those of this period; else those that never end. */
+  readonly period?: Pick<Period, "name">
 }
 
 const limits = { storage: "file", retention: "limits", allow_direct: true, max_consumers: 10_000 } as const
@@ -121,12 +139,12 @@ export const ensureBucket = (jsm: JetStreamManager, name: string, { lifetimeMs, 
   })
 
 export const ensureEventStreams = Effect.fn("ensureEventStreams")(
-  function*(jsm: JetStreamManager, partitions: number, replicas: number) {
+  function*(jsm: JetStreamManager, options: EventStreamsOptions) {
     // More partitions than before would leave old tenants in streams that nobody looks for.
-    const other = partitions === 1 ? "EVENTS_0" : "EVENTS"
-    const stale = yield* patiently(() => known(jsm, other)).pipe(Effect.mapError(failed(other)))
+    const other = options.partitions === 1 ? "EVENTS_0" : "EVENTS"
+    const stale = options.period === undefined ? yield* patiently(() => known(jsm, other)).pipe(Effect.mapError(failed(other))) : undefined
     if (stale !== undefined) return yield* new NatsFailed({ message: `the log was made with another number of partitions: stream ${other} is there` })
-    yield* Effect.forEach(Array.from({ length: partitions }, (_, index) => eventsConfig(index, partitions, replicas)),
+    yield* Effect.forEach(Array.from({ length: options.partitions }, (_, index) => eventsConfig(index, options)),
       (config) => ensure(jsm, config), { discard: true })
   })
 

@@ -19,6 +19,8 @@ export const feedSubject = (speaker: Speaker, feed: "progress" | "log", tenant: 
 export const feedFilter = (feed: "progress" | "log", tenant: TenantId, compose: ComposeId): string =>
   `worker.*.*.${feed}.${tenant}.${compose}.*`
 
+export const tenantFeed = (feed: "progress" | "log", tenant: TenantId): string => `worker.*.*.${feed}.${tenant}.*.*`
+
 export const controlSubject = ({ scope, worker }: Speaker): string => `control.${scope}.${worker}`
 export const rollCallSubject = "control.all"
 

@@ -56,6 +56,8 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
       })
     },
     streams: [stream],
+    streamsAsTheyCome: Stream.concat(Stream.make(stream), Stream.never),
+    isSealed: () => false,
     follow: (_, after, only): Stream.Stream<LogEntry> => {
       let sequence = after
       return tail(() => {

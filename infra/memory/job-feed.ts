@@ -1,5 +1,5 @@
 /** The job feed in memory, with the end that workers speak into. */
-import { Context, Effect, Layer, PubSub, Stream } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { AttemptToken, ComposeId, JobId, Millis, TenantId } from "../../domain/ids.ts"
 import type { Progress } from "../../domain/ports/image-builder.ts"
 import { type FeedItem, JobFeed, type LogLines, type ProgressReport } from "../../domain/ports/job-feed.ts"
@@ -21,12 +21,17 @@ interface Said {
   readonly item: FeedItem
 }
 
+const page = 100
+
 const keyOf = (tenantId: TenantId, composeId: ComposeId) => `${tenantId}/${composeId}`
 
-export const JobFeedInMemory = Layer.effectContext(Effect.gen(function*() {
+export const JobFeedInMemory = Layer.effectContext(Effect.sync(() => {
   const lines: Array<Said & { readonly item: LogLines }> = []
   const progress = new Map<string, Said & { readonly item: ProgressReport }>()
-  const live = yield* PubSub.unbounded<Said>()
+  const listeners = new Map<(item: FeedItem) => void, string>()
+  const say = (said: Said) => {
+    for (const [listener, key] of listeners) if (key === said.key) listener(said.item)
+  }
 
   const feed = JobFeed.of({
     recent: (tenantId, composeId, after) =>
@@ -37,26 +42,34 @@ export const JobFeedInMemory = Layer.effectContext(Effect.gen(function*() {
           ...[...progress.values()].filter((said) => said.key === key)
         ].map(({ item }) => item)
       }),
-    live: (tenantId, composeId) => {
-      const key = keyOf(tenantId, composeId)
-      return Stream.fromPubSub(live).pipe(Stream.filter((said) => said.key === key), Stream.map(({ item }) => item))
-    }
+    lines: (tenantId, composeId, after) =>
+      Effect.sync(() => {
+        const found = lines.filter(({ item, key }) => key === keyOf(tenantId, composeId) && item.sequence > after)
+        return { lines: found.slice(0, page).map(({ item }) => item), more: found.length > page }
+      }),
+    progress: (tenantId, composeId) =>
+      Effect.sync(() => [...progress.values()].filter(({ key }) => key === keyOf(tenantId, composeId)).map(({ item }) => item)),
+    hear: (tenantId, composeId, listener) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void listeners.set(listener, keyOf(tenantId, composeId))),
+        () => Effect.sync(() => void listeners.delete(listener))
+      )
   })
 
   const source = JobFeedSource.of({
     lines: (tenantId, composeId, from, text) =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         const item: LogLines = { _tag: "LogLines", ...from, sequence: lines.length + 1, lines: text }
         const said = { key: keyOf(tenantId, composeId), item }
         lines.push(said)
-        return PubSub.publish(live, said)
+        say(said)
       }),
     progress: (tenantId, composeId, from, now) =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         const item: ProgressReport = { _tag: "ProgressReport", ...from, progress: now }
         const said = { key: keyOf(tenantId, composeId), item }
         progress.set(`${said.key}/${from.jobId}`, said)
-        return PubSub.publish(live, said)
+        say(said)
       })
   })
 

@@ -18,7 +18,8 @@ export const SchedulingInMemory = Layer.effectContext(Effect.sync(() => {
     waiting: (tenantId, composeId) => ask((desk) => desk.waiting(tenantId, composeId)),
     discard: (name, digest) => ask((desk) => desk.discard(name, digest)),
     retention: (tenantId, now) => ask((desk) => desk.retention(tenantId, now)),
-    reaper: (sweep) => ask((desk) => desk.reaper(sweep))
+    reaper: (sweep) => ask((desk) => desk.reaper(sweep)),
+    errand: (tenantId, asked) => Effect.flatten(ask((desk) => desk.errand?.(tenantId, asked)))
   })).pipe(Context.add(SchedulingAnswers, SchedulingAnswers.of({
     serve: (desk) =>
       Effect.acquireUseRelease(Effect.sync(() => desks.add(desk)), () => Effect.never, () => Effect.sync(() => desks.delete(desk)))

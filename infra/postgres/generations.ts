@@ -4,7 +4,7 @@ import type { Projection } from "../../projections/projection.ts"
 import type { Generation } from "../../projections/projection-store.ts"
 import { checkpointName, createIndexes, createTable, keyColumns, schema, tableOf } from "./projection-tables.ts"
 import { createReader, createViews, dropViews } from "./reading.ts"
-import type { Transaction } from "./take-batch.ts"
+import type { Transaction } from "./transaction.ts"
 
 export const createSchema = async (tx: Transaction) => {
   // Two processes starting at once would both make the schema.

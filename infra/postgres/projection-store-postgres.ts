@@ -8,7 +8,8 @@ import { createSchema, differingRows, dropTable, makeIndexes, prepareTable, repl
 import { checkpointName } from "./projection-tables.ts"
 import { RowCache } from "./row-cache.ts"
 import { type Client, Sql } from "./sql.ts"
-import { Moved, park, prepareBatch, type Row, takeBatch, takeShares, type Transaction, write } from "./take-batch.ts"
+import { Moved, park, prepareBatch, type Row, takeBatch, takeShares, write } from "./take-batch.ts"
+import { type Transaction, transaction } from "./transaction.ts"
 
 const toUnavailable = ({ message }: { readonly message: string }) => new StoreUnavailable({ message: `Postgres: ${message}` })
 
@@ -25,7 +26,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
         : toUnavailable(error as Error)
     })
   const only = <A>(run: () => Promise<A>) => Effect.catchTag(attempt(run), "CheckpointMoved", (moved) => Effect.die(moved))
-  const inOne = <A>(run: (tx: Transaction) => Promise<A>) => only(async () => (await sql.begin(async (tx) => ({ answer: await run(tx) }))).answer as A)
+  const inOne = <A>(run: (tx: Transaction) => Promise<A>) => only(() => transaction(sql, run))
 
   /** Locks and open transactions end with the session, and what depends on them with it. */
   const inSession = <B, A, E, R>(begin: (own: Client) => Promise<B>, effect: (begun: B) => Effect.Effect<A, E, R>) =>
@@ -49,7 +50,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
     apply: (projection, generation, batch) =>
       Effect.suspend(() => {
         const prepared = prepareBatch({ projection, after: batch.after }, generation, batch.entries)
-        return attempt(async () => (await sql.begin(async (tx) => ({ poisons: await takeBatch(tx, batch, prepared) }))).poisons)
+        return attempt(() => transaction(sql, (tx) => takeBatch(tx, batch, prepared)))
       }),
     applyTogether: (shares, { entries, stream, upTo }) =>
       Effect.suspend(() => {
@@ -65,7 +66,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
       }),
     index: (projection, generation) => inOne((tx) => makeIndexes(tx, projection, generation)),
     swap: (projection) =>
-      only(() => sql.begin((tx) => swapTables(tx, projection)).catch((error: { readonly code?: string }) => {
+      only(() => transaction(sql, (tx) => swapTables(tx, projection)).catch((error: { readonly code?: string }) => {
         if (error.code === lockTimedOut) return false
         throw error
       })),
@@ -78,7 +79,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
         return rows.map(({ aggregate, aggregate_id: id, reason, sequence, stream, tenant_id: tenantId }) =>
           ({ ref: { tenantId, aggregate, id }, stream, sequence, reason }) as ParkedAggregate)
       }),
-    refold: (projection, stream, history, head) => inOne((tx) => refold(tx, projection, stream, history, head)),
+    refold: (projection, history, heads) => inOne((tx) => refold(tx, projection, history, heads)),
     whileStill: (projection, effect) =>
       inSession(async (own) => {
         await own.unsafe("begin")
@@ -94,21 +95,21 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
 
 /** As far as the table has come, and no further: the projector goes on from there. */
 const refold = async (
-  tx: Transaction, projection: Projection, stream: string, history: ReadonlyArray<Recorded>, head: number
+  tx: Transaction, projection: Projection, history: ReadonlyArray<Recorded>, heads: ReadonlyMap<string, number>
 ): Promise<Refolded> => {
   const name = checkpointName(projection, "live")
-  const [checkpoint] = await tx<Array<{ position: number }>>`
-    select position from kiln.checkpoints where projection = ${name} and stream = ${stream} for update`
-  const position = checkpoint?.position ?? 0
-  if (position > head) return { _tag: "Behind" }
-  const known = history.filter((recorded) => recorded.position.sequence <= position)
+  const checkpoints = await tx<Array<{ stream: string; position: number }>>`
+    select stream, position from kiln.checkpoints where projection = ${name} order by stream for update`
+  if (checkpoints.some(({ position, stream }) => position > (heads.get(stream) ?? Infinity))) return { _tag: "Behind" }
+  const positions = new Map(checkpoints.map(({ position, stream }) => [stream, position]))
+  const known = history.filter(({ position }) => position.sequence <= (positions.get(position.stream) ?? 0))
   const [first] = known
   if (first === undefined) return { _tag: "Done" }
   const rows = new Map<string, Row>()
   for (const recorded of known) {
     const taken = takeIn(projection, rows, recorded)
     if (Result.isFailure(taken)) {
-      await park(tx, name, recorded, stream, recorded.position.sequence, taken.failure)
+      await park(tx, name, recorded, recorded.position.stream, recorded.position.sequence, taken.failure)
       return { _tag: "StillPoisoned", reason: taken.failure }
     }
     for (const [key, row] of taken.success) rows.set(key, row)

@@ -1,14 +1,13 @@
 /** Entries into rows: what is read and written for a batch, in one transaction with the checkpoint. */
 import { Result } from "effect"
-import type postgres from "postgres"
 import type { AggregateRef, LogEntry, Recorded } from "../../domain/recorded.ts"
 import { followsKind, keysIn, keyOf, type Projection, takeIn } from "../../projections/projection.ts"
 import type { Entries, Generation, Poison, Share } from "../../projections/projection-store.ts"
 import type { Kept } from "./row-cache.ts"
 import { checkpointName, fromColumns, selectByKeys, toColumns, toJson, upsert } from "./projection-tables.ts"
+import type { Transaction } from "./transaction.ts"
 
 export type Row = Record<string, unknown>
-export type Transaction = postgres.TransactionSql<{ bigint: number }>
 
 /** Says that a checkpoint was not where it should be; turned into CheckpointMoved once the transaction is rolled back. */
 export class Moved extends Error {}

@@ -1,13 +1,13 @@
 /** The only way to the read models' rows: as one tenant, in a transaction of its own. */
 import { Context, Effect, Layer } from "effect"
-import type postgres from "postgres"
 import type { TenantId } from "../../domain/ids.ts"
 import { QueriesUnavailable } from "../../projections/compose-queries.ts"
 import type { Wanted } from "../../projections/terms.ts"
 import { asReaderOf, isMissing } from "./reading.ts"
 import { Sql, type SqlFailed } from "./sql.ts"
+import { type Transaction, transaction } from "./transaction.ts"
 
-export type Reading = postgres.TransactionSql<{ bigint: number }>
+export type Reading = Transaction
 
 export class TenantRows extends Context.Service<TenantRows, {
   read<A>(tenantId: TenantId, query: (sql: Reading) => Promise<A>): Effect.Effect<A, QueriesUnavailable>
@@ -17,11 +17,11 @@ export const TenantRowsLive = Layer.effect(TenantRows, Effect.gen(function*() {
   const { run } = yield* Sql
   return TenantRows.of({
     read: <A>(tenantId: TenantId, query: (sql: Reading) => Promise<A>) =>
-      run((sql) => sql.begin(async (tx) => {
+      run((sql) => transaction(sql, async (tx) => {
         // One after the other on the wire, without a wait between them: where the first fails, the second finds a broken transaction.
         const [, answer] = await Promise.all([tx.unsafe(asReaderOf, [tenantId], { prepare: true }), query(tx)])
-        return { answer }
-      })).pipe(Effect.map(({ answer }) => answer as A), Effect.mapError(unavailable))
+        return answer
+      })).pipe(Effect.mapError(unavailable))
   })
 }))
 

@@ -1,5 +1,5 @@
 /** A builder that builds nothing: it waits, talks and writes as it is asked, stored files last, so that load and fault runs need no real build. */
-import { randomUUID } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { createWriteStream, writeFile } from "node:fs"
 import { appendFile, readFile } from "node:fs/promises"
@@ -7,6 +7,7 @@ import { finished } from "node:stream/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { Effect } from "effect"
+import type { LockedPackage } from "../../domain/manifest.ts"
 import { BuildFailed, type DistributionInfo, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
 
 const options = ["duration_ms", "fail_with", "lines", "bytes", "varies"]
@@ -22,14 +23,32 @@ export const simulatedDistribution: DistributionInfo = {
   architectures: [{ architecture: "x86_64", imageTypes }, { architecture: "aarch64", imageTypes }]
 }
 
+/** The same with packages: all of them are new versions every so often, which stands for what happens in repositories. */
+export const simulatedWithPackages: DistributionInfo = {
+  ...simulatedDistribution,
+  id: "test-distro-2",
+  name: "Test distribution 2 (simulated, with packages)",
+  resolves: true,
+  architectures: simulatedDistribution.architectures.map(({ architecture, imageTypes }) => ({
+    architecture, imageTypes: imageTypes.map((type) => ({ ...type, options: [...type.options, "packages_every_ms"] }))
+  }))
+}
+
 const stepMs = 250
+const usualEveryMs = 86_400_000
 
 export const simulatedBuilder: ImageBuilder = {
   name: "simulated",
-  offers: [simulatedDistribution],
+  offers: [simulatedDistribution, simulatedWithPackages],
   obstacles: Effect.succeed(new Map()),
   alwaysBuilds: true,
-  resolve: () => Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" })),
+  resolve: ({ customizations, distribution, image: { architecture, options = {} } }) => {
+    if (distribution !== simulatedWithPackages.id) return Effect.fail(new BuildFailed({ class: "platform", message: "simulated images need no lock" }))
+    if (options.fail_with !== undefined) return Effect.fail(new BuildFailed({ class: options.fail_with, message: `asked to fail as ${options.fail_with}` }))
+    const version = String(Math.floor(Date.now() / (options.packages_every_ms ?? usualEveryMs)))
+    const names = [...new Set(["base", ...(customizations.packages ?? []).map((each) => typeof each === "string" ? each : each.name)])].toSorted()
+    return Effect.succeed({ distribution, architecture, sources: [], packages: names.map((name) => packageOf(name, version, architecture)) })
+  },
   build: Effect.fnUntraced(function*({ image: { options = {}, architecture } }, _secrets, workspace, report, files = new Map()) {
     const { duration_ms: duration = 0, fail_with: failure, lines = 0, bytes = 1024, varies = false } = options
     report.progress({ stage: "simulate", percent: 0 })
@@ -48,6 +67,11 @@ export const simulatedBuilder: ImageBuilder = {
     report.progress({ stage: "done", percent: 100, bytesDone: bytes, bytesTotal: bytes })
     return { path, format: "raw", filename: `simulated-${architecture}.raw`, mediaType: "application/octet-stream" }
   })
+}
+
+const packageOf = (name: string, version: string, architecture: string): LockedPackage => {
+  const sha256 = createHash("sha256").update(`${name} ${version}`).digest("hex")
+  return { name, version, architecture, size: 1024, sha256, url: `https://packages.invalid/${name}_${version}.deb` }
 }
 
 /** Says its lines evenly over the time it takes. */

@@ -3,11 +3,16 @@ import { Agent as HttpAgent } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
 import { isIP, type LookupFunction } from "node:net"
 import { isPrivateAddress } from "../../domain/private-host.ts"
-import { PrivateHost, publicLookup } from "./public-hosts.ts"
+import { type LookUp, lookupWithout, PrivateHost } from "./public-hosts.ts"
 
 export interface Reach {
   /** Whether nothing private is connected to: looked at when it is, since a name may stand for another address every time. */
   readonly publicOnly: boolean
+  /** What counts as private, if not what is of the machine itself and its link; how names are looked up; whether by the operator's proxy. */
+  readonly refuses?: (address: string) => boolean
+  readonly lookUp?: LookUp
+  readonly proxied?: boolean
+  readonly maxSockets?: number
   /** Certificates that count beside the system's. */
   readonly ca?: string
 }
@@ -20,19 +25,20 @@ export interface Agents {
 }
 
 /** They hold no connection until they are used; whoever made them destroys them. */
-export const agentsFor = ({ ca, publicOnly }: Reach): Agents => {
+export const agentsFor = ({ ca, lookUp, maxSockets = 50, proxied = true, publicOnly, refuses = isPrivateAddress }: Reach): Agents => {
   // A proxy is the operator's, and may be anywhere; it looks names up itself.
   let refused: PrivateHost | undefined
-  const lookup: typeof publicLookup = (host, options, found) => publicLookup(host, options, (error, ...addresses) => {
+  const judged = lookupWithout(refuses, lookUp)
+  const lookup: typeof judged = (host, options, found) => judged(host, options, (error, ...addresses) => {
     if (error instanceof PrivateHost) refused = error
     found(error, ...addresses)
   })
-  const options = { keepAlive: true, maxSockets: 50, proxyEnv: process.env, ...(publicOnly && { lookup: lookup as LookupFunction }) }
+  const options = { keepAlive: true, maxSockets, ...(proxied && { proxyEnv: process.env }), ...(publicOnly && { lookup: lookup as LookupFunction }) }
   const [http, https] = [new HttpAgent(options), new HttpsAgent({ ...options, ...(ca !== undefined && { ca }) })]
   const refuse = (host: string) => (refused = new PrivateHost(host))
   return {
-    http: publicOnly ? withoutNumbers(http, refuse) : http,
-    https: publicOnly ? withoutNumbers(https, refuse) : https,
+    http: publicOnly ? withoutNumbers(http, refuses, refuse) : http,
+    https: publicOnly ? withoutNumbers(https, refuses, refuse) : https,
     refused: () => refused
   }
 }
@@ -45,11 +51,11 @@ export const destroy = ({ http, https }: Agents): void => {
 export const agentOf = ({ http, https }: Agents, url: string | URL): HttpAgent => new URL(url).protocol === "http:" ? http : https
 
 /** A number is not looked up. Redirects lead to them, too. */
-const withoutNumbers = <A extends HttpAgent>(agent: A, refuse: (host: string) => PrivateHost): A => {
+const withoutNumbers = <A extends HttpAgent>(agent: A, refuses: (address: string) => boolean, refuse: (host: string) => PrivateHost): A => {
   const connect = agent.createConnection.bind(agent)
   agent.createConnection = (options, callback) => {
     const host = options.host ?? ""
-    if (isIP(host) === 0 || !isPrivateAddress(host)) return connect(options, callback)
+    if (isIP(host) === 0 || !refuses(host)) return connect(options, callback)
     callback?.(refuse(host), undefined as never)
     return undefined
   }

@@ -73,6 +73,8 @@ class Writer {
   readonly #path: string
   #waiting: Array<string> = []
   #writing: Promise<void> | undefined
+  /** Its folder is there, and it is its owner's alone. */
+  #isThere = false
 
   constructor(path: string) {
     this.#path = path
@@ -90,7 +92,7 @@ class Writer {
   async #flush(): Promise<void> {
     const lines = this.#waiting
     this.#waiting = []
-    await mkdir(join(this.#path, ".."), { recursive: true, mode: 0o700 })
+    if (!this.#isThere) await mkdir(join(this.#path, ".."), { recursive: true, mode: 0o700 })
     const file = await open(this.#path, "a", 0o600)
     try {
       // The line before may have been cut off.
@@ -99,6 +101,7 @@ class Writer {
     } finally {
       await file.close()
     }
-    await chmod(this.#path, 0o600)
+    if (!this.#isThere) await chmod(this.#path, 0o600)
+    this.#isThere = true
   }
 }

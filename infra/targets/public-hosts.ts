@@ -15,13 +15,19 @@ export class PrivateHost extends Error {
 
 type Found = (error: NodeJS.ErrnoException | null, address: string | Array<LookupAddress>, family?: number) => void
 
-/** For `lookup` of a request: looks a name up as ever, but finds nothing private. A number is not looked up. */
-export const publicLookup = (host: string, options: LookupOptions, found: Found): void =>
-  lookUp(host, { ...options, all: true }, (error, addresses) => {
-    const refused = error ?? (addresses.some(({ address }) => isPrivateAddress(address)) ? new PrivateHost(host) : null)
+export type LookUp = (
+  host: string, options: LookupOptions & { readonly all: true }, found: (error: NodeJS.ErrnoException | null, addresses: Array<LookupAddress>) => void
+) => void
+
+/** For `lookup` of a request: looks a name up as ever, but finds nothing that is refused. A number is not looked up. */
+export const lookupWithout = (refuses: (address: string) => boolean, look: LookUp = lookUp) => (host: string, options: LookupOptions, found: Found): void =>
+  look(host, { ...options, all: true }, (error, addresses) => {
+    const refused = error ?? (addresses.some(({ address }) => refuses(address)) ? new PrivateHost(host) : null)
     if (refused !== null) return found(refused, "")
     return options.all ? found(null, addresses) : found(null, addresses[0]!.address, addresses[0]!.family)
   })
+
+export const publicLookup = lookupWithout(isPrivateAddress)
 
 /** By what is written there, which is all there is to a number. */
 export const assertPublic = ({ hostname }: URL): void => {

@@ -68,10 +68,10 @@ describe("accounts", () => {
   }))
 
   it("come back whole from their text, and not from another's", () => {
-    const account = { account: { ...decodeAccount(emptied)!.account, storedBytes: 5, settledUpTo: 4, override: { weight: 2 } }, revision: 9 }
+    const account = { account: { ...decodeAccount(emptied)!.account, storedBytes: 5, settledUpTo: { "": 4, "EVENTS-2026-11": 2 }, override: { weight: 2 } }, revision: 9 }
     assert.deepStrictEqual(JSON.parse(encodeAccount(decodeAccount(encodeAccount(account))!)), JSON.parse(encodeAccount(account)))
-    assert.isUndefined(decodeAccount(encodeAccount(account).replace("\"version\":1", "\"version\":99")))
+    assert.isUndefined(decodeAccount(encodeAccount(account).replace("\"version\":2", "\"version\":99")))
   })
 })
 
-const emptied = JSON.stringify({ version: 1, revision: 0, open: [{ composeId: "01890000-0000-7000-8000-000000000001", at: 1, bytes: 2 }], moments: [{ at: 1, count: 1 }], storedBytes: 0, settledUpTo: 0 })
+const emptied = JSON.stringify({ version: 2, revision: 0, open: [{ composeId: "01890000-0000-7000-8000-000000000001", at: 1, bytes: 2 }], moments: [{ at: 1, count: 1 }], storedBytes: 0, settledUpTo: {} })

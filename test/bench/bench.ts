@@ -16,6 +16,10 @@ export interface BenchOptions {
   readonly rows: number
   /** In the log, for the bench that reads it whole. */
   readonly events: number
+  /** Webhooks that are told of things, for the bench of those. */
+  readonly webhooks: number
+  /** Event streams that are open, for the bench of those. */
+  readonly streams: number
   /** Whether diskimage-builder is timed beside Kiln's own builds. */
   readonly dib: boolean
 }

@@ -42,9 +42,9 @@ export class Book {
 export const keepBook = (stack: Stack, signal: AbortSignal, say: (line: string) => void): Book => {
   const book = new Book()
   const follow = Effect.flatMap(EventLog, (log) =>
-    Effect.forEach(log.streams, (stream) =>
+    Stream.runDrain(Stream.mapEffect(log.streamsAsTheyCome, (stream) =>
       Effect.suspend(() => Stream.runForEach(log.follow(stream, book.positionOf(stream)), (entry) => Effect.sync(() => book.record(entry, Date.now())))).pipe(
-        Effect.retry(Schedule.spaced("1 second"))), { concurrency: "unbounded", discard: true }))
+        Effect.retry(Schedule.spaced("1 second"))), { concurrency: "unbounded" })))
   Effect.runPromise(Effect.scoped(Effect.provide(follow, logOf(stack))), { signal }).catch((error: unknown) => {
     if (!signal.aborted) say(`the log is not followed any more: ${String(error)}`)
   })

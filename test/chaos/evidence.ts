@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
 import { Effect, Layer, Redacted, Stream } from "effect"
+import { archiveOf } from "../../apps/standalone/environment.ts"
 import type { Stack } from "../../apps/standalone/stack.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
@@ -15,10 +16,10 @@ import { Sql, SqlLive } from "../../infra/postgres/sql.ts"
 import { projections } from "../../projections/all.ts"
 import type { Evidence } from "./verdict.ts"
 
-export const logOf = ({ natsCoreUrl, natsUrl }: Stack) => {
+export const logOf = ({ home, natsCoreUrl, natsUrl }: Stack) => {
   const { password, username } = new URL(Redacted.value(natsCoreUrl))
   const core = CoreNatsLive({ servers: natsUrl, user: username, password: decodeURIComponent(password) }, "chaos")
-  return EventLogJetStream({ partitions: 1, replicas: 1 }).pipe(Layer.provide(core))
+  return EventLogJetStream({ partitions: 1, replicas: 1, archive: archiveOf(home) }).pipe(Layer.provide(core))
 }
 
 /** From the beginning to what is its end now. */

@@ -9,7 +9,7 @@ import { Uploaded } from "../../domain/job.ts"
 import { type CloudTarget, mostPlaces, type Place, placeKey, placeOfTarget, Places } from "../../domain/places.ts"
 import { dueDeliveries, type Found, judge, type Notes, notesAfter, standingOf } from "../../domain/reaper.ts"
 import type { Target } from "../../domain/target.ts"
-import { artifact, composeId, failed, finished, image, jobs, queued, requested, started, succeeded, tenantId, wholeLife } from "../support/composes.ts"
+import { artifact, composeId, digest, failed, finished, image, jobs, queued, requested, started, succeeded, tenantId, wholeLife, worker } from "../support/composes.ts"
 import { queuedAs, recordedFor } from "../support/scheduling.ts"
 import { specify } from "../support/specify.ts"
 
@@ -62,6 +62,18 @@ describe("leftovers on record", () => {
     given(...canceled, condemned(object)).when(condemn(object)).thenNothing()
     const again = [...untilUpload, failed(jobs.upload, 1, true), finished("failed"), condemned(object), ComposeReopened.make({ composeId }), queued(jobs.upload, 2), started(jobs.upload, 2), failed(jobs.upload, 2, true), finished("failed")]
     given(...again).when(condemn(object)).then(condemned(object))
+  })
+
+  it("hold back a retry of their delivery until nobody removes them any more, as often as they go", () => {
+    const [first, second] = [Millis.make(1000), Millis.make(2000)]
+    const ended: ReadonlyArray<ComposeEvent> = [...untilUpload, failed(jobs.upload, 1, true), finished("failed")]
+    given(...ended).when({ ...condemn(object), until: first }).then({ ...condemned(object), until: first })
+    const gone = [...ended, { ...condemned(object), until: first }]
+    given(...gone).when({ ...condemn(object), until: first }).thenNothing()
+    given(...gone).when({ ...condemn(object), until: second }).then({ ...condemned(object), until: second })
+    const retried = { ...queued(jobs.upload, 2, second), held: { worker, digest }, request: requested.request.images[0]! }
+    given(...gone, { ...condemned(object), until: second }).when(RetryCompose.make({ composeId }))
+      .then(ComposeReopened.make({ composeId }), retried)
   })
 
   it("are refused of a compose that is open or not there, and of what a copy is made of", () => {

@@ -19,6 +19,8 @@ const runFile = promisify(execFile)
 
 export interface Boot {
   readonly image: string
+  /** qcow2 unless said. */
+  readonly format?: string
   readonly firmware: Firmware
   /** Bytes of the disk that the machine sees, when more than the image's. */
   readonly diskBytes?: number
@@ -40,12 +42,13 @@ export const bootImpossible = (firmware: Firmware): string | undefined =>
 
 /** Gives `use` a machine that is up; the machine is gone afterwards, however that ends. By emulation: no test should depend on KVM. */
 export const booted = async <A>(boot: Boot, use: (machine: Machine) => Promise<A>): Promise<A> => {
-  const { diskBytes, firmware, image, timeoutMs = 600_000 } = boot
+  const { diskBytes, firmware, format = "qcow2", image, timeoutMs = 600_000 } = boot
   const dir = await mkdtemp(join(tmpdir(), "kiln-boot-"))
   const once = Effect.gen(function*() {
     const port = yield* freePort
     const machine = yield* bootMachine({
-      path: image, format: "qcow2", architecture: "x86_64", firmware, accelerator: "tcg", forward: [{ from: port, to: 22 }], ...(diskBytes !== undefined && { diskBytes })
+      path: image, format, architecture: "x86_64", firmware, accelerator: "tcg", forward: [{ from: port, to: 22 }],
+      ...(diskBytes !== undefined && { diskBytes })
     }, join(dir, "machine"))
     const end = yield* machine.until(() => saysReady(machine.console) ? "up" : machine.ended).pipe(
       Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.succeed(`not up within ${timeoutMs / 1000} s`) }))

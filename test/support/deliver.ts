@@ -1,4 +1,5 @@
 /** Carries a file to a target as a worker does: with a journal on disk, and somebody who listens. */
+import assert from "node:assert/strict"
 import { createHash, randomUUID } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { stat } from "node:fs/promises"
@@ -8,8 +9,10 @@ import { Effect } from "effect"
 import { v7 } from "uuid"
 import type { Credentials } from "../../domain/credentials.ts"
 import { ComposeId, Digest, JobId, TenantId } from "../../domain/ids.ts"
+import type { ImageCopy } from "../../domain/image-copy.ts"
 import type { Progress } from "../../domain/ports/image-builder.ts"
-import type { Delivery, ImageTarget } from "../../domain/ports/image-targets.ts"
+import { nameOf } from "../../domain/leftovers.ts"
+import type { Delivery, ImageTarget, Marks } from "../../domain/ports/image-targets.ts"
 import type { Target } from "../../domain/target.ts"
 import { journalAt } from "../../infra/targets/journals.ts"
 
@@ -52,3 +55,13 @@ export const deliver = <Of extends Target>(to: ImageTarget<Of>, delivery: Delive
 
 /** The path of a journal that nobody has written in. */
 export const newJournal = (dir: string) => join(dir, "journals", `${randomUUID()}.jsonl`)
+
+/** What a copy is said to be made of is what carries its delivery's marks, no more and no less: the reaper tells leftovers by that. */
+export const isMarkedWhole = <Of extends Target>(
+  to: ImageTarget<Of>, { composeId, credentials, deployment, jobId, target, tenantId }: Marks & Pick<Delivery<Of>, "credentials" | "target">,
+  { resources }: ImageCopy
+) =>
+  Effect.map(to.marked(target, credentials, deployment), (all) => {
+    const ours = all.filter(({ marks }) => marks.composeId === composeId && marks.jobId === jobId && marks.tenantId === tenantId)
+    assert.deepEqual(ours.map(({ resource }) => nameOf(resource)).toSorted(), resources.map(nameOf).toSorted())
+  })

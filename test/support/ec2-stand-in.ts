@@ -11,7 +11,7 @@ import { iamActions, type Key, type Role, stsActions } from "./ec2/identity.ts"
 import { imageActions } from "./ec2/images.ts"
 import { importActions } from "./ec2/imports.ts"
 import { snapshotActions } from "./ec2/snapshots.ts"
-import { listen } from "./stand-in.ts"
+import { type Answer, listen } from "./stand-in.ts"
 import { whyUnsigned } from "./sigv4.ts"
 
 export const ec2Key: Key = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "an example's secret" }
@@ -25,8 +25,11 @@ export interface Ec2Settings {
   readonly lent?: (key: Key) => void
 }
 
-/** `drop`: hangs up without a look at it. `lose`: does it, and hangs up in place of an answer. */
-export type Ec2Fault = "drop" | "lose"
+/**
+ * `drop`: hangs up without a look at it. `lose`: does it, and hangs up in place of an answer. `hang`: does it, says so here,
+ * and never answers. `wait`: neither does it nor answers.
+ */
+export type Ec2Fault = "drop" | "lose" | "wait" | { readonly hang: () => void }
 
 export const ec2StandIn = ({ keys = [ec2Key], lends = [], lent = () => {}, object }: Ec2Settings) => Effect.gen(function*() {
   let made = 0
@@ -79,21 +82,13 @@ export const ec2StandIn = ({ keys = [ec2Key], lends = [], lent = () => {}, objec
     return `<${name}Response xmlns="${served.xmlns}"><requestId>r-1</requestId>${content}</${name}Response>`
   }
 
-  const hook: { fault: () => Ec2Fault | undefined } = { fault: () => undefined }
-  const port = yield* listen(async (request, body) => {
+  const answerTo = async (request: IncomingMessage, body: Buffer): Promise<Answer> => {
     let service = "ec2"
-    const fault = hook.fault()
-    if (fault === "drop") {
-      request.socket.destroy()
-      return { status: 500 }
-    }
     try {
       if (request.method !== "POST" || request.url !== "/") throw new Refused("InvalidAction", `no ${request.method} ${request.url}`)
       const signed = signedBy(request, body)
       service = signed.service
-      const answer = await act(signed.region, service, Object.fromEntries(new URLSearchParams(body.toString())))
-      if (fault === "lose") request.socket.destroy()
-      return { status: 200, headers: xml, body: answer }
+      return { status: 200, headers: xml, body: await act(signed.region, service, Object.fromEntries(new URLSearchParams(body.toString()))) }
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       const detail = `<Code>${error.code}</Code><Message>${error.message.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</Message>`
@@ -104,6 +99,23 @@ export const ec2StandIn = ({ keys = [ec2Key], lends = [], lent = () => {}, objec
           : `<ErrorResponse xmlns="${services[service]?.xmlns}"><Error><Type>Sender</Type>${detail}</Error><RequestId>r-1</RequestId></ErrorResponse>`
       }
     }
+  }
+
+  const hook: { fault: () => Ec2Fault | undefined } = { fault: () => undefined }
+  const port = yield* listen(async (request, body) => {
+    const fault = hook.fault()
+    if (fault === "drop") {
+      request.socket.destroy()
+      return { status: 500 }
+    }
+    if (fault === "wait") return new Promise<Answer>(() => {})
+    const answered = await answerTo(request, body)
+    if (typeof fault === "object") {
+      fault.hang()
+      return new Promise<Answer>(() => {})
+    }
+    if (fault === "lose" && answered.status === 200) request.socket.destroy()
+    return answered
   })
 
   return {

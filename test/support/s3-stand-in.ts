@@ -79,10 +79,11 @@ export const startS3 = async ({ accounts = [[s3Keys.access_key_id, { secretAcces
       for (const chunk of stream) response.write(chunk)
       response.end()
     }
+    let fault: S3Fault | undefined
     try {
       const signed = signatureOf(request, standing.accounts)
       if ("code" in signed) throw new S3Refused(signed.status, signed.code, signed.message)
-      const fault = standing.fault(asked)
+      fault = standing.fault(asked)
       if (fault !== undefined && "refuse" in fault) {
         return send({ ...refusal(new S3Refused(fault.status, fault.refuse, fault.message ?? "as the test wants it")), headers: fault.headers ?? {} })
       }
@@ -110,6 +111,7 @@ export const startS3 = async ({ accounts = [[s3Keys.access_key_id, { secretAcces
       send(answered)
     } catch (error) {
       if (response.headersSent || request.socket.destroyed) return
+      if (fault !== undefined && "hang" in fault) return fault.hang()
       send(refusal(error instanceof S3Refused ? error : new S3Refused(500, "InternalError", String(error))))
       // The rest of a body that nobody wants.
       request.resume()

@@ -9,8 +9,8 @@ import { s3Keys, s3StandIn } from "../support/s3-stand-in.ts"
 import { temporaryFolder } from "../support/servers.ts"
 
 const mebi = 1 << 20
-const bytes = 60 * mebi + 321
-const part = 8 * mebi
+const bytes = 70 * mebi + 321
+const part = 16 * mebi
 
 interface Shown {
   readonly status: string

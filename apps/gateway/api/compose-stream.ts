@@ -37,9 +37,16 @@ export type Progressed = typeof Progressed.Type
 export const Printed = Schema.Struct({ ...fromJob, text: Schema.String })
 export type Printed = typeof Printed.Type
 
-/** Always the last event; the client should close. */
+/** Where there is one, the last event; the client should close. */
 export const Ended = Schema.Struct({ status: ComposeStatus, failure: optional(Failure) })
 export type Ended = typeof Ended.Type
+
+/** The last event of a stream that goes on elsewhere, from the last `id`; `retry_ms`: not before. */
+export const Reconnect = Schema.Struct({
+  reason: Schema.Literals(["slow", "token-expired", "stopping", "unavailable"]),
+  message: Schema.String,
+  retry_ms: Schema.Int
+})
 
 const eventOf = <Name extends string, Data extends Schema.Top>(event: Name, data: Data) =>
   Schema.Struct({ id: Schema.optional(Schema.String), event: Schema.Literal(event), data: Schema.fromJsonString(data) })
@@ -48,6 +55,7 @@ export const ComposeStreamEvent = Schema.Union([
   eventOf("status", StatusChanged),
   eventOf("progress", Progressed),
   eventOf("line", Printed),
-  eventOf("end", Ended)
+  eventOf("end", Ended),
+  eventOf("reconnect", Reconnect)
 ])
 export type ComposeStreamEvent = typeof ComposeStreamEvent.Type

@@ -1,5 +1,6 @@
 /** Composes as the API shows them. Times are RFC 3339 in UTC, names are snake_case. */
 import { Schema } from "effect"
+import { FromBlueprint } from "../../../domain/blueprint.ts"
 import { Check, Firmware, TestReport } from "../../../domain/boot-test.ts"
 import { ComposeRequest } from "../../../domain/compose-request.ts"
 import { Architecture, ComposeId, Digest, JobId, PoolId, WorkerId } from "../../../domain/ids.ts"
@@ -140,6 +141,8 @@ export const WaitingFor = Schema.Struct({
   /** How many go before it, itself included, if nothing changes. */
   position: optional(Schema.Int),
   worker: optional(WorkerId),
+  /** Of `worker`: sets that operators have given to workers, and that it has to have. */
+  credentials: optional(Schema.Array(Schema.String)),
   /** Of `target-limit`: type, place and credentials of the account, how many deliveries run there and how many may. */
   limit: optional(Schema.String),
   running: optional(Schema.Int),
@@ -168,6 +171,8 @@ export const ComposeSummary = Schema.Struct({
   name: optional(Schema.String),
   labels: Schema.Record(Schema.String, Schema.String),
   images: Schema.Int,
+  /** It was made from. */
+  blueprint: optional(FromBlueprint),
   requested_by: Schema.String,
   requested_at: Time,
   started_at: optional(Time),

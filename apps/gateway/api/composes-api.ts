@@ -2,7 +2,8 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ComposeRequest, DistributionId, ImageType } from "../../../domain/compose-request.ts"
-import { Architecture, ComposeId, JobId } from "../../../domain/ids.ts"
+import { BlueprintVersion } from "../../../domain/blueprint.ts"
+import { Architecture, BlueprintId, ComposeId, JobId } from "../../../domain/ids.ts"
 import { line, list } from "../../../domain/text.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { Authorization } from "./authorization.ts"
@@ -30,6 +31,9 @@ export const ListQuery = Schema.Struct({
   image_type: optional(ImageType),
   architecture: optional(Architecture),
   target: optional(TargetName),
+  /** It was made from; and from which version of that. */
+  blueprint: optional(BlueprintId),
+  blueprint_version: optional(BlueprintVersion),
   /** `name` or `name=value`; may be given more than once. */
   label: optional(list(line(270), 32)),
   /** Every word must begin a word of id, name, labels, distribution or failure. */
@@ -58,6 +62,7 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
   HttpApiEndpoint.get("events", "/:id/events", {
     ...one,
     headers: { "last-event-id": optional(Schema.String) },
+    query: { after: optional(Schema.String) },
     success: HttpApiSchema.StreamSse({ events: ComposeStreamEvent }),
     error: [BadRequest, NotFound, Unavailable]
   }).annotate(OpenApi.Summary, "Follow a compose as server-sent events"),

@@ -11,6 +11,7 @@ import { AttemptStatus } from "../../../projections/job-attempts.ts"
 import { Authorization } from "./authorization.ts"
 import { BadRequest, Forbidden, Unavailable } from "./problems.ts"
 import { PageQuery, TargetName, WithinQuery } from "./queries.ts"
+import { QuotaRule } from "./tenants-api.ts"
 
 const optional = Schema.optionalKey
 const Time = Schema.String.annotate({ description: "RFC 3339, UTC", examples: ["2026-01-31T12:00:00.000Z"] })
@@ -98,7 +99,7 @@ export const UsagePage = Schema.Struct({
 }).annotate({ identifier: "Usage" })
 export type UsagePage = typeof UsagePage.Type
 
-/** `action` is the event's name; `trace` the request that it came from. */
+/** `action` is the event's name; `trace` the request that it came from; `detail` of an operation: on what, or how it ended. */
 export const AuditItem = Schema.Struct({
   at: Time,
   tenant: TenantId,
@@ -107,6 +108,7 @@ export const AuditItem = Schema.Struct({
   aggregate: Schema.String,
   id: Schema.String,
   revision: Schema.Int,
+  detail: optional(Schema.String),
   trace: optional(Schema.String)
 }).annotate({ identifier: "AuditItem" })
 export type AuditItem = typeof AuditItem.Type
@@ -117,6 +119,9 @@ export const TenantItem = Schema.Struct({
   composes_reserved: Schema.Int,
   composes_released: Schema.Int,
   stored_bytes: Schema.Int,
+  running_jobs: Schema.Int,
+  /** What is limited for it, and how much of that is used now. */
+  rules: Schema.Array(QuotaRule),
   last_reserved_at: optional(Time),
   policy: optional(PolicyDocument),
   policy_set_at: optional(Time),
@@ -140,7 +145,7 @@ export const UsageQuery = Schema.Struct({
   ...PageQuery, ...WithinQuery, by: optional(UsagePage.fields.by), tenant: optional(TenantId)
 })
 export const AuditQuery = Schema.Struct({
-  ...PageQuery, ...WithinQuery, actor: optional(line(255)), action: optional(line(60)), id: optional(line(60)), tenant: optional(TenantId)
+  ...PageQuery, ...WithinQuery, actor: optional(line(255)), action: optional(line(60)), id: optional(line(100)), tenant: optional(TenantId)
 })
 
 const linked = <Page extends Schema.Top>(page: Page) => HttpApiSchema.WithHeaders(page, { link: optional(Schema.String) })

@@ -56,6 +56,36 @@ export class ComposeOpen extends HttpApiError.Problem<ComposeOpen>()("ComposeOpe
   type: type("compose-open"), status: 409, title: "The compose has not ended yet"
 }) {}
 
+/** Of a tenant's blueprints each has another name; `blueprint` is the one that has this. */
+export class BlueprintNameTaken extends HttpApiError.Problem<BlueprintNameTaken>()("BlueprintNameTaken", {
+  type: type("blueprint-name-taken"), status: 409, title: "There is a blueprint of this name"
+}, { blueprint: Schema.String }) {}
+
+/** Somebody else has changed it meanwhile. */
+export class BlueprintChanged extends HttpApiError.Problem<BlueprintChanged>()("BlueprintChanged", {
+  type: type("blueprint-changed"), status: 412, title: "The blueprint has another version by now"
+}, { version: Schema.Int }) {}
+
+/** It begins nothing until it is resumed. */
+export class PipelinePaused extends HttpApiError.Problem<PipelinePaused>()("PipelinePaused", {
+  type: type("pipeline-paused"), status: 409, title: "The pipeline is paused"
+}) {}
+
+/** Somebody else has changed or deleted it, so what was shown is not what would be replaced. */
+export class PipelineChanged extends HttpApiError.Problem<PipelineChanged>()("PipelineChanged", {
+  type: type("pipeline-changed"), status: 409, title: "The pipeline has changed"
+}) {}
+
+/** It has not ended, or not well, or its images are gone. */
+export class BuildNotGood extends HttpApiError.Problem<BuildNotGood>()("BuildNotGood", {
+  type: type("build-not-good"), status: 409, title: "This build cannot be promoted"
+}) {}
+
+/** Nothing is sent to it until it is enabled. */
+export class WebhookDisabled extends HttpApiError.Problem<WebhookDisabled>()("WebhookDisabled", {
+  type: type("webhook-disabled"), status: 409, title: "The webhook is disabled"
+}) {}
+
 /** The idempotency key was used before, for another request. */
 export class KeyReused extends HttpApiError.Problem<KeyReused>()("KeyReused", {
   type: type("idempotency-key-reused"), status: 409, title: "This Idempotency-Key was used for another request"

@@ -15,6 +15,8 @@ export const CheckedTargetView = Schema.Struct({
   type: Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"]),
   credentials: Schema.optionalKey(Schema.String),
   status: Schema.Literals(["ready", "obstructed", "untried"]),
+  /** Which worker has tried it; absent where it was the gateway. */
+  worker: Schema.optionalKey(Schema.String),
   obstacles: Schema.Array(Schema.Struct({ what: Schema.String, problem: Schema.String })),
   note: Schema.optionalKey(Schema.String)
 }).annotate({ identifier: "CheckedTarget" })

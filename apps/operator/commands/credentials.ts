@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { CredentialsView } from "../../gateway/api/credentials-api.ts"
 import { Kiln } from "../client.ts"
+import { confirmed } from "../confirm.ts"
 import { moment } from "../moments.ts"
 import { answer, type OutputShape, print } from "../output.ts"
 import { readSecretFile } from "../secret-file.ts"
@@ -23,7 +24,8 @@ export const setCredentials = Effect.fn("setCredentials")(function*({ fromFile, 
   yield* answer(set, (output) => rows(output, [set]))
 })
 
-export const removeCredentials = Effect.fn("removeCredentials")(function*({ name }: Named) {
+export const removeCredentials = Effect.fn("removeCredentials")(function*({ name, yes }: Named & { readonly yes: boolean }) {
+  yield* confirmed(`removes the credentials ${name}`, yes)
   yield* Effect.scoped((yield* Kiln).open(at(name), { method: "DELETE" }))
   yield* print(`${name} is removed`)
 })

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { StoredFilesView, StoredFileView } from "../../gateway/api/files-api.ts"
 import { Kiln } from "../client.ts"
 import { commandFailed } from "../command-failed.ts"
+import { confirmed } from "../confirm.ts"
 import { fromHere } from "../endpoint.ts"
 import { moment } from "../moments.ts"
 import { answer } from "../output.ts"
@@ -33,7 +34,8 @@ export const listFiles = Effect.fn("listFiles")(function*() {
   ])
 })
 
-export const removeFile = Effect.fn("removeFile")(function*({ digest }: { readonly digest: string }) {
+export const removeFile = Effect.fn("removeFile")(function*({ digest, yes }: { readonly digest: string; readonly yes: boolean }) {
+  yield* confirmed(`removes ${digest}`, yes)
   yield* Effect.scoped((yield* Kiln).open(`/files/${digest}`, { method: "DELETE" }))
   yield* answer({ removed: digest }, () => [`removed ${digest}`])
 })

@@ -82,8 +82,14 @@ export const audit = ({ action, actor, id, tenant, ...input }: ListInput & Recor
     { title: "AT", of: ({ at }) => moment(at, output.utc) },
     { title: "WHO", of: ({ actor }) => `${actor.id} (${actor.kind})` },
     { title: "DID", of: ({ action }) => action },
-    { title: "TO", of: ({ aggregate, id }) => id === "main" ? aggregate : `${aggregate} ${id}`, shrinks: true }
+    { title: "TO", of: ({ aggregate, id }) => id === "main" ? aggregate : `${aggregate} ${id}` },
+    { title: "WHAT", of: ({ detail }) => detail ?? "", shrinks: true }
   ])
+
+/** `12/100 composes in 1 day`. */
+const quotaWords = ({ limit, rule, used, window }: TenantItem["rules"][number]): string =>
+  rule === "stored_bytes" ? `${bytes(used)}/${bytes(limit)}`
+    : `${used}/${limit} ${rule === "composes" ? `composes in ${window ?? ""}` : "running jobs"}`
 
 export const listTenants = (input: HowMany) =>
   listed<TenantItem>("/tenants", { ...input, since: Option.none(), until: Option.none() }, {}, "No tenant has an account", (output) => [
@@ -91,6 +97,8 @@ export const listTenants = (input: HowMany) =>
     { title: "COMPOSES", of: ({ composes_reserved }) => String(composes_reserved), right: true },
     { title: "GIVEN BACK", of: ({ composes_released }) => String(composes_released), right: true },
     { title: "STORED", of: ({ stored_bytes }) => bytes(stored_bytes), right: true },
+    { title: "RUNNING", of: ({ running_jobs }) => String(running_jobs), right: true },
+    { title: "QUOTA", of: ({ rules }) => rules.map(quotaWords).join(", ") || "none" },
     { title: "LAST", of: ({ last_reserved_at }) => moment(last_reserved_at, output.utc) },
     { title: "POLICY", of: ({ policy, policy_set_by }) => policy === undefined ? "" : `set by ${policy_set_by ?? "?"}`, shrinks: true }
   ])

@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import type { ComposeSummary } from "../../gateway/api/compose-views.ts"
+import { idOf } from "../blueprint-named.ts"
 import { moment } from "../moments.ts"
 import { readTime } from "../read-time.ts"
 import { answer, type OutputShape, paintedStatus } from "../output.ts"
@@ -13,6 +14,7 @@ export interface ListInput {
   readonly type: Option.Option<string>
   readonly architecture: Option.Option<string>
   readonly target: Option.Option<string>
+  readonly blueprint: Option.Option<string>
   readonly requester: Option.Option<string>
   readonly label: ReadonlyArray<string>
   readonly since: Option.Option<string>
@@ -29,6 +31,7 @@ export const list = Effect.fn("list")(function*(input: ListInput) {
     image_type: Option.getOrUndefined(input.type),
     architecture: Option.getOrUndefined(input.architecture),
     target: Option.getOrUndefined(input.target),
+    blueprint: Option.isNone(input.blueprint) ? undefined : yield* idOf(input.blueprint.value),
     requester: Option.getOrUndefined(input.requester),
     label: input.label,
     search: Option.getOrUndefined(input.search),

@@ -7,7 +7,9 @@ import { retryAggregate } from "../../projector/poison.ts"
 import type { ParkedView } from "../../gateway/api/operation-api.ts"
 import { Kiln } from "../client.ts"
 import { commandFailed } from "../command-failed.ts"
+import { confirmed } from "../confirm.ts"
 import { moment } from "../moments.ts"
+import { onRecordHere } from "../on-record-here.ts"
 import { answer } from "../output.ts"
 import { backends, projectionNamed } from "../past-the-gateway.ts"
 import { table } from "../table.ts"
@@ -28,10 +30,12 @@ export const listParked = Effect.fn("listParked")(function*() {
 /** What projections have put aside is folded anew; this takes no gateway, but log and read models. */
 export const retryParked = Effect.fn("retryParked")(function*({ projection: only }: { readonly projection: Option.Option<string> }) {
   const wanted = Option.isNone(only) ? [...projections.values()] : [yield* projectionNamed(only.value)]
-  const results = yield* Effect.forEach(wanted, retryAll).pipe(
+  const retried = Effect.map(Effect.forEach(wanted, retryAll), (all) => all.flat())
+  const on = wanted.map(({ name }) => name).join(", ")
+  const result = (all: ReadonlyArray<{ readonly reason?: string }>) => `${all.filter(({ reason }) => reason === undefined).length} of ${all.length} taken in`
+  const results = yield* onRecordHere({ operation: "parked-retry", on, result }, retried).pipe(
     Effect.provide(yield* backends("parked retry")),
-    Effect.mapError(({ message }) => commandFailed("unreachable", message)),
-    Effect.map((all) => all.flat())
+    Effect.mapError(({ message }) => commandFailed("unreachable", message))
   )
   const left = results.filter(({ reason }) => reason !== undefined)
   yield* answer({ taken_in: results.length - left.length, still_parked: left }, () => [
@@ -50,7 +54,8 @@ const retryAll = Effect.fnUntraced(function*(projection: Projection) {
     })))
 })
 
-export const dropParked = Effect.fn("dropParked")(function*({ id }: { readonly id: string }) {
+export const dropParked = Effect.fn("dropParked")(function*({ id, yes }: { readonly id: string; readonly yes: boolean }) {
+  yield* confirmed(`forgets ${id}`, yes)
   yield* Effect.scoped((yield* Kiln).open(`/parked/${encodeURIComponent(id)}`, { method: "DELETE" }))
   yield* answer({ id, dropped: true }, () => [`${id} is forgotten`])
 })

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { PolicyView } from "../../gateway/api/tenants-api.ts"
 import { type Call, Kiln } from "../client.ts"
+import { confirmed } from "../confirm.ts"
 import { answer } from "../output.ts"
 import { readRequest } from "../request-file.ts"
 import { table } from "../table.ts"
@@ -16,7 +17,8 @@ export const setPolicy = Effect.fn("setPolicy")(function*({ file, tenant }: Poli
   yield* policyAfter(tenant, { method: "PUT", body: yield* readRequest(file) })
 })
 
-export const clearPolicy = ({ tenant }: PolicyInput) => policyAfter(tenant, { method: "DELETE" })
+export const clearPolicy = ({ tenant, yes }: PolicyInput & { readonly yes: boolean }) =>
+  Effect.andThen(confirmed(`clears what operators have set for ${tenant}`, yes), policyAfter(tenant, { method: "DELETE" }))
 
 interface Row {
   readonly field: string

@@ -2,16 +2,19 @@
 import { Effect, Option, Schedule } from "effect"
 import type { LeftoverView, ReaperView } from "../../gateway/api/reaper-api.ts"
 import { Kiln } from "../client.ts"
+import { confirmed } from "../confirm.ts"
 import { moment } from "../moments.ts"
 import { answer, type OutputShape } from "../output.ts"
 import { table } from "../table.ts"
 
 interface ReaperInput {
   readonly dryRun: boolean
+  readonly yes: boolean
   readonly tenant: Option.Option<string>
 }
 
-export const reaper = Effect.fn("reaper")(function*({ dryRun, tenant }: ReaperInput) {
+export const reaper = Effect.fn("reaper")(function*({ dryRun, tenant, yes }: ReaperInput) {
+  if (!dryRun) yield* confirmed("removes from clouds what nobody owns and was found before", yes)
   const kiln = yield* Kiln
   yield* kiln.json<ReaperView>("/reaper", { method: "POST", body: JSON.stringify({ dry_run: dryRun, ...(Option.isSome(tenant) && { tenant: tenant.value }) }) })
   const seen = yield* kiln.json<ReaperView>("/reaper").pipe(Effect.repeat({ until: ({ running }) => !running, schedule: Schedule.spaced("250 millis") }))

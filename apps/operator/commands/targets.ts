@@ -15,8 +15,9 @@ export const checkTargets = Effect.fn("checkTargets")(function*({ file, target }
   const targets = Option.isSome(target) ? [yield* parsed(target.value)] : Option.isSome(file) ? yield* targetsIn(file.value) : []
   if (targets.length === 0) return yield* commandFailed("invalid", "Name a request that has targets, or a target by --target")
   const checked = yield* (yield* Kiln).json<ReadonlyArray<CheckedTargetView>>("/targets/check", { method: "POST", body: JSON.stringify({ targets }) })
-  yield* answer(checked, (output) => checked.flatMap(({ credentials, note, obstacles, status, type }, at) => [
-    `${at} ${type}${credentials === undefined ? "" : ` with ${credentials}`}: ${painted(output, colours[status], status)}${note === undefined ? "" : `, ${harmless(note)}`}`,
+  yield* answer(checked, (output) => checked.flatMap(({ credentials, note, obstacles, status, type, worker }, at) => [
+    `${at} ${type}${credentials === undefined ? "" : ` with ${credentials}`}: ${painted(output, colours[status], status)}`
+      + (worker === undefined ? "" : `, as worker ${harmless(worker)} sees it`) + (note === undefined ? "" : `, ${harmless(note)}`),
     ...obstacles.map(({ problem, what }) => `  ${harmless(what)}: ${harmless(problem)}`)
   ]))
   if (checked.some(({ status }) => status === "obstructed")) return yield* commandFailed("failed", "")

@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
 import type { DiscardView, WorkerView } from "../../gateway/api/operation-api.ts"
 import { Kiln } from "../client.ts"
+import { confirmed } from "../confirm.ts"
 import { moment } from "../moments.ts"
 import { answer, type OutputShape, paintedStatus } from "../output.ts"
 import { table } from "../table.ts"
@@ -23,11 +24,13 @@ export const workers = Effect.fn("workers")(function*({ name, pool }: WorkersInp
 })
 
 interface DiscardInput {
+  readonly yes: boolean
   readonly worker: string
   readonly digest: string
 }
 
-export const discard = Effect.fn("discard")(function*({ digest, worker }: DiscardInput) {
+export const discard = Effect.fn("discard")(function*({ digest, worker, yes }: DiscardInput) {
+  yield* confirmed(`removes ${digest} from ${worker}`, yes)
   const path = `/workers/${encodeURIComponent(worker)}/images/${encodeURIComponent(digest)}`
   const asked = yield* (yield* Kiln).json<DiscardView>(path, { method: "DELETE" })
   yield* answer(asked, () => [`${worker} was told to remove ${digest}`])

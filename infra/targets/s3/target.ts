@@ -17,7 +17,12 @@ const [isTenant, isCompose, isJob] = [Schema.is(TenantId), Schema.is(ComposeId),
 /** Longer ones are refused. */
 const longestLink = 7 * 86_400
 
-export const s3Target: ImageTarget<S3Target> = {
+export interface S3Settings {
+  /** Bytes. */
+  readonly partSize?: number
+}
+
+export const s3TargetWith = ({ partSize }: S3Settings): ImageTarget<S3Target> => ({
   type: "s3",
   format: () => Effect.succeed(undefined),
   deliver: (delivery, journal, report) =>
@@ -25,7 +30,9 @@ export const s3Target: ImageTarget<S3Target> = {
       const { artifact, credentials, path, sha256, size, target } = delivery
       const s3 = yield* openS3(credentials, target.region)
       const key = keyOf(target, delivery)
-      const { bytesSent } = yield* uploadObject(s3, { bucket: target.bucket, key, path, size, sha256, contentType: artifact.mediaType }, journal, report)
+      const { bytesSent } = yield* uploadObject(s3, {
+        bucket: target.bucket, key, path, size, sha256, contentType: artifact.mediaType, ...(partSize !== undefined && { partSize })
+      }, journal, report)
       return {
         id: key, place: target.bucket, url: `s3://${target.bucket}/${key}`, digest: Digest.make(`sha256:${sha256}`), format: artifact.format,
         resources: [{ kind: "object", id: key, place: target.bucket }], bytesSent, deliveredAt: Millis.make(Date.now())
@@ -44,11 +51,15 @@ export const s3Target: ImageTarget<S3Target> = {
       const { call, client, sdk } = yield* openS3(credentials, target.region)
       const { getSignedUrl } = yield* Effect.promise(() => import("@aws-sdk/s3-request-presigner"))
       const command = new sdk.GetObjectCommand({
-        Bucket: copy.place ?? target.bucket, Key: copy.id, ResponseContentDisposition: `attachment; filename="${basename(copy.id).replace(/[^\x20-\x7e]|["\\]/gu, "_")}"`
+        Bucket: copy.place ?? target.bucket, Key: copy.id,
+        ResponseContentDisposition: `attachment; filename="${basename(copy.id).replace(/[^\x20-\x7e]|["\\]/gu, "_")}"`
       })
-      return yield* call("s3:GetObject", () => getSignedUrl(client, command, { expiresIn: Math.min(longestLink, Math.max(1, Math.floor(seconds))) }))
+      return yield* call("s3:GetObject", () =>
+        getSignedUrl(client, command, { expiresIn: Math.min(longestLink, Math.max(1, Math.floor(seconds))) }))
     }))
-}
+})
+
+export const s3Target = s3TargetWith({})
 
 /** All that says whose an object is, is in its name: so it is found by one list, and an unfinished upload too. */
 export const keyOf = ({ prefix = "" }: Pick<S3Target, "prefix">, { artifact, composeId, deployment, jobId, tenantId }: Pick<Delivery, "artifact" | keyof Marks>): string =>

@@ -1,5 +1,4 @@
 /** One file as one object: in parts, several at a time, from where the last attempt stopped. */
-import { createHash } from "node:crypto"
 import { type FileHandle, open } from "node:fs/promises"
 import { crc32 } from "node:zlib"
 import type { ListMultipartUploadsCommandOutput } from "@aws-sdk/client-s3"
@@ -8,6 +7,7 @@ import { BuildFailed, type Report } from "../../../domain/ports/image-builder.ts
 import type { Journal } from "../../../domain/ports/image-targets.ts"
 import { targetFailed } from "../failures.ts"
 import { isAbsent, orAbsent, type S3 } from "./client.ts"
+import { md5Of, PartBody, pieceBytes, sendsAnew, type Sums, sumsOf } from "./part-body.ts"
 
 const mebi = 1 << 20
 
@@ -21,9 +21,9 @@ export interface ObjectUpload {
   readonly sha256: string
   readonly metadata?: Readonly<Record<string, string>>
   readonly contentType?: string
-  /** Bytes, 8 MiB unless said, and more where there would be too many: what is in memory is this times the lanes. */
+  /** Bytes, 16 MiB unless said, and more where there would be too many: what was sent of one that is cut off is sent again. */
   readonly partSize?: number
-  /** How many parts at once; each takes a buffer. */
+  /** How many parts at once; each takes a buffer of a piece. */
   readonly lanes?: number
 }
 
@@ -53,7 +53,7 @@ interface Started {
 }
 
 /** Of 10,000 parts at most. */
-export const partSizeFor = (size: number, least = 8 * mebi): number => Math.max(least, Math.ceil(Math.ceil(size / 10_000) / mebi) * mebi)
+export const partSizeFor = (size: number, least = 16 * mebi): number => Math.max(least, Math.ceil(Math.ceil(size / 10_000) / mebi) * mebi)
 
 /** Whether what was sent is not sent again depends on the store's list of parts; the journal only knows which upload it is. */
 export const uploadObject = Effect.fn("s3.uploadObject")(function*(s3: S3, upload: ObjectUpload, journal: Journal, report: Report): Effect.fn.Return<Uploaded, BuildFailed> {
@@ -184,14 +184,17 @@ const sendAll = Effect.fnUntraced(function*(s3: S3, upload: ObjectUpload, starte
   const say = () => report.progress({ stage: "upload", percent: Math.floor((bytesDone / upload.size) * 100), bytesDone, bytesTotal: upload.size })
   say()
   const lane = Effect.gen(function*() {
-    // The one buffer of this lane: what is sent is not touched until it is answered.
-    const buffer = Buffer.allocUnsafeSlow(started.partSize)
+    // Of this lane alone.
+    const buffer = Buffer.allocUnsafeSlow(Math.min(pieceBytes, started.partSize))
+    let body: PartBody | undefined
     while (next < parts.length && !isGone) {
       const part = parts[next++]!
-      const bytes = yield* readPart(file, part, buffer)
+      const last = body
+      if (last !== undefined) yield* Effect.promise(() => last.stop())
+      const sums = yield* reading(() => sumsOf(file, part, buffer))
       const known = present.get(part.number)
-      const found = known !== undefined && isSame(known, bytes) ? known : undefined
-      const answer = found ?? (yield* sendPart(s3, started, part, bytes))
+      const found = known !== undefined && (yield* reading(() => isSame(known, part, sums, () => md5Of(file, part, buffer)))) ? known : undefined
+      const answer = found ?? (yield* sendPart(s3, started, part, sums, () => body = new PartBody(file, part, buffer, body)))
       if (answer === undefined) {
         isGone = true
         return
@@ -206,11 +209,13 @@ const sendAll = Effect.fnUntraced(function*(s3: S3, upload: ObjectUpload, starte
   return isGone ? undefined : done.toSorted((one, other) => one.PartNumber - other.PartNumber)
 })
 
-const sendPart = ({ call, client, sdk }: S3, { bucket, key, uploadId }: Started, { number, size }: Part, bytes: Buffer) =>
+const sendPart = ({ call, client, sdk }: S3, { bucket, key, uploadId }: Started, { number, size }: Part, sums: Sums, bodyOf: () => PartBody) =>
   call("s3:UploadPart", async (abort) => {
-    const answer = await client.send(new sdk.UploadPartCommand({
-      Bucket: bucket, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: size, ChecksumCRC32: crcOf(bytes)
-    }), abort).catch((error: unknown) => {
+    const command = new sdk.UploadPartCommand({
+      Bucket: bucket, Key: key, UploadId: uploadId, PartNumber: number, ContentLength: size, ChecksumCRC32: sums.crc32
+    })
+    sendsAnew(command.middlewareStack, sums.sha256, bodyOf)
+    const answer = await client.send(command, abort).catch((error: unknown) => {
       if (isAbsent(error)) return undefined
       throw error
     })
@@ -239,11 +244,14 @@ const listParts = Effect.fnUntraced(function*({ call, client, sdk }: S3, { bucke
 })
 
 /** By the sums that the store keeps: the file may be another one than it was, and the store may have lost some. */
-const isSame = ({ ChecksumCRC32, ETag, Size }: Present, bytes: Buffer): boolean => {
-  if (Size !== bytes.length) return false
-  if (ChecksumCRC32 !== undefined) return ChecksumCRC32 === crcOf(bytes)
-  return ETag.replaceAll("\"", "") === createHash("md5").update(bytes).digest("hex")
+const isSame = async ({ ChecksumCRC32, ETag, Size }: Present, { size }: Part, sums: Sums, md5: () => Promise<string>): Promise<boolean> => {
+  if (Size !== size) return false
+  if (ChecksumCRC32 !== undefined) return ChecksumCRC32 === sums.crc32
+  return ETag.replaceAll("\"", "") === await md5()
 }
+
+const reading = <A>(read: () => Promise<A>): Effect.Effect<A, BuildFailed> =>
+  Effect.tryPromise({ try: read, catch: (error) => targetFailed("reading the image", error) })
 
 /** Whether it is an object now. Where an answer was lost, the second try finds no such upload. */
 const complete = ({ call, client, sdk }: S3, { bucket, key }: ObjectUpload, { uploadId }: Started, parts: ReadonlyArray<Sent>) =>

@@ -66,7 +66,7 @@ describe("when something is away", () => {
   const away = new LogUnavailable({ message: "the log does not answer" })
   const noLog = Layer.succeed(EventLog, EventLog.of({
     read: () => Effect.fail(away), append: () => Effect.fail(away), watch: () => Stream.fail(away),
-    streams: ["EVENTS"], follow: () => Stream.fail(away), scan: () => Stream.fail(away), head: () => Effect.fail(away)
+    streams: ["EVENTS"], streamsAsTheyCome: Stream.make("EVENTS"), isSealed: () => false, follow: () => Stream.fail(away), scan: () => Stream.fail(away), head: () => Effect.fail(away)
   }))
   const noQueries = Layer.succeed(ComposeQueries, ComposeQueries.of({
     list: () => Effect.fail(new QueriesUnavailable({ message: "the database does not answer" }))
@@ -137,7 +137,12 @@ describe("beside the API", () => {
         "provenance.sigstore.json", "sbom.cdx.json", "sbom.spdx.json", "targets/{target}", "verify", "vulnerabilities"].map((file) => `/{id}/images/{image}/${file}`)
     ].map((path) => `${api}/composes${path}`).concat(`${api}/artifacts/{digest}/{filename}`, `${api}/distributions`, `${api}/distributions/{id}`, `${api}/packages`, `${api}/depsolve`, `${api}/files`, `${api}/files/{digest}`, `${api}/keys/provenance`, `${api}/keys/provenance.pem`,
       `${api}/jobs`, `${api}/images`, `${api}/usage`, `${api}/audit`, `${api}/tenants`, `${api}/quota`, `${api}/tenants/{tenant}/policy`, `${api}/tenants/{tenant}/quota`, `${api}/workers`, `${api}/workers/{name}/images/{digest}`, `${api}/pools`, `${api}/parked`, `${api}/parked/{id}`,
-      `${api}/credentials`, `${api}/credentials/{name}`, `${api}/targets/check`, `${api}/retention`, `${api}/reaper`).sort())
+      `${api}/credentials`, `${api}/credentials/{name}`, `${api}/targets/check`, `${api}/retention`, `${api}/reaper`,
+      ...["", "/{id}", "/{id}/versions", "/{id}/differences", "/{id}/composes"].map((path) => `${api}/blueprints${path}`),
+      `${api}/events`,
+      ...["", "/{name}", "/{name}/builds", "/{name}/pause", "/{name}/promote", "/{name}/resume"].map((path) => `${api}/pipelines${path}`),
+      ...["", "/{id}", "/{id}/deliveries", "/{id}/deliveries/{event}", "/{id}/deliveries/{event}/redeliver", "/{id}/replay", "/{id}/rotate", "/{id}/test"]
+        .map((path) => `${api}/webhooks${path}`)).sort())
     expect(Object.keys(spec.paths[`${api}/composes`].post.responses)).toEqual(["202", "400", "401", "403", "409", "413", "415", "429", "503"])
     expect(spec.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: expect.stringMatching(/^bearer$/i) })
   })

@@ -32,6 +32,7 @@ import { RunningJobsInMemory } from "../../../infra/memory/running-jobs.ts"
 import { SchedulingInMemory } from "../../../infra/memory/scheduling.ts"
 import { SnapshotsInMemory } from "../../../infra/memory/snapshots.ts"
 import { StoredFilesInMemory } from "../../../infra/memory/stored-files.ts"
+import { WebhookLogNone } from "../../../infra/memory/webhook-log.ts"
 import { PackageIndexInMemory } from "../../../infra/memory/package-index.ts"
 
 const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes"], bootable: true }
@@ -59,6 +60,7 @@ const portsIn = (folder: string) => {
     RateLimitsInMemory,
     SchedulingInMemory,
     ParkedInMemory,
+    WebhookLogNone,
     JobFeedInMemory,
     BlobsInMemory,
     StoredFilesInMemory,

@@ -116,7 +116,7 @@ describe("the audit", () => {
     const body = JSON.stringify({ weight: 3 })
     await gateway.call(`${api}/tenants/birch/policy`, { method: "PUT", token: installation, headers: { "content-type": "application/json" }, body })
     expect((await get("/audit?tenant=birch", installation)).items).toMatchObject([{ action: "PolicySet", actor: { kind: "operator", id: "olga" }, aggregate: "account" }])
-    expect((await get("/tenants", installation)).items).toMatchObject([{ tenant: "birch", policy: { weight: 3 }, policy_set_by: "olga" }])
+    expect((await get("/tenants", installation)).items).toMatchObject([{ tenant: "birch", policy: { weight: 3 }, policy_set_by: "olga", running_jobs: 0, rules: [] }])
     expect((await gateway.call(`${api}/tenants`)).status).toBe(403)
   })
 })

@@ -93,6 +93,7 @@ describe("a queued job", () => {
       workers: () => Effect.never, pools: Effect.never, discard: () => Effect.never,
       retention: () => Effect.never,
       reaper: () => Effect.never,
+      errand: () => Effect.never,
       waiting: () => Effect.andThen(Effect.sync(() => asked += 1), Effect.never)
     }))
     const lonely = await openGateway({}, mute as Layer.Layer<never>)
@@ -201,10 +202,10 @@ describe("kiln", () => {
   })
 
   it("has a worker remove an image", async () => {
-    expect(await run("discard", "build-1", aDigest)).toMatchObject({ code: 0, out: `build-1 was told to remove ${aDigest}\n` })
-    expect(JSON.parse((await run("discard", "build-1", aDigest, "--json")).out)).toEqual({ worker: "build-1", digest: aDigest, status: "asked" })
-    expect((await run("discard", "nobody", aDigest)).code).toBe(4)
-    expect((await run("discard", "old", aDigest)).code).toBe(6)
+    expect(await run("discard", "build-1", aDigest, "--yes")).toMatchObject({ code: 0, out: `build-1 was told to remove ${aDigest}\n` })
+    expect(JSON.parse((await run("discard", "build-1", aDigest, "--yes", "--json")).out)).toEqual({ worker: "build-1", digest: aDigest, status: "asked" })
+    expect((await run("discard", "nobody", aDigest, "--yes")).code).toBe(4)
+    expect((await run("discard", "old", aDigest, "--yes")).code).toBe(6)
     expect((await run("discard", "build-1", "image")).code).toBe(2)
   })
 
@@ -218,9 +219,16 @@ describe("kiln", () => {
     await gateway.run(Effect.flatMap(Parked, (parked) => parked.park({ what: "event", by: "projector composes", where: "EVENTS 17 x", reason: "not JSON", at })))
     const [{ id }] = JSON.parse((await run("parked", "list", "--json")).out) as [{ id: string }]
     expect((await run("parked", "list", "--utc")).out).toMatch(new RegExp(`^${id} +2026-01-31 12:00:00 Z +event +projector composes +EVENTS 17 x +not JSON$`, "m"))
-    expect(await run("parked", "drop", id)).toMatchObject({ code: 0, out: `${id} is forgotten\n` })
-    expect((await run("parked", "drop", id)).code).toBe(4)
+    expect(await run("parked", "drop", id)).toMatchObject({ code: 2, out: "", err: `This forgets ${id}: say --yes if that is meant\n` })
+    expect(await run("parked", "drop", id, "--yes")).toMatchObject({ code: 0, out: `${id} is forgotten\n` })
+    expect((await run("parked", "drop", id, "--yes")).code).toBe(4)
     expect((await run("parked", "drop", "Z")).code).toBe(2)
+    const { items } = JSON.parse((await run("audit", "--json")).out) as { items: ReadonlyArray<{ action: string; id: string; detail?: string; actor: { id: string } }> }
+    const drop = items.filter((item) => item.id.startsWith("parked-drop-"))
+    expect(drop.map(({ action, actor, detail }) => [action, actor.id, detail])).toEqual([
+      ["OperationSucceeded", "olga", undefined], ["OperationBegun", "olga", "event of projector composes: EVENTS 17 x"]
+    ])
+    expect((await run("audit")).out).toMatch(/olga \(operator\) +OperationBegun +operation image-discard-/)
   })
 
   it("says what a job waits for when a compose is shown", async () => {

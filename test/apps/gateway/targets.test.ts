@@ -1,8 +1,11 @@
 /** Targets that are not Kiln's own store, as requesters see them. */
 import { createHash } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Effect, Fiber } from "effect"
+import { type AskedErrand, Linked } from "../../../domain/errand.ts"
 import { Digest, Millis, WorkerId } from "../../../domain/ids.ts"
 import { Uploaded } from "../../../domain/job.ts"
+import { SchedulingAnswers } from "../../../domain/ports/scheduling.ts"
 import { contentOf } from "../../support/s3-store.ts"
 import { s3Keys, startS3, type S3Server } from "../../support/s3-stand-in.ts"
 import { api, type Gateway, openGateway } from "./harness.ts"
@@ -16,14 +19,15 @@ const artifact = { ...anArtifact, digest, size: bytes.length }
 const target = { type: "s3", bucket: "images", credentials: "lab" } as const
 const asked = (...targets: ReadonlyArray<object>) => ({ distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", targets }] })
 
+const lab = () => ({ provider: "aws", ...s3Keys, region: "eu-central-1", endpoints: { s3: s3.endpoint } })
+const set = (init: RequestInit) => gateway.call(`${api}/credentials/lab`, { headers: { "content-type": "application/json" }, ...init })
+
 beforeAll(async () => {
   s3 = await startS3()
   const bucket = s3.store.make("images", "eu-central-1")
   s3.store.put(bucket, "a/b/disk.raw", contentOf([bytes], { forgetful: false }), {})
   gateway = await openGateway({ privateEndpoints: true })
-  const set = { provider: "aws", ...s3Keys, region: "eu-central-1", endpoints: { s3: s3.endpoint } }
-  const stored = await gateway.call(`${api}/credentials/lab`, { method: "PUT", body: JSON.stringify(set), headers: { "content-type": "application/json" } })
-  expect(stored.status).toBe(200)
+  expect((await set({ method: "PUT", body: JSON.stringify(lab()) })).status).toBe(200)
 })
 afterAll(async () => {
   await gateway.close()
@@ -85,6 +89,26 @@ describe("a compose with several targets", () => {
     expect(await errorsOf({ type: "aws", bucket: "images", region: "eu-central-1", credentials: "lab" })).toEqual([400, "images[0].targets[0].type"])
     expect(await errorsOf({ type: "ftp" })).toEqual([400, expect.stringContaining("images[0].targets[0]")])
     expect(await errorsOf(target)).toEqual([202])
+  })
+
+  it("has its link signed by a worker where only workers have the credentials, and none while nobody is there who could", async () => {
+    const { id } = await delivered()
+    const links = async () => await (await gateway.call(`${api}/composes/${id}/artifacts`)).json() as ReadonlyArray<{ readonly url: string }>
+    await set({ method: "DELETE" })
+    expect(await links()).toEqual([])
+    const answers = await gateway.run(SchedulingAnswers)
+    const asked: Array<AskedErrand> = []
+    const serving = await gateway.run(Effect.forkDetach(answers.serve({
+      workers: () => [], pools: () => [], waiting: () => [], discard: () => "not-held", retention: () => [], reaper: () => undefined,
+      errand: (_, errand) => {
+        asked.push(errand)
+        return Effect.succeed({ worker: WorkerId.make("w1"), answer: Linked.make({ url: "https://signed.example.org/disk.raw" }) })
+      }
+    })))
+    expect((await links()).map(({ url }) => url)).toEqual(["https://signed.example.org/disk.raw"])
+    expect(asked).toMatchObject([{ _tag: "Link", target, copy: { id: "a/b/disk.raw" }, seconds: 3600 }])
+    await gateway.run(Fiber.interrupt(serving))
+    await set({ method: "PUT", body: JSON.stringify(lab()) })
   })
 
   it("keeps the set of credentials to itself", async () => {

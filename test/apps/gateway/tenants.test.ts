@@ -105,7 +105,7 @@ describe("kiln", () => {
     const { out } = await run("tenants", "policy", "show", "delta")
     expect(out).toMatch(/^weight +3 +set by operators$/m)
     expect(out).toMatch(/^running_jobs +8 +policy file$/m)
-    expect(JSON.parse((await run("tenants", "policy", "clear", "delta", "--json")).out)).not.toHaveProperty("set")
+    expect(JSON.parse((await run("tenants", "policy", "clear", "delta", "--yes", "--json")).out)).not.toHaveProperty("set")
     writeFileSync(file, "weight: none\n")
     const wrong = await run("tenants", "policy", "set", "delta", file)
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("weight")])

@@ -44,6 +44,15 @@ describe("the events of a compose", () => {
     assert.deepStrictEqual(yield* collected(service.url), ["a", "b1", "b2", "b3", "end"])
   }))
 
+  it.live("go on elsewhere when they are told to, and pass over what they do not know", Effect.fnUntraced(function*() {
+    const service = yield* fakeService(
+      events(line("one", "1.1") + event("novelty", {}) + event("reconnect", { reason: "stopping", message: "this gateway stops", retry_ms: 900 })),
+      events(end)
+    )
+    assert.deepStrictEqual(yield* collected(service.url), ["one", "end"])
+    assert.deepStrictEqual(service.requests.map(({ headers }) => headers["last-event-id"]), [undefined, "1.1"])
+  }))
+
   it.live("stop at the end, whatever the server does with the connection", Effect.fnUntraced(function*() {
     const service = yield* fakeService((_, response) => response.writeHead(200).write(end + line("never")))
     assert.deepStrictEqual(yield* collected(service.url), ["end"])

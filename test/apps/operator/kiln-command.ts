@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { Layer } from "effect"
+import type { Adapters } from "../../../apps/operator/adapters.ts"
 import { runKiln } from "../../../apps/operator/run.ts"
 
 const main = join(import.meta.dirname, "../../../apps/operator/main.ts")
@@ -13,12 +14,17 @@ export interface Ran {
   readonly err: string
 }
 
+interface Around {
+  readonly backends?: ReturnType<Adapters["Service"]["backends"]>
+  readonly columns?: number
+}
+
 /** In this process, which is fast: all but the environment and standard input is as in one of its own. */
-export const kiln = async (args: ReadonlyArray<string>): Promise<Ran> => {
+export const kiln = async (args: ReadonlyArray<string>, { backends = Layer.empty as unknown as NonNullable<Around["backends"]>, columns = 80 }: Around = {}): Promise<Ran> => {
   const out: Array<string> = []
   const err: Array<string> = []
-  const code = await runKiln(args, { localIssuer: () => Layer.empty as never, backends: () => Layer.empty as never, workerCache: () => Layer.empty as never, imageContents: Layer.empty as never }, (wishes) => ({
-    ...wishes, terminal: false, colours: false, columns: () => 80, write: (text) => void out.push(text), writeError: (text) => void err.push(text)
+  const code = await runKiln(args, { localIssuer: () => Layer.empty as never, log: () => backends, backends: () => backends, workerCache: () => Layer.empty as never, imageContents: Layer.empty as never }, (wishes) => ({
+    ...wishes, terminal: false, colours: false, columns: () => columns, write: (text) => void out.push(text), writeError: (text) => void err.push(text)
   }))
   return { code, out: out.join(""), err: err.join("") }
 }

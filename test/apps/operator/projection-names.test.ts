@@ -1,5 +1,5 @@
 import { assert, it } from "vitest"
-import { projectionNames } from "../../../apps/operator/command-tree.ts"
+import { projectionNames } from "../../../apps/operator/tree/flags.ts"
 import { projections } from "../../../projections/all.ts"
 
 it("the commands' names of read models are those that there are", () => assert.deepStrictEqual([...projectionNames], [...projections.keys()]))

@@ -124,7 +124,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("the rea
       assert.include(refused.leftovers[0]!.problem, "AccessDenied")
       s3.fault = () => undefined
       assert.deepStrictEqual([(yield* swept(tenantId)).leftovers[0]!.verdict, objects.size], ["removed", 0])
-      // On record once, however often it was tried.
-      assert.strictEqual((yield* historyOf(tenantId, left)).filter(({ _tag }) => _tag === "LeftoversCondemned").length, 1)
+      // On record each time that it is tried: until then the delivery is not.
+      assert.strictEqual((yield* historyOf(tenantId, left)).filter((event) => event._tag === "LeftoversCondemned" && event.until !== undefined).length, 2)
     }).pipe(Effect.scoped))
 })

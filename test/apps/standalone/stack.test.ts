@@ -11,16 +11,18 @@ describe("a stack", () => {
     const stack = yield* startStack({ home, durable: false, processes: ["scheduler", "projector", "worker"], workers: 2 }).pipe(Scope.provide(scope))
     const names = ["scheduler", "projector", "worker", "worker-2", "nats", "postgres"]
     assert.sameMembers([...stack.processes.keys()], names)
-    const pids = new Map([...stack.processes].map(([name, { pid }]) => [name, pid]))
+    const tier = (name: string) => name.startsWith("worker") ? 0 : name === "nats" || name === "postgres" ? 2 : 1
+    // Those who should go last are looked for first: if one is gone, who should have gone before it is gone at its own look.
+    const pids = [...stack.processes].map(([name, { pid }]) => ({ name, pid })).toSorted((a, b) => tier(b.name) - tier(a.name))
     const gone: Array<string> = []
     const watch = setInterval(() => {
-      for (const [name, pid] of pids) if (!gone.includes(name) && !existsSync(`/proc/${pid}`)) gone.push(name)
+      const found = pids.filter(({ name, pid }) => !gone.includes(name) && !existsSync(`/proc/${pid}`))
+      gone.push(...found.map(({ name }) => name).reverse())
     }, 1)
     yield* Scope.close(scope, Exit.void)
     yield* Effect.sleep("20 millis")
     clearInterval(watch)
     assert.sameMembers(gone, names)
-    const tier = (name: string) => name.startsWith("worker") ? 0 : name === "nats" || name === "postgres" ? 2 : 1
     const order = gone.map(tier)
     assert.deepStrictEqual(order, order.toSorted((a, b) => a - b))
   }), 30_000)

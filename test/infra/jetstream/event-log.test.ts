@@ -12,8 +12,8 @@ import { TestAccounts } from "../../support/nats-layers.ts"
 import { TestNats } from "../../support/servers.ts"
 import { eventLogContract } from "../event-log.contract.ts"
 
-const logOf = (partitions: number) =>
-  EventLogJetStream({ partitions, replicas: 1 }).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
+const logOf = (partitions: number, period?: "month") =>
+  EventLogJetStream({ partitions, replicas: 1, ...(period && { period }) }).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
 
 layer(logOf(1), { excludeTestServices: true, timeout: "20 seconds" })("the log on JetStream", (it) => {
   eventLogContract(it)
@@ -66,6 +66,10 @@ layer(logOf(4), { excludeTestServices: true, timeout: "20 seconds" })("the log i
       const one = yield* Effect.flip(Effect.scoped(Layer.build(EventLogJetStream({ partitions: 1, replicas: 1 }))))
       assert.match(one.message, /another number of partitions/)
     }))
+})
+
+layer(logOf(2, "month"), { excludeTestServices: true, timeout: "20 seconds" })("the log in months", (it) => {
+  eventLogContract(it)
 })
 
 describe("the place of an aggregate", () => {

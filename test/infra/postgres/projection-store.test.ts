@@ -42,9 +42,9 @@ layer(ReadModels, { excludeTestServices: true, timeout: "30 seconds" })("the sto
       assert.deepInclude(parked!.ref, { tenantId: acme, id: composeAt(1) })
 
       const history = [entries[0]!, entries[2]!, later[0]!]
-      assert.deepStrictEqual(yield* store.refold(faulty, "EVENTS", history, 5), { _tag: "StillPoisoned", reason: "cannot take JobLost" })
-      assert.deepStrictEqual(yield* store.refold(composes, "EVENTS", history, 4), { _tag: "Behind" })
-      assert.deepStrictEqual(yield* store.refold(composes, "EVENTS", history, 5), { _tag: "Done" })
+      assert.deepStrictEqual(yield* store.refold(faulty, history, new Map([["EVENTS", 5]])), { _tag: "StillPoisoned", reason: "cannot take JobLost" })
+      assert.deepStrictEqual(yield* store.refold(composes, history, new Map([["EVENTS", 4]])), { _tag: "Behind" })
+      assert.deepStrictEqual(yield* store.refold(composes, history, new Map([["EVENTS", 5]])), { _tag: "Done" })
       assert.deepStrictEqual(yield* store.parked(composes), [])
       assert.deepStrictEqual((yield* rowsOf("composes")).map((row) => [row["status"], row["revision"]]), [["running", 3], ["running", 2]])
     }))

@@ -5,16 +5,21 @@ import { rowPage, RowsPostgres, usagePage } from "../../../infra/postgres/rows-p
 import { TenantRows } from "../../../infra/postgres/tenant-rows.ts"
 import { accounts } from "../../../projections/accounts.ts"
 import { auditList } from "../../../projections/audit.ts"
+import { blueprintList } from "../../../projections/blueprints.ts"
+import { blueprintVersionList } from "../../../projections/blueprint-versions.ts"
 import { imageList } from "../../../projections/images.ts"
 import { attemptList } from "../../../projections/job-attempts.ts"
 import { projections } from "../../../projections/all.ts"
+import { pipelineList, type PipelineRow } from "../../../projections/pipelines.ts"
 import { project } from "../../../projections/projection.ts"
 import { type RowFilter, Rows } from "../../../projections/rows.ts"
-import { termOf } from "../../../projections/terms.ts"
+import { termOf, wordTerms } from "../../../projections/terms.ts"
 import { keyOfUsage, nothingUsed, type UsageBy, type UsageSum, withAttempt } from "../../../projections/usage.ts"
 import { finished, jobs, outcomes, queued, started, succeeded } from "../../support/composes.ts"
-import { accountRef, type Recorded } from "../../../domain/recorded.ts"
-import { Millis } from "../../../domain/ids.ts"
+import { accountRef, pipelineRef, type Recorded } from "../../../domain/recorded.ts"
+import { Millis, PipelineName } from "../../../domain/ids.ts"
+import { PipelineDeleted, type PipelineEvent } from "../../../domain/pipeline-events.ts"
+import { building, declared, good, promoted } from "../../support/pipelines.ts"
 import { acme, asked, birch, composeAt, decided, prepareAll, ReadModels, start, take } from "./read-models.ts"
 
 const lifeOf = (tenantId: typeof acme, n: number): ReadonlyArray<Recorded<"compose">> => {
@@ -79,6 +84,28 @@ layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true,
       assert.deepStrictEqual(own.map((row) => row["tenant_id"]), ["acme"])
     }))
 
+  it.effect("given pipelines, when they are listed, then as they were folded, page by page, without those that were deleted, each tenant its own", () =>
+    Effect.gen(function*() {
+      const recorded = (tenantId: typeof acme, name: string, sequence: number, ...events: readonly [PipelineEvent, ...Array<PipelineEvent>]): Recorded<"pipeline"> => ({
+        _tag: "Recorded", ...pipelineRef(tenantId, PipelineName.make(name)), messageId: `p${sequence}`, at: Millis.make(start), actor: { kind: "operator", id: "olga" },
+        events, revision: 1, position: { stream: "EVENTS", sequence }
+      })
+      const { at, ...declares } = declared({ keep: 2 })
+      const events = (later: number) => [{ ...declares, at: Millis.make(at + later) }, building(1), good(1), promoted(1)] as const
+      const history = [
+        recorded(birch, "one", 2001, ...events(1)), recorded(birch, "two", 2002, ...events(2)), recorded(birch, "gone", 2003, ...events(3), PipelineDeleted.make({ at })),
+        recorded(acme, "theirs", 2004, ...events(1))
+      ]
+      yield* take(projections.get("pipelines")!, history)
+      const rows = yield* Rows
+      const list = (page: { readonly limit: number; readonly before?: ReadonlyArray<string | number> }) => rows.list(birch, pipelineList, { equal: { declared: true } }, page)
+      const [first] = yield* list({ limit: 1 })
+      assert.deepStrictEqual([first!.name, first!.state.promoted!.number, first!.distribution], ["two", 1, "test-distro-2"])
+      assert.deepStrictEqual((yield* list({ limit: 5, before: [first!.declaredAt, first!.name] })).map(({ name }) => name), ["one"])
+      const folded = [...project(pipelineList.projection, history).values()].find(({ name, tenantId }) => name === "two" && tenantId === birch)
+      assert.deepStrictEqual(first, JSON.parse(JSON.stringify(folded)) as PipelineRow)
+    }))
+
   it.effect("given many rows, then every list is read by way of an index", () =>
     Effect.gen(function*() {
       const { sql } = yield* Sql
@@ -88,7 +115,11 @@ layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true,
         insert into kiln.images select 'acme', gen_random_uuid()::text, 0, 'debian-13', 'x86_64', 'ami', n, 'sha256:' || n, 1, 'raw', 'f', 'w', '[]',
           array['acme/i:ami', 'acme/d:sha256:' || n, 'acme/t:' || case n % 100 when 0 then 'aws' else 'file' end] from generate_series(1, 20000) n;
         insert into kiln.audit select 'acme', 'EVENTS', n + 100000, 0, n, 'requester', 'u' || n % 30, 'ComposeRequested', 'compose', 'c' || n, 1, null from generate_series(1, 20000) n;
-        analyze kiln.jobs; analyze kiln.images; analyze kiln.audit`))
+        insert into kiln.pipelines select 'acme', 'p' || n, n % 3 > 0, n, 'distro-' || n % 50, '{}' from generate_series(1, 20000) n;
+        insert into kiln.blueprints select 'acme', gen_random_uuid()::text, 'blueprint ' || n, null, 1, 'debian-13', 1, n, 'anna', n, 'anna',
+          array['acme/w:blueprint', 'acme/w:' || n] from generate_series(1, 20000) n;
+        insert into kiln.blueprint_versions select 'acme', 'b' || n % 200, n / 200 + 1, n, 'anna', 'debian-13', 1 from generate_series(1, 20000) n;
+        analyze kiln.blueprints; analyze kiln.blueprint_versions; analyze kiln.pipelines; analyze kiln.jobs; analyze kiln.images; analyze kiln.audit`))
       const rows = yield* TenantRows
       const check = (plan: ReadonlyArray<Record<string, unknown>>, what: string) => {
         const text = plan.map((line) => line["QUERY PLAN"]).join("\n")
@@ -98,12 +129,18 @@ layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true,
       const lists = [
         { listing: attemptList, before: [9000, composeAt(1), "0-build", 1], filters: [{}, { status: "failed" }, { kind: "test" }, { composeId: composeAt(1) }, { worker: "w3" }] },
         { listing: imageList, before: [9000, composeAt(1), 0], filters: [{}, { composeId: composeAt(1) }] },
-        { listing: auditList, before: [9000, "EVENTS", 9, 0], filters: [{}, { actorId: "u7" }, { action: "PolicySet" }, { aggregateId: "c9" }] }
+        { listing: auditList, before: [9000, "EVENTS", 9, 0], filters: [{}, { actorId: "u7" }, { action: "PolicySet" }, { aggregateId: "c9" }] },
+        { listing: pipelineList, before: [9000, "p9"], filters: [{ declared: true }, { declared: true, distribution: "distro-7" }], always: { declared: true } },
+        { listing: blueprintList, before: [9000, composeAt(1)], filters: [{}, { distribution: "debian-12" }, { name: "blueprint 7" }] },
+        { listing: blueprintVersionList, before: [9000, 3], filters: [{ blueprintId: "b7" }], always: { blueprintId: "b8" } }
       ]
-      for (const { before, filters, listing } of lists) {
+      for (const { always, before, filters, listing } of lists) {
         const terms = [["target", "aws"], ["digest", "sha256:77"], ["distribution", "debian-12"], ["architecture", "aarch64"]] as const
-        const wanted = listing === imageList ? terms.map(([kind, text]) => ({ wanted: { terms: [termOf(acme, kind, text)], beginnings: [] } })) : []
-        const all: ReadonlyArray<RowFilter<Record<string, unknown>>> = [...filters.map((equal) => ({ equal })), ...wanted, { since: 10, until: 500 }]
+        const wanted = [
+          ...(listing === imageList ? terms.map(([kind, text]) => ({ wanted: { terms: [termOf(acme, kind, text)], beginnings: [] } })) : []),
+          ...(listing === blueprintList ? [{ wanted: { terms: [], beginnings: wordTerms(acme, "blueprint 77") } }] : [])
+        ]
+        const all: ReadonlyArray<RowFilter<Record<string, unknown>>> = [...filters.map((equal) => ({ equal })), ...wanted, { since: 10, until: 500, ...(always && { equal: always }) }]
         for (const filter of all) {
           for (const page of [{ limit: 21 }, { limit: 21, before }]) {
             check(yield* rows.read(acme, (tx) => rowPage(tx, listing as never, filter as never, page, "explain")), `${listing.projection.name} ${JSON.stringify(filter)}`)

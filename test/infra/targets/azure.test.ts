@@ -14,7 +14,7 @@ import type { TargetOf } from "../../../domain/target.ts"
 import { convert } from "../../../infra/formats/convert.ts"
 import { azureTargetWith } from "../../../infra/targets/azure/target.ts"
 import { azureStandIn } from "../../support/azure-stand-in.ts"
-import { deliver as carry, deliveryOf, deployment, newJournal, type Said } from "../../support/deliver.ts"
+import { deliver as carry, deliveryOf, deployment, isMarkedWhole, newJournal, type Said } from "../../support/deliver.ts"
 import { needs } from "../../support/needs.ts"
 import { account, container } from "../../support/page-blob-stand-in.ts"
 
@@ -77,8 +77,9 @@ describe("an image delivered to Azure", () => {
 
   it.live("is a fixed VHD made on the way, sent without its zeros, marked, and leaves no blob behind", () =>
     Effect.gen(function*() {
-      const { arm, blobs, deliver, said } = yield* make()
+      const { arm, blobs, credentials, deliver, said, target } = yield* make()
       const copy = yield* deliver({ target: targetOf({ tags: { team: "a" } }) })
+      yield* isMarkedWhole(target, { ...disk, credentials: credentials() }, copy)
       const [image] = arm.ofKind("images")
       assert.strictEqual(copy.id, image?.id)
       assert.deepStrictEqual(copy.resources, [{ kind: "image", id: image!.id, place: "westeurope" }])
@@ -157,11 +158,12 @@ describe("an image delivered to Azure", () => {
 
   it.live("is a version in a gallery, for the machines it can run on, in the regions that are named", () =>
     Effect.gen(function*() {
-      const { arm, deliver, target } = yield* make()
+      const { arm, credentials, deliver, target } = yield* make()
       const gallery = { name: "kiln.gallery", image: "debian", regions: ["northeurope"] }
       assert.match((yield* Effect.flip(deliver({ target: targetOf({ gallery }) }))).message, /ParentResourceNotFound/)
       arm.addGallery("kiln.gallery")
       const copy = yield* deliver({ target: targetOf({ gallery }) })
+      yield* isMarkedWhole(target, { ...disk, target: targetOf({ gallery }), credentials: credentials() }, copy)
       const [version] = arm.ofKind("versions")
       const at = new Date(Number.parseInt(composeId.replace("-", "").slice(0, 12), 16)).toISOString()
       assert.include(copy.id, `/galleries/kiln.gallery/images/debian/versions/${at.slice(0, 10).replaceAll("-", "")}.`)

@@ -15,6 +15,7 @@ import type { TargetOf } from "../../../domain/target.ts"
 import { convert } from "../../../infra/formats/convert.ts"
 import { gcpTargetWith } from "../../../infra/targets/gcp/target.ts"
 import { journalAt } from "../../../infra/targets/journals.ts"
+import { isMarkedWhole } from "../../support/deliver.ts"
 import { gcpStandIn } from "../../support/gcp-stand-in.ts"
 import { needs } from "../../support/needs.ts"
 
@@ -80,8 +81,11 @@ describe("an image delivered to Compute Engine", () => {
 
   it.live("is made of the bytes that were converted, marked, and leaves no archive behind", () =>
     Effect.gen(function*() {
-      const { deliver, gcs, gce, imageOf, said } = yield* make
-      const copy = yield* deliver({ target: { type: "gcp", bucket, family: "kiln-example", description: "An example", location: "eu", labels: { team: "a" } } })
+      const { credentials, deliver, gcs, gce, imageOf, said } = yield* make
+      const copy = yield* deliver({
+        target: { type: "gcp", bucket, family: "kiln-example", description: "An example", location: "eu", labels: { team: "a" } }
+      })
+      yield* isMarkedWhole(target, { ...marks, target: { type: "gcp", bucket }, credentials: credentials() }, copy)
       const name = `kiln-${deliveryId}`
       assert.deepInclude(copy, { id: name, place: "example-project", format: "gcp", digest: Digest.make(`sha256:${sha256}`), bytesSent: size })
       assert.deepStrictEqual(copy.resources, [{ kind: "image", id: name, place: "example-project" }])

@@ -1,0 +1,88 @@
+/** From entries of the log to who is to be told what. */
+import { Effect } from "effect"
+import type { TenantId } from "../../domain/ids.ts"
+import { cloudEvent, composeOccurrences, type Occurrence, pipelineOccurrences, webhooksOccurrences } from "../../domain/occurrences.ts"
+import type { DeliveryKey, Planned, ReplayOrder, StoredOccurrence } from "../../domain/ports/webhook-deliveries.ts"
+import type { LogEntry, Recorded } from "../../domain/recorded.ts"
+import type { Webhook } from "../../domain/webhooks.ts"
+import { isWanted } from "../../domain/webhook-matches.ts"
+import type { WebhookId } from "../../domain/webhook-settings.ts"
+import type { Directory } from "./directory.ts"
+import { factsAfter, type FactsMemory } from "./facts.ts"
+
+/** A plan in the making. */
+export class Draft {
+  readonly now = Date.now()
+  readonly occurrences: Array<StoredOccurrence> = []
+  readonly deliveries: Array<Planned> = []
+  readonly redeliveries: Array<DeliveryKey> = []
+  readonly replays: Array<ReplayOrder> = []
+  readonly disabled: Array<WebhookId> = []
+  readonly removed: Array<WebhookId> = []
+  readonly changed: Array<WebhookId> = []
+  readonly tenants: Array<TenantId> = []
+  readonly #deployment: string
+
+  constructor(deployment: string) {
+    this.#deployment = deployment
+  }
+
+  get isEmpty(): boolean {
+    return this.deliveries.length + this.redeliveries.length + this.replays.length + this.disabled.length + this.removed.length + this.tenants.length === 0
+  }
+
+  add(tenantId: TenantId, occurrence: Occurrence, webhooks: ReadonlyArray<WebhookId>): void {
+    if (webhooks.length === 0) return
+    const { about: _, data: _data, only, ...stored } = occurrence
+    this.occurrences.push({ ...stored, tenantId, body: cloudEvent(this.#deployment, tenantId, occurrence) })
+    for (const webhookId of webhooks) this.deliveries.push({ tenantId, webhookId, occurrence: occurrence.id, lane: occurrence.lane, once: only !== undefined })
+  }
+}
+
+export const occurrencesIn = Effect.fnUntraced(function*(memory: FactsMemory, recorded: Recorded) {
+  if (recorded.aggregate === "webhooks") return webhooksOccurrences(recorded)
+  if (recorded.aggregate === "pipeline") return pipelineOccurrences(recorded)
+  if (recorded.aggregate !== "compose") return []
+  const facts = yield* factsAfter(memory, recorded)
+  return facts === undefined ? [] : composeOccurrences(recorded, facts)
+})
+
+/** Whether it is told of things at all, and of this one. */
+const hears = (webhookId: WebhookId, { disabled, settings }: Webhook, occurrence: Occurrence): boolean =>
+  (disabled === undefined || occurrence.only !== undefined) && isWanted(webhookId, settings, occurrence)
+
+/** Those that were there before it happened. */
+export const hearersOf = (directory: Directory, recorded: Recorded, occurrence: Occurrence): ReadonlyArray<WebhookId> =>
+  [...directory.of(recorded.tenantId)].flatMap(([webhookId, webhook]) =>
+    hears(webhookId, webhook, occurrence) && !directory.isBefore(recorded.tenantId, webhookId, recorded) ? [webhookId] : [])
+
+/** What is asked of us in the log. */
+export const takeOrders = (draft: Draft, { events, id, revision, tenantId }: Recorded<"webhooks">): void => {
+  draft.tenants.push(tenantId)
+  for (const [place, event] of events.entries()) {
+    const { webhookId } = event
+    switch (event._tag) {
+      case "WebhookDisabled":
+        draft.disabled.push(webhookId)
+        break
+      case "WebhookRemoved":
+        draft.removed.push(webhookId)
+        break
+      case "RedeliveryAsked":
+        draft.redeliveries.push({ tenantId, webhookId, occurrence: event.delivery })
+        break
+      case "ReplayAsked":
+        draft.replays.push({ tenantId, webhookId, id: `${tenantId}_${id}_${revision}_${place}`, after: event.after, since: event.since })
+        break
+      case "WebhookAdded":
+      case "WebhookChanged":
+      case "WebhookKeyRotated":
+      case "WebhookEnabled":
+      case "WebhookTested":
+        draft.changed.push(webhookId)
+    }
+  }
+}
+
+const told: ReadonlySet<string> = new Set(["compose", "pipeline", "webhooks"])
+export const isAbout = (entry: LogEntry): entry is Recorded => entry._tag === "Recorded" && told.has(entry.aggregate)

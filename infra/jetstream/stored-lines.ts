@@ -1,0 +1,25 @@
+/** A stream's entries as an archive keeps them. */
+import type { JsMsg } from "@nats-io/jetstream"
+import { Effect } from "effect"
+import type { Line } from "../archive/segments.ts"
+import { consume } from "./follow-stream.ts"
+import type { Nats } from "./nats.ts"
+
+const handful = 500
+
+/** From the first to the one with this sequence, for as long as the scope lasts. */
+export const linesOf = (nats: Nats, stream: string, last: number) =>
+  last === 0 ? Effect.succeed(none()) : Effect.map(consume(nats, { stream, after: 0 }), ({ messages }) => handfuls(messages, last))
+
+async function* handfuls(messages: AsyncIterable<JsMsg>, last: number): AsyncGenerator<ReadonlyArray<Line>, void> {
+  let lines: Array<Line> = []
+  for await (const message of messages) {
+    lines.push({ sequence: message.seq, subject: message.subject, message: message.headers?.get("Nats-Msg-Id") ?? "", data: message.string() })
+    if (message.seq < last && lines.length < handful) continue
+    yield lines
+    lines = []
+    if (message.seq >= last) return
+  }
+}
+
+async function* none(): AsyncGenerator<ReadonlyArray<Line>, void> {}

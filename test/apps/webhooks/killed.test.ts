@@ -1,0 +1,54 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Redacted, Schema, Scope } from "effect"
+import { NatsCredentials } from "../../../infra/nats-server/credentials.ts"
+import { spawnChild } from "../../../infra/process/child.ts"
+import { Folder, newTenant, until } from "../../support/small-stack.ts"
+import { TestDatabase, TestNats } from "../../support/servers.ts"
+import { firstOf, webhookReceiver } from "../../support/webhook-receiver.ts"
+import { addWebhook, live, typesOfLife, WebhooksStack } from "../../support/webhooks.ts"
+
+const main = join(import.meta.dirname, "../../../apps/webhooks/main.ts")
+const encode = Schema.encodeSync(Schema.fromJsonString(NatsCredentials))
+
+const startProcess = Effect.gen(function*() {
+  const [{ dir }, { credentials, url }] = [yield* Folder, yield* TestNats]
+  const file = join(dir, "credentials.json")
+  writeFileSync(file, encode(credentials), { mode: 0o600 })
+  return yield* spawnChild({
+    argv: [process.execPath, main], output: join(dir, "webhooks.log"),
+    env: {
+      ...process.env, KILN_NATS_URL: url, KILN_NATS_CREDENTIALS: file, KILN_POSTGRES_URL: Redacted.value(yield* TestDatabase), KILN_KEYS: join(dir, "keys"),
+      KILN_WEBHOOK_NETWORKS: "127.0.0.1", KILN_ADMIN_PORT: undefined
+    }
+  })
+})
+
+layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("the process of webhooks", (it) => {
+  it.effect("given kill -9 again and again while it sends, then no event of a compose is missing, and their order is kept", () =>
+    Effect.gen(function*() {
+      const tenantId = newTenant()
+      // So slow that there is always something on its way.
+      const receiver = yield* webhookReceiver((_, response) => void setTimeout(() => response.end(), 5))
+      yield* addWebhook(tenantId, { url: `${receiver.url}/one` })
+      yield* addWebhook(tenantId, { url: `${receiver.url}/other` })
+      const scope = yield* Effect.scope
+      const start = Scope.provide(startProcess, scope)
+      let child = yield* start
+      const composes: Array<string> = []
+      for (let round = 0; round < 3; round++) {
+        const before = receiver.state.got.length
+        composes.push(...yield* Effect.forEach(Array.from({ length: 25 }), () => live(tenantId), { concurrency: 10 }))
+        yield* until(Effect.sync(() => receiver.state.got.length), (got) => got >= before + 20, "20 seconds")
+        yield* child.signal("SIGKILL")
+        yield* child.exited
+        child = yield* start
+      }
+      const toldOfAll = (path: string) => composes.every((composeId) => firstOf(receiver.got(path), composeId).length === typesOfLife.length)
+      yield* until(Effect.sync(() => toldOfAll("/one") && toldOfAll("/other")), (all) => all, "20 seconds")
+      for (const path of ["/one", "/other"]) for (const composeId of composes) assert.deepStrictEqual(firstOf(receiver.got(path), composeId), typesOfLife)
+      const distinct = new Set(receiver.state.got.map(({ id, path }) => `${path} ${id}`))
+      assert.strictEqual(distinct.size, 2 * composes.length * typesOfLife.length, "what came twice came under the same id")
+    }))
+})
