@@ -17,7 +17,7 @@ describe("a stack", () => {
     const gone: Array<string> = []
     const watch = setInterval(() => {
       const found = pids.filter(({ name, pid }) => !gone.includes(name) && !existsSync(`/proc/${pid}`))
-      gone.push(...found.map(({ name }) => name).reverse())
+      gone.push(...found.map(({ name }) => name).toReversed())
     }, 1)
     yield* Scope.close(scope, Exit.void)
     yield* Effect.sleep("20 millis")
