@@ -6,7 +6,7 @@ import { Effect, Layer, Redacted, type Scope } from "effect"
 import { v7 } from "uuid"
 import { ComposeId, Millis, TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import { composeRef, type Decision } from "../../domain/recorded.ts"
+import { composeRef, type Decision, type Position } from "../../domain/recorded.ts"
 import type { ComposeEvent } from "../../domain/compose-events.ts"
 import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
 import { CoreNatsLive } from "../../infra/jetstream/nats.ts"
@@ -72,10 +72,11 @@ export const lifeOf = (): { readonly id: ComposeId; readonly decisions: Readonly
 
 export const eventsInLife = 11
 
-export const appendLife = Effect.gen(function*() {
+/** `stored`: told of each decision once the log has answered for it. */
+export const appendLife = Effect.fnUntraced(function*(stored: (position: Position) => void = () => {}) {
   const log = yield* EventLog
   const { decisions, id } = lifeOf()
   for (const [revision, decision] of decisions.entries()) {
-    yield* log.append(composeRef(benchTenant, id), revision, { ...decision, at: Millis.make(Date.now()) })
+    stored(yield* log.append(composeRef(benchTenant, id), revision, { ...decision, at: Millis.make(Date.now()) }))
   }
 })

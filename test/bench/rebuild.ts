@@ -28,7 +28,7 @@ export const rebuild: Bench = {
         for (const wanted of new Set([Math.min(firstEvents, events), events])) {
           const lives = Math.ceil((wanted - written) / eventsInLife)
           say(`appending ${lives} lives of composes`)
-          yield* Effect.forEach(Array.from({ length: lives }), () => appendLife, { concurrency: 512, discard: true })
+          yield* Effect.forEach(Array.from({ length: lives }), () => appendLife(), { concurrency: 512, discard: true })
           written += lives * eventsInLife
           const head = yield* (yield* EventLog).head("EVENTS")
           const bare = yield* bareRate(head)
