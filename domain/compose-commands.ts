@@ -8,6 +8,7 @@ import { AttemptToken, ComposeId, JobId, Millis, WorkerId } from "./ids.ts"
 import { CloudResource } from "./image-copy.ts"
 import { RemovalReason } from "./copy-removal.ts"
 import { Failure, JobOutcome } from "./job.ts"
+import { Spent } from "./spent.ts"
 import { Verifies } from "./verification.ts"
 
 const job = { composeId: ComposeId, jobId: JobId, attempt: Schema.Int }
@@ -27,7 +28,7 @@ export const ComposeCommand = Schema.TaggedUnion({
     resolvesOnly: Schema.optionalKey(Schema.Literal(true))
   },
   StartJob: { ...claim, worker: WorkerId },
-  SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob) },
+  SucceedJob: { ...claim, outcome: JobOutcome, log: Schema.optionalKey(Blob), spent: Schema.optionalKey(Spent) },
   /**
    * `imageGone`: it could not find the image that it is about, so that has to be built again. `report`: of a test that was
    * not passed. `retryAfterMs`: for how long whoever refused has asked to be left alone.
@@ -39,7 +40,8 @@ export const ComposeCommand = Schema.TaggedUnion({
     imageGone: Schema.optionalKey(Schema.Boolean),
     log: Schema.optionalKey(Blob),
     report: Schema.optionalKey(TestReport),
-    retryAfterMs: Schema.optionalKey(Schema.Int)
+    retryAfterMs: Schema.optionalKey(Schema.Int),
+    spent: Schema.optionalKey(Spent)
   },
   ReturnJob: { ...claim },
   LoseJob: { ...claim, ...chance, reason: Schema.String },

@@ -128,8 +128,8 @@ const decide = (command: ComposeCommand, compose: Compose): Decision => {
       return start(command, compose)
     case "SucceedJob":
       return settle(command, compose, (job) => {
-        const { composeId, jobId, attempt, outcome, log } = command
-        const succeeded: ComposeEvent = { _tag: "JobSucceeded", composeId, jobId, attempt, outcome, ...(log && { log }) }
+        const { composeId, jobId, attempt, outcome, log, spent } = command
+        const succeeded: ComposeEvent = { _tag: "JobSucceeded", composeId, jobId, attempt, outcome, ...(log && { log }), ...(spent && { spent }) }
         const then = evolve(compose, succeeded)
         const next = [...then.jobs.values()].filter((other) => other.after === job.jobId && other.state === "waiting")
         if (job.kind === "delete") return [succeeded, removed(compose, job)]
@@ -241,9 +241,9 @@ const heldFor = (compose: Compose, job: Job): Partial<Pick<typeof JobQueued.Type
 }
 
 const fail = (command: typeof FailJob.Type, compose: Compose, job: Job): ReadonlyArray<ComposeEvent> => {
-  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter, report, retryAfterMs } = command
+  const { composeId, jobId, attempt, failure, imageGone = false, log, now, jitter, report, retryAfterMs, spent } = command
   const failedBy = (final: boolean): ComposeEvent =>
-    ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }), ...(report && { report }) })
+    ({ _tag: "JobFailed", composeId, jobId, attempt, failure, final, ...(log && { log }), ...(report && { report }), ...(spent && { spent }) })
   const source = sourceOf(compose, job)
   // Only what is about an image can miss one.
   const build = imageGone ? buildOf(compose, job) : undefined

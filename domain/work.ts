@@ -9,6 +9,7 @@ import { Architecture, AttemptToken, ComposeId, Digest, JobId, Millis, type Pool
 import { ImageCopy } from "./image-copy.ts"
 import { Failure, JobKind, Slots } from "./job.ts"
 import { Lock } from "./manifest.ts"
+import { Spent } from "./spent.ts"
 import { Target } from "./target.ts"
 import { verificationFields } from "./verification.ts"
 
@@ -84,14 +85,14 @@ export const WorkReport = Schema.TaggedUnion({
   SessionBegan: { session: Schema.String },
   /** `at`: by the worker's clock. */
   AttemptStarted: { claim: Claim, at: Schema.optionalKey(Millis) },
-  AttemptSucceeded: { claim: Claim, outcome: WorkOutcome, log },
+  AttemptSucceeded: { claim: Claim, outcome: WorkOutcome, log, spent: Schema.optionalKey(Spent) },
   /**
    * `imageGone`: the image that the job is about was nowhere to be found. `report`: of a test that was carried out and not
    * passed. `retryAfterMs`: for how long whoever refused has asked to be left alone.
    */
   AttemptFailed: {
     claim: Claim, failure: Failure, imageGone: Schema.optionalKey(Schema.Boolean), log, report: Schema.optionalKey(WorkTestReport),
-    retryAfterMs: Schema.optionalKey(Schema.Int)
+    retryAfterMs: Schema.optionalKey(Schema.Int), spent: Schema.optionalKey(Spent)
   },
   AttemptReturned: { claim: Claim }
 })

@@ -89,14 +89,14 @@ const commandOf = Effect.fnUntraced(function*(speaker: Speaker, report: AttemptR
       return { _tag: "StartJob", ...claim, worker: speaker.worker }
     case "AttemptSucceeded": {
       const outcome = yield* outcomeOf(speaker, report.outcome)
-      return { _tag: "SucceedJob", ...claim, outcome, ...(yield* archive(report.log)) }
+      return { _tag: "SucceedJob", ...claim, outcome, ...(yield* archive(report.log)), ...(report.spent && { spent: report.spent }) }
     }
     case "AttemptFailed": {
-      const { failure, imageGone, log, retryAfterMs } = report
+      const { failure, imageGone, log, retryAfterMs, spent } = report
       const tested = yield* testedOf(report.report)
       return {
         _tag: "FailJob", ...claim, ...chance(), failure,
-        ...(imageGone !== undefined && { imageGone }), ...(retryAfterMs !== undefined && { retryAfterMs }), ...tested, ...(yield* archive(log))
+        ...(imageGone !== undefined && { imageGone }), ...(retryAfterMs !== undefined && { retryAfterMs }), ...tested, ...(yield* archive(log)), ...(spent && { spent })
       }
     }
     case "AttemptReturned":

@@ -1,6 +1,7 @@
 /** How an attempt ended, as a report. */
 import { Cause, Exit } from "effect"
 import type { Failure } from "../../domain/job.ts"
+import type { Spent } from "../../domain/spent.ts"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
 import { AttemptFailed, AttemptSucceeded, type Claim, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
 import { TestFailed } from "./handle-test.ts"
@@ -8,13 +9,13 @@ import { ImageMissing } from "./image-missing.ts"
 
 type Why = BuildFailed | ImageMissing | TestFailed | Failure
 
-export const reportOf = (claim: Claim, exit: Exit.Exit<WorkOutcome, Why>, archive: string | undefined): WorkReport => {
-  const log = archive === undefined ? {} : { log: archive }
-  if (Exit.isSuccess(exit)) return AttemptSucceeded.make({ claim, outcome: exit.value, ...log })
+export const reportOf = (claim: Claim, exit: Exit.Exit<WorkOutcome, Why>, archive: string | undefined, spent?: Spent): WorkReport => {
+  const rest = { ...(archive !== undefined && { log: archive }), ...(spent && { spent }) }
+  if (Exit.isSuccess(exit)) return AttemptSucceeded.make({ claim, outcome: exit.value, ...rest })
   const known = exit.cause.reasons.find(Cause.isFailReason)?.error
   return AttemptFailed.make({
     claim, failure: failureOf(exit.cause), ...(known instanceof ImageMissing && { imageGone: true }), ...(known instanceof TestFailed && { report: known.report }),
-    ...(known instanceof BuildFailed && known.retryAfterMs !== undefined && { retryAfterMs: known.retryAfterMs }), ...log
+    ...(known instanceof BuildFailed && known.retryAfterMs !== undefined && { retryAfterMs: known.retryAfterMs }), ...rest
   })
 }
 

@@ -7,6 +7,7 @@ import { AttemptToken, type Digest, Millis } from "../../domain/ids.ts"
 import { type Failure, JobKind } from "../../domain/job.ts"
 import { CredentialSets } from "../../domain/ports/credential-sets.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
+import { AttemptMeter, Meter } from "../../domain/ports/meter.ts"
 import { type JobDelivery, Workplace } from "../../domain/ports/work.ts"
 import { type Abilities, AttemptReturned, AttemptStarted, type Claim, SessionBegan, type WorkItem, type WorkReport } from "../../domain/work.ts"
 import { Beginning, Durations } from "./beginning.ts"
@@ -145,18 +146,20 @@ export const runWorker = Effect.fn("runWorker")(function*({ abilities, deploymen
         workspace, report: feed, secrets, filePart: (wanted) => Effect.andThen(told, workplace.filePart(claim, wanted)),
         documents: (manifest) => Effect.andThen(told, workplace.documents(claim, manifest)), deployment, isCanceled: () => attempt.canceled
       })
+      const meter = new Meter()
       const handled = (item.kind === "upload" || item.kind === "delete" ? handle(workDir) : workspaces.use(handle)).pipe(
         Effect.timeoutOrElse({
           duration: deadline,
           orElse: () => Effect.fail<Failure>({ class: "timeout", message: `not done after ${deadline / 60_000} minutes` })
         }),
-        Effect.exit
+        Effect.exit,
+        Effect.provideService(AttemptMeter, meter)
       )
       const since = Date.now()
       const exit = yield* Effect.raceFirst(handled, Effect.as(Deferred.await(stop), undefined))
       if (exit === undefined) return yield* Effect.as(Effect.logInfo("stopped: the attempt is not ours any more"), undefined)
       const took = Date.now() - since
-      const ended = reportOf(claim, exit, feed.end())
+      const ended = reportOf(claim, exit, feed.end(), meter.spent)
       durations.add(item.kind, took)
       yield* attemptEnded(item.kind, ended._tag, took)
       return ended

@@ -3,6 +3,8 @@ import { spawn, type ChildProcess } from "node:child_process"
 import type { Readable } from "node:stream"
 import { Effect } from "effect"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
+import { AttemptMeter, type Meter } from "../../domain/ports/meter.ts"
+import { cpuMsBelow, cpuMsIn, timed, timesDescriptor } from "./cpu-time.ts"
 
 export interface Command {
   readonly argv: readonly [string, ...ReadonlyArray<string>]
@@ -74,7 +76,10 @@ const splitter = (emit: (line: string) => void) => {
   }
 }
 
-export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
+/** What is run for an attempt is counted as that attempt's. */
+export const run = (command: Command): Effect.Effect<Ran, BuildFailed> => Effect.flatMap(AttemptMeter, (meter) => ran(command, meter))
+
+const ran = (command: Command, meter: Meter | undefined): Effect.Effect<Ran, BuildFailed> =>
   Effect.callback<Ran, BuildFailed>((resume) => {
     const tail: Array<string> = []
     const stdout: Array<string> = []
@@ -85,10 +90,12 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
       command.onLine?.(line)
     }
     // Should this process be killed outright, the program goes too: nobody would end it later.
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...command.argv], {
+    const argv = meter === undefined ? command.argv : timed(command.argv, command.onChannel !== undefined)
+    const channels: Array<"pipe" | "ignore"> = command.onChannel !== undefined ? ["pipe"] : meter !== undefined ? ["ignore"] : []
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], {
       cwd: command.cwd ?? "/",
       env: { PATH: path, HOME: "/root", LC_ALL: "C.UTF-8", TZ: "UTC", ...command.env },
-      stdio: [command.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe", ...command.onChannel ? ["pipe" as const] : []],
+      stdio: [command.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe", ...channels, ...meter === undefined ? [] : ["pipe" as const]],
       detached: true
     })
     if (child.pid !== undefined) command.onStart?.(child.pid)
@@ -98,6 +105,9 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
     child.stderr?.setEncoding("utf8").on("data", said.write)
     const channel = child.stdio[3] as Readable | undefined
     channel?.setEncoding("utf8").on("data", command.onChannel!)
+    let [times, atStop] = ["", 0]
+    const told = child.stdio[timesDescriptor] as Readable | undefined
+    told?.setEncoding("utf8").on("data", (text: string) => (times += text))
     child.stdin?.on("error", () => {}).end(command.stdin)
     const closed = new Promise<void>((resolve) => {
       child.on("error", (error) => {
@@ -117,10 +127,14 @@ export const run = (command: Command): Effect.Effect<Ran, BuildFailed> =>
         resolve()
         out.end()
         said.end()
+        meter?.cpu(Math.max(cpuMsIn(times), atStop))
         resume(missing(code, tail) ?? Effect.succeed({ code: code ?? 137, stdout: stdout.join(""), tail }))
       })
     })
-    return stop(child, closed, command)
+    return Effect.suspend(() => {
+      if (meter !== undefined && child.pid !== undefined) atStop = cpuMsBelow(child.pid)
+      return stop(child, closed, command)
+    })
   })
 
 const missing = (code: number | null, tail: ReadonlyArray<string>) => {

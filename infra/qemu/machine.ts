@@ -4,6 +4,8 @@ import type { Duplex, Readable } from "node:stream"
 import { StringDecoder } from "node:string_decoder"
 import { Effect, type Scope } from "effect"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
+import { AttemptMeter } from "../../domain/ports/meter.ts"
+import { cpuMsOf } from "../process/cpu-time.ts"
 import { path } from "../process/run.ts"
 import { plainText } from "./console.ts"
 import { Monitor } from "./monitor.ts"
@@ -20,6 +22,7 @@ export interface MachineOptions {
 export const descriptors = { agent: 3, monitor: 4, firmwareLog: 5 } as const
 
 const mostText = 1 << 20
+const lookEveryMs = 1000
 const mostAnswer = 1 << 24
 const longestLine = 4096
 
@@ -28,6 +31,7 @@ export class Machine {
   readonly #listeners = new Set<() => void>()
   readonly #child: ChildProcess
   readonly #onLine: (line: string) => void
+  readonly #looks: NodeJS.Timeout
   #line = ""
   readonly monitor: Monitor
   /** All that it has said on its serial port, without escapes; of very much the beginning and the end. */
@@ -42,6 +46,8 @@ export class Machine {
   ended: string | undefined
   /** What of that is the emulator's own fault, or its host's, and none of the guest's. */
   fault: string | undefined
+  /** What it has taken of the processors; of one that ended by itself, up to its last second. */
+  cpuMs = 0
 
   constructor(child: ChildProcess, onLine: (line: string) => void) {
     this.#child = child
@@ -57,6 +63,7 @@ export class Machine {
     this.#hear(streams[descriptors.agent] as Readable, (text) => void (this.answer = (this.answer + text).slice(0, mostAnswer)))
     this.#hear(streams[descriptors.firmwareLog] as Readable, (text) => void (this.firmwareLog = (this.firmwareLog + text).slice(-mostText)))
     for (const stream of child.stdio) stream?.on("error", () => {})
+    this.#looks = setInterval(() => this.#look(), lookEveryMs)
     child.once("error", ({ message }) => this.#end(`the emulator cannot be started: ${message}`))
     child.once("close", (code, signal) => this.#end(code === 0 ? undefined : `the emulator ended by ${signal ?? `exit ${code}`}: ${this.complaints.trim()}`))
   }
@@ -83,6 +90,7 @@ export class Machine {
   kill(): Promise<void> {
     return new Promise((resolve) => {
       if (this.ended !== undefined) return resolve()
+      this.#look()
       this.#child.once("close", () => resolve())
       this.#child.once("error", () => resolve())
       try {
@@ -91,6 +99,10 @@ export class Machine {
         // Gone already, or never there.
       }
     })
+  }
+
+  #look(): void {
+    this.cpuMs = cpuMsOf(this.#child.pid ?? 0) || this.cpuMs
   }
 
   #hear(stream: Readable | null | undefined, take: (text: string) => void): void {
@@ -116,6 +128,7 @@ export class Machine {
     this.ended = fault ?? "the machine turned itself off"
     this.fault = fault
     this.monitor.close()
+    clearInterval(this.#looks)
     this.#changed()
   }
 
@@ -143,5 +156,5 @@ export const startMachine = ({ args, cwd, onLine = () => {}, program }: MachineO
       },
       catch: (error) => new BuildFailed({ class: "platform", message: `cannot start ${program}: ${String(error)}` })
     }),
-    (machine) => Effect.promise(() => machine.kill())
+    (machine) => Effect.andThen(Effect.promise(() => machine.kill()), Effect.map(AttemptMeter, (meter) => meter?.cpu(machine.cpuMs)))
   )

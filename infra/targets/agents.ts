@@ -15,6 +15,8 @@ export interface Reach {
   readonly maxSockets?: number
   /** Certificates that count beside the system's. */
   readonly ca?: string
+  /** Told of every request, also of one that is made again and of one that follows a redirect. */
+  readonly onRequest?: (() => void) | undefined
 }
 
 export interface Agents {
@@ -25,7 +27,7 @@ export interface Agents {
 }
 
 /** They hold no connection until they are used; whoever made them destroys them. */
-export const agentsFor = ({ ca, lookUp, maxSockets = 50, proxied = true, publicOnly, refuses = isPrivateAddress }: Reach): Agents => {
+export const agentsFor = ({ ca, lookUp, maxSockets = 50, onRequest, proxied = true, publicOnly, refuses = isPrivateAddress }: Reach): Agents => {
   // A proxy is the operator's, and may be anywhere; it looks names up itself.
   let refused: PrivateHost | undefined
   const judged = lookupWithout(refuses, lookUp)
@@ -35,6 +37,7 @@ export const agentsFor = ({ ca, lookUp, maxSockets = 50, proxied = true, publicO
   })
   const options = { keepAlive: true, maxSockets, ...(proxied && { proxyEnv: process.env }), ...(publicOnly && { lookup: lookup as LookupFunction }) }
   const [http, https] = [new HttpAgent(options), new HttpsAgent({ ...options, ...(ca !== undefined && { ca }) })]
+  if (onRequest !== undefined) for (const agent of [http, https]) tell(agent, onRequest)
   const refuse = (host: string) => (refused = new PrivateHost(host))
   return {
     http: publicOnly ? withoutNumbers(http, refuses, refuse) : http,
@@ -49,6 +52,20 @@ export const destroy = ({ http, https }: Agents): void => {
 }
 
 export const agentOf = ({ http, https }: Agents, url: string | URL): HttpAgent => new URL(url).protocol === "http:" ? http : https
+
+/** All that Node asks of an agent for a request; only its types do not name it. */
+interface Asked {
+  addRequest(...of: ReadonlyArray<unknown>): void
+}
+
+const tell = (agent: HttpAgent, onRequest: () => void): void => {
+  const asked = agent as unknown as Asked
+  const add = asked.addRequest.bind(agent)
+  asked.addRequest = (...of) => {
+    onRequest()
+    add(...of)
+  }
+}
 
 /** A number is not looked up. Redirects lead to them, too. */
 const withoutNumbers = <A extends HttpAgent>(agent: A, refuses: (address: string) => boolean, refuse: (host: string) => PrivateHost): A => {

@@ -1,6 +1,7 @@
 /** How a set of credentials becomes what the clients of AWS's SDK want to know. */
 import { Effect } from "effect"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
+import { AttemptMeter } from "../../domain/ports/meter.ts"
 import type { Credentials, CredentialsOf } from "../../domain/credentials.ts"
 import { agentsFor } from "./agents.ts"
 import { targetFailed } from "./failures.ts"
@@ -23,18 +24,23 @@ export interface AwsIdentity {
   readonly options: ReturnType<typeof clientOptions>
 }
 
+type OnRequest = (() => void) | undefined
+
 const usualRegion = "us-east-1"
 
 /** `region`: that of the target goes before that of the set. */
-export const awsIdentity = (credentials: Credentials | undefined, region?: string): Effect.Effect<AwsIdentity, BuildFailed> => {
+export const awsIdentity = (credentials: Credentials | undefined, region?: string): Effect.Effect<AwsIdentity, BuildFailed> =>
+  Effect.flatMap(AttemptMeter, (meter) => identityOf(credentials, region, meter?.cloudCall))
+
+const identityOf = (credentials: Credentials | undefined, region: string | undefined, onRequest: OnRequest): Effect.Effect<AwsIdentity, BuildFailed> => {
   if (credentials?.provider !== "aws") {
     return Effect.fail(new BuildFailed({ class: "user", message: credentials === undefined ? "there are no credentials for this target" : `credentials of ${credentials.provider} do not open this target` }))
   }
   const { endpoints = {} } = credentials
   const where = region ?? credentials.region ?? usualRegion
   const keys = keysOf(credentials)
-  const provider = credentials.role_arn === undefined ? keys && (() => Promise.resolve(keys)) : roleOf(credentials, where, keys)
-  return Effect.succeed({ region: where, endpoints, options: clientOptions(credentials), ...(provider && { credentials: provider }) })
+  const provider = credentials.role_arn === undefined ? keys && (() => Promise.resolve(keys)) : roleOf(credentials, where, keys, onRequest)
+  return Effect.succeed({ region: where, endpoints, options: clientOptions(credentials, onRequest), ...(provider && { credentials: provider }) })
 }
 
 const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredentials): AwsKeys | undefined =>
@@ -43,11 +49,11 @@ const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredenti
     : { accessKeyId: access_key_id, secretAccessKey: secret_access_key, ...(session_token !== undefined && { sessionToken: session_token }) }
 
 /** The SDK asks again when what it was given is about to end. */
-const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | undefined) => async (): Promise<AwsKeys> => {
+const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | undefined, onRequest: OnRequest) => async (): Promise<AwsKeys> => {
   const { endpoints, external_id, role_arn } = credentials
   const { AssumeRoleCommand, STSClient } = await import("@aws-sdk/client-sts")
   const client = new STSClient({
-    ...clientOptions(credentials), region,
+    ...clientOptions(credentials, onRequest), region,
     ...(keys && { credentials: keys }), ...(endpoints?.sts !== undefined && { endpoint: endpoints.sts })
   })
   try {
@@ -67,7 +73,7 @@ const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | und
 }
 
 /** A connection that says nothing for two minutes is broken. */
-export const clientOptions = ({ publicOnly }: Pick<AwsCredentials, "publicOnly">) => {
-  const { http, https } = agentsFor({ publicOnly: publicOnly ?? false })
+export const clientOptions = ({ publicOnly }: Pick<AwsCredentials, "publicOnly">, onRequest?: OnRequest) => {
+  const { http, https } = agentsFor({ publicOnly: publicOnly ?? false, onRequest })
   return { maxAttempts: 5, requestHandler: { connectionTimeout: 10_000, socketTimeout: 120_000, httpAgent: http, httpsAgent: https } }
 }

@@ -42,11 +42,12 @@ export const answer = (store: S3Store, request: S3Request, headers: IncomingHttp
     case "CreateMultipartUpload": {
       const { id, sums } = store.begin(bucket, key, headers)
       const made = document("InitiateMultipartUploadResult", element("Bucket", bucket.name) + element("Key", key) + element("UploadId", id))
-      return sums ? { ...made, headers: { ...xml, "x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "COMPOSITE" } } : made
+      return sums !== undefined ? { ...made, headers: { ...xml, "x-amz-checksum-algorithm": sums.toUpperCase(), "x-amz-checksum-type": "COMPOSITE" } } : made
     }
     case "UploadPart": {
       const part = store.part(bucket, key, uploadId, Number(request.query.get("partNumber")), content(), headers)
-      return { status: 200, headers: { etag: `"${part.md5}"`, ...(headers["x-amz-checksum-crc32"] !== undefined && { "x-amz-checksum-crc32": part.crc32 }) } }
+      const told = (["crc32", "sha256"] as const).filter((sum) => headers[`x-amz-checksum-${sum}`] !== undefined)
+      return { status: 200, headers: { etag: `"${part.md5}"`, ...Object.fromEntries(told.map((sum) => [`x-amz-checksum-${sum}`, part[sum]])) } }
     }
     case "ListParts":
       return listParts(store, bucket, key, uploadId, request.query)
@@ -106,7 +107,7 @@ const listUploads = ({ name, uploads }: Bucket, query: ReadonlyMap<string, strin
   const isTruncated = page.length < all.length
   return document("ListMultipartUploadsResult", element("Bucket", name) + element("IsTruncated", String(isTruncated)) +
     (isTruncated ? element("NextKeyMarker", page.at(-1)!.key) + element("NextUploadIdMarker", page.at(-1)!.id) : "") +
-    page.map((upload) => `<Upload>${element("Key", upload.key)}${element("UploadId", upload.id)}${element("Initiated", new Date(upload.at).toISOString())}</Upload>`).join(""))
+    page.map((upload) => `<Upload>${element("Key", upload.key)}${element("UploadId", upload.id)}${upload.sums === undefined ? "" : element("ChecksumAlgorithm", upload.sums.toUpperCase())}${element("Initiated", new Date(upload.at).toISOString())}</Upload>`).join(""))
 }
 
 const listParts = (store: S3Store, bucket: Bucket, key: string, uploadId: string, query: ReadonlyMap<string, string>): S3Answer => {
@@ -117,12 +118,12 @@ const listParts = (store: S3Store, bucket: Bucket, key: string, uploadId: string
   const isTruncated = page.length < all.length
   return document("ListPartsResult", element("Bucket", bucket.name) + element("Key", key) + element("UploadId", uploadId) +
     element("IsTruncated", String(isTruncated)) + (isTruncated ? element("NextPartNumberMarker", page.at(-1)!.number) : "") +
-    page.map(({ crc32, md5, number, size }) =>
-      `<Part>${element("PartNumber", number)}${element("ETag", `"${md5}"`)}${element("Size", size)}${upload.sums ? element("ChecksumCRC32", crc32) : ""}</Part>`).join(""))
+    page.map((part) =>
+      `<Part>${element("PartNumber", part.number)}${element("ETag", `"${part.md5}"`)}${element("Size", part.size)}${upload.sums === undefined ? "" : element(`Checksum${upload.sums.toUpperCase()}`, part[upload.sums])}</Part>`).join(""))
 }
 
 const partsIn = (body: string) =>
   [...body.matchAll(/<Part>(.*?)<\/Part>/gs)].map(([, inside = ""]) => {
     const of = (name: string) => new RegExp(`<${name}>(.*?)</${name}>`, "s").exec(inside)?.[1]?.replaceAll("&quot;", "\"")
-    return { number: Number(of("PartNumber")), etag: of("ETag") ?? "", crc32: of("ChecksumCRC32") }
+    return { number: Number(of("PartNumber")), etag: of("ETag") ?? "", crc32: of("ChecksumCRC32"), sha256: of("ChecksumSHA256") }
   })

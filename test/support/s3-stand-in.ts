@@ -103,7 +103,7 @@ export const startS3 = async ({ accounts = [[s3Keys.access_key_id, { secretAcces
       if (fault !== undefined && "wait" in fault) await fault.wait
       const answered = answer(store, asked, request.headers, signed.region, () => {
         if (request.headers["content-length"] === undefined) throw new S3Refused(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-        return contentOf(chunks, store.rules)
+        return contentOf(chunks, store.rules, signed.payload)
       }, Buffer.concat(asked.method === "POST" ? chunks : []).toString())
       if ((asked.operation === "UploadPart" || asked.operation === "PutObject") && answered.status === 200) standing.bytesKept += seen.received
       if (fault !== undefined && "lose" in fault) return void request.socket.destroy()

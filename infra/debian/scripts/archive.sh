@@ -1,9 +1,10 @@
 #!/bin/bash
-# archive.sh TREE FORMAT OUT: what is no disk, from TREE. The same bytes for the same tree, in whatever order its folders
-# list it. Takes KILN_KERNEL (the kernel's arguments), KILN_ARCHITECTURE (as Debian calls it), KILN_DISK_ID and
-# KILN_FORMATS from the environment.
+# archive.sh TREE FORMAT OUT: what is no disk, from TREE. The same bytes for the same tree, on whatever file system it lies
+# and in whatever order that lists its folders. Takes KILN_KERNEL (the kernel's arguments), KILN_ARCHITECTURE (as Debian
+# calls it), KILN_DISK_ID and KILN_FORMATS from the environment.
 set -euo pipefail
 tree=$1 format=$2 out=$3
+find "$tree" -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
 
 packed() { # further arguments of tar
   tar --sort=name --format=pax --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime --numeric-owner \

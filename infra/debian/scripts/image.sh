@@ -76,6 +76,5 @@ if [ -e "$KILN_INPUT/partitions" ]; then
   echo "kiln-stage convert"
   bash "$KILN_FORMATS/convert.sh" raw disk.raw "$KILN_FORMAT" "$KILN_OUT"
 else
-  find tree -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch -h -d "@$SOURCE_DATE_EPOCH"
   bash "$scripts/archive.sh" tree "$KILN_FORMAT" "$KILN_OUT"
 fi

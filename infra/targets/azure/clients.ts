@@ -4,6 +4,7 @@ import type { TokenCredential } from "@azure/identity"
 import { Effect, Schedule } from "effect"
 import type { Credentials, CredentialsOf } from "../../../domain/credentials.ts"
 import { BuildFailed } from "../../../domain/ports/image-builder.ts"
+import { AttemptMeter } from "../../../domain/ports/meter.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { type CallFailed, callFailed, has, persistently } from "../call-failed.ts"
 import { agentOf, agentsFor, destroy } from "../agents.ts"
@@ -23,7 +24,8 @@ export const usual: Tuning = { pauseMs: 1000, pollMs: 10_000, workers: 8 }
 
 export const clients = Effect.fn("azure.clients")(function*(target: TargetOf<"azure">, credentials: Credentials | undefined, tuning: Tuning) {
   if (credentials?.provider !== "azure") return yield* refused("an azure target needs credentials of provider azure")
-  const reach = { publicOnly: credentials.publicOnly ?? false, ...(tuning.ca !== undefined && { ca: tuning.ca }) }
+  const onRequest = (yield* AttemptMeter)?.cloudCall
+  const reach = { publicOnly: credentials.publicOnly ?? false, onRequest, ...(tuning.ca !== undefined && { ca: tuning.ca }) }
   const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor(reach)), (opened) => Effect.sync(() => destroy(opened)))
   const by = (url: string): By => ({ agent: agentOf(agents, url) })
   const identity = yield* identityOf(credentials, by)

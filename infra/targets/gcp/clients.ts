@@ -3,6 +3,7 @@ import { Effect, type Scope } from "effect"
 import { credentialFaults } from "../../../domain/credential-faults.ts"
 import type { Credentials } from "../../../domain/credentials.ts"
 import { BuildFailed } from "../../../domain/ports/image-builder.ts"
+import { AttemptMeter } from "../../../domain/ports/meter.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { agentOf, agentsFor, destroy } from "../agents.ts"
 import { saidBy } from "../failures.ts"
@@ -20,7 +21,8 @@ export const usual: Tuning = { pauseMs: 1000, pollMs: 5000, chunkSize: 16 * 2 **
 
 export const clients = Effect.fn("gcp.clients")(function*(target: TargetOf<"gcp">, credentials: Credentials | undefined, { pauseMs }: Tuning) {
   const { endpoints, key, project, publicOnly } = yield* keyOf(target, credentials)
-  const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor({ publicOnly })), (opened) => Effect.sync(() => destroy(opened)))
+  const onRequest = (yield* AttemptMeter)?.cloudCall
+  const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor({ publicOnly, onRequest })), (opened) => Effect.sync(() => destroy(opened)))
   const agent = (url: URL) => agentOf(agents, url)
   const { Storage } = yield* Effect.promise(() => import("@google-cloud/storage"))
   const [{ ImagesClient }, { GlobalOperationsClient }] = yield* Effect.promise(() => Promise.all([

@@ -6,6 +6,7 @@ import { buffer } from "node:stream/consumers"
 import { pipeline } from "node:stream/promises"
 import { Effect, type Scope } from "effect"
 import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
+import { AttemptMeter } from "../../../domain/ports/meter.ts"
 import { type Agents, agentsFor, destroy } from "../agents.ts"
 import { assertPublic } from "../public-hosts.ts"
 import { unreachable } from "./failures.ts"
@@ -47,7 +48,7 @@ const longestAnswer = 4 * 2 ** 20
 export const requests = ({ ca, privateHosts }: Access): Effect.Effect<Send, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => agentsFor({ publicOnly: !privateHosts, ...(ca !== undefined && { ca }) })),
+      Effect.map(AttemptMeter, (meter) => agentsFor({ publicOnly: !privateHosts, onRequest: meter?.cloudCall, ...(ca !== undefined && { ca }) })),
       (agents) => Effect.sync(() => destroy(agents))
     ),
     (agents): Send => (asked) =>

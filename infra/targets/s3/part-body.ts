@@ -5,7 +5,6 @@
 import { createHash } from "node:crypto"
 import type { FileHandle } from "node:fs/promises"
 import { Readable, type Writable } from "node:stream"
-import { crc32 } from "node:zlib"
 import type { UploadPartCommand } from "@aws-sdk/client-s3"
 import { BuildFailed } from "../../../domain/ports/image-builder.ts"
 
@@ -14,32 +13,13 @@ export interface Piece {
   readonly size: number
 }
 
-export interface Sums {
-  /** Hex. */
-  readonly sha256: string
-  /** Base64, as S3 says it. */
-  readonly crc32: string
-}
-
 export const pieceBytes = 1 << 21
 
-/** `buffer`: of a piece, and nobody else's meanwhile. */
-export const sumsOf = async (file: FileHandle, part: Piece, buffer: Buffer): Promise<Sums> => {
-  const sha256 = createHash("sha256")
-  let crc = 0
-  await eachPiece(file, part, buffer, (bytes) => {
-    sha256.update(bytes)
-    crc = crc32(bytes, crc)
-  })
-  const sum = Buffer.allocUnsafe(4)
-  sum.writeUInt32BE(crc)
-  return { sha256: sha256.digest("hex"), crc32: sum.toString("base64") }
-}
-
-export const md5Of = async (file: FileHandle, part: Piece, buffer: Buffer): Promise<string> => {
-  const md5 = createHash("md5")
-  await eachPiece(file, part, buffer, (bytes) => void md5.update(bytes))
-  return md5.digest("hex")
+/** In hex. `buffer`: of a piece, and nobody else's meanwhile. */
+export const hashOf = async (algorithm: "sha256" | "md5", file: FileHandle, part: Piece, buffer: Buffer): Promise<string> => {
+  const hash = createHash(algorithm)
+  await eachPiece(file, part, buffer, (bytes) => void hash.update(bytes))
+  return hash.digest("hex")
 }
 
 const eachPiece = async (file: FileHandle, { size, start }: Piece, buffer: Buffer, use: (bytes: Buffer) => void): Promise<void> => {

@@ -1,13 +1,12 @@
 /** One file as one object: in parts, several at a time, from where the last attempt stopped. */
 import { type FileHandle, open } from "node:fs/promises"
-import { crc32 } from "node:zlib"
 import type { ListMultipartUploadsCommandOutput } from "@aws-sdk/client-s3"
 import { Effect } from "effect"
 import { BuildFailed, type Report } from "../../../domain/ports/image-builder.ts"
 import type { Journal } from "../../../domain/ports/image-targets.ts"
 import { targetFailed } from "../failures.ts"
 import { isAbsent, orAbsent, type S3 } from "./client.ts"
-import { md5Of, PartBody, pieceBytes, sendsAnew, type Sums, sumsOf } from "./part-body.ts"
+import { hashOf, PartBody, pieceBytes, sendsAnew } from "./part-body.ts"
 
 const mebi = 1 << 20
 
@@ -41,7 +40,7 @@ interface Part {
 interface Sent {
   readonly PartNumber: number
   readonly ETag: string
-  readonly ChecksumCRC32?: string
+  readonly ChecksumSHA256?: string
 }
 
 interface Started {
@@ -50,6 +49,8 @@ interface Started {
   readonly uploadId: string
   readonly partSize: number
   readonly sha256: string
+  /** Each part has the sum that was promised when the upload was begun; those of before promised another. */
+  readonly sums?: "SHA256"
 }
 
 /** Of 10,000 parts at most. */
@@ -88,7 +89,7 @@ const putWhole = Effect.fnUntraced(function*({ call, client, sdk }: S3, upload: 
   report.progress({ stage: "upload", percent: 0, bytesDone: 0, bytesTotal: size })
   const bytes = yield* readPart(file, { number: 1, start: 0, size }, Buffer.allocUnsafeSlow(size))
   yield* call("s3:PutObject", (abort) => client.send(new sdk.PutObjectCommand({
-    Bucket, Key, Body: bytes, ContentLength: size, ChecksumCRC32: crcOf(bytes), ...described(upload)
+    Bucket, Key, Body: bytes, ContentLength: size, ...described(upload)
   }), abort))
   yield* sent.add(size)
   report.progress({ stage: "upload", percent: 100, bytesDone: size, bytesTotal: size })
@@ -108,12 +109,12 @@ const putParts = Effect.fnUntraced(function*(s3: S3, upload: ObjectUpload, partS
 /** The upload that an attempt before has begun: by the journal, or, where that is lost, by its key. */
 const resumed = Effect.fnUntraced(function*(s3: S3, { bucket, key, sha256 }: ObjectUpload, partSize: number, journal: Journal) {
   const noted = journal.read("upload") as Started | undefined | null
-  if (noted) return noted.bucket === bucket && noted.key === key && noted.partSize === partSize && noted.sha256 === sha256 ? noted : undefined
+  if (noted) return noted.bucket === bucket && noted.key === key && noted.partSize === partSize && noted.sha256 === sha256 && noted.sums === "SHA256" ? noted : undefined
   // Noted as nothing: what was found is known to be of no use.
   if (noted === null) return undefined
-  const [newest] = (yield* unfinishedOf(s3, bucket, key)).toSorted((one, other) => other.at - one.at)
+  const [newest] = (yield* unfinishedOf(s3, bucket, key)).filter(({ sums }) => sums === undefined || sums === "SHA256").toSorted((one, other) => other.at - one.at)
   if (newest === undefined) return undefined
-  const started: Started = { bucket, key, uploadId: newest.uploadId, partSize, sha256 }
+  const started: Started = { bucket, key, uploadId: newest.uploadId, partSize, sha256, sums: "SHA256" }
   yield* journal.note("upload", started)
   return started
 })
@@ -121,9 +122,9 @@ const resumed = Effect.fnUntraced(function*(s3: S3, { bucket, key, sha256 }: Obj
 const start = Effect.fnUntraced(function*({ call, client, sdk }: S3, upload: ObjectUpload, partSize: number, journal: Journal) {
   const { bucket, key, sha256 } = upload
   const { UploadId: uploadId } = yield* call("s3:CreateMultipartUpload", (abort) => client.send(new sdk.CreateMultipartUploadCommand({
-    Bucket: bucket, Key: key, ChecksumAlgorithm: "CRC32", ...described(upload)
+    Bucket: bucket, Key: key, ChecksumAlgorithm: "SHA256", ...described(upload)
   }), abort))
-  const started: Started = { bucket, key, uploadId: uploadId!, partSize, sha256 }
+  const started: Started = { bucket, key, uploadId: uploadId!, partSize, sha256, sums: "SHA256" }
   yield* journal.note("upload", started)
   return started
 })
@@ -133,6 +134,8 @@ interface Unfinished {
   readonly uploadId: string
   /** Milliseconds since 1970. */
   readonly at: number
+  /** What its parts promise, where the store says so. */
+  readonly sums?: string | undefined
 }
 
 /** Of this key and no longer one; who may not list them is told of none. */
@@ -160,7 +163,9 @@ export const unfinished = Effect.fnUntraced(function*({ call, client, sdk }: S3,
   let marks: Marks | undefined = {}
   while (marks !== undefined) {
     const page: ListMultipartUploadsCommandOutput = yield* pageFrom(marks)
-    for (const { Initiated, Key, UploadId } of page.Uploads ?? []) found.push({ key: Key!, uploadId: UploadId!, at: Initiated?.getTime() ?? 0 })
+    for (const { ChecksumAlgorithm, Initiated, Key, UploadId } of page.Uploads ?? []) {
+      found.push({ key: Key!, uploadId: UploadId!, at: Initiated?.getTime() ?? 0, sums: ChecksumAlgorithm })
+    }
     marks = page.IsTruncated === true && page.NextKeyMarker !== undefined
       ? { KeyMarker: page.NextKeyMarker, ...(page.NextUploadIdMarker !== undefined && { UploadIdMarker: page.NextUploadIdMarker }) }
       : undefined
@@ -191,16 +196,16 @@ const sendAll = Effect.fnUntraced(function*(s3: S3, upload: ObjectUpload, starte
       const part = parts[next++]!
       const last = body
       if (last !== undefined) yield* Effect.promise(() => last.stop())
-      const sums = yield* reading(() => sumsOf(file, part, buffer))
+      const sha256 = yield* reading(() => hashOf("sha256", file, part, buffer))
       const known = present.get(part.number)
-      const found = known !== undefined && (yield* reading(() => isSame(known, part, sums, () => md5Of(file, part, buffer)))) ? known : undefined
-      const answer = found ?? (yield* sendPart(s3, started, part, sums, () => body = new PartBody(file, part, buffer, body)))
+      const found = known !== undefined && (yield* reading(() => isSame(known, part, sha256, () => hashOf("md5", file, part, buffer)))) ? known : undefined
+      const answer = found ?? (yield* sendPart(s3, started, part, sha256, () => body = new PartBody(file, part, buffer, body)))
       if (answer === undefined) {
         isGone = true
         return
       }
       if (found === undefined) yield* sent.add(part.size)
-      done.push({ PartNumber: part.number, ETag: answer.ETag, ...(answer.ChecksumCRC32 !== undefined && { ChecksumCRC32: answer.ChecksumCRC32 }) })
+      done.push({ PartNumber: part.number, ETag: answer.ETag, ...(answer.ChecksumSHA256 !== undefined && { ChecksumSHA256: answer.ChecksumSHA256 }) })
       bytesDone += part.size
       say()
     }
@@ -209,23 +214,23 @@ const sendAll = Effect.fnUntraced(function*(s3: S3, upload: ObjectUpload, starte
   return isGone ? undefined : done.toSorted((one, other) => one.PartNumber - other.PartNumber)
 })
 
-const sendPart = ({ call, client, sdk }: S3, { bucket, key, uploadId }: Started, { number, size }: Part, sums: Sums, bodyOf: () => PartBody) =>
+const sendPart = ({ call, client, sdk }: S3, { bucket, key, uploadId }: Started, { number, size }: Part, sha256: string, bodyOf: () => PartBody) =>
   call("s3:UploadPart", async (abort) => {
     const command = new sdk.UploadPartCommand({
-      Bucket: bucket, Key: key, UploadId: uploadId, PartNumber: number, ContentLength: size, ChecksumCRC32: sums.crc32
+      Bucket: bucket, Key: key, UploadId: uploadId, PartNumber: number, ContentLength: size, ChecksumSHA256: inBase64(sha256)
     })
-    sendsAnew(command.middlewareStack, sums.sha256, bodyOf)
+    sendsAnew(command.middlewareStack, sha256, bodyOf)
     const answer = await client.send(command, abort).catch((error: unknown) => {
       if (isAbsent(error)) return undefined
       throw error
     })
-    return answer && { ETag: answer.ETag!, ChecksumCRC32: answer.ChecksumCRC32 }
+    return answer && { ETag: answer.ETag!, ChecksumSHA256: answer.ChecksumSHA256 }
   })
 
 interface Present {
   readonly Size: number
   readonly ETag: string
-  readonly ChecksumCRC32: string | undefined
+  readonly ChecksumSHA256: string | undefined
 }
 
 const listParts = Effect.fnUntraced(function*({ call, client, sdk }: S3, { bucket, key, uploadId }: Started) {
@@ -237,16 +242,16 @@ const listParts = Effect.fnUntraced(function*({ call, client, sdk }: S3, { bucke
       Bucket: bucket, Key: key, UploadId: uploadId, ...(from !== undefined && { PartNumberMarker: from })
     }), abort)))
     if (page === undefined) return undefined
-    for (const { ChecksumCRC32, ETag, PartNumber, Size } of page.Parts ?? []) parts.set(PartNumber!, { Size: Size!, ETag: ETag!, ChecksumCRC32 })
+    for (const { ChecksumSHA256, ETag, PartNumber, Size } of page.Parts ?? []) parts.set(PartNumber!, { Size: Size!, ETag: ETag!, ChecksumSHA256 })
     after = page.IsTruncated === true ? page.NextPartNumberMarker : undefined
   } while (after !== undefined)
   return parts
 })
 
 /** By the sums that the store keeps: the file may be another one than it was, and the store may have lost some. */
-const isSame = async ({ ChecksumCRC32, ETag, Size }: Present, { size }: Part, sums: Sums, md5: () => Promise<string>): Promise<boolean> => {
+const isSame = async ({ ChecksumSHA256, ETag, Size }: Present, { size }: Part, sha256: string, md5: () => Promise<string>): Promise<boolean> => {
   if (Size !== size) return false
-  if (ChecksumCRC32 !== undefined) return ChecksumCRC32 === sums.crc32
+  if (ChecksumSHA256 !== undefined) return ChecksumSHA256 === inBase64(sha256)
   return ETag.replaceAll("\"", "") === await md5()
 }
 
@@ -280,11 +285,8 @@ const readPart = (file: FileHandle, { size, start }: Part, buffer: Buffer): Effe
     catch: (error) => targetFailed("reading the image", error)
   })
 
-const crcOf = (bytes: Buffer): string => {
-  const sum = Buffer.allocUnsafe(4)
-  sum.writeUInt32BE(crc32(bytes))
-  return sum.toString("base64")
-}
+/** As S3 says it: the sum that the signature needs anyway. */
+const inBase64 = (hex: string): string => Buffer.from(hex, "hex").toString("base64")
 
 /** Bytes sent, over all attempts. */
 class Counter {

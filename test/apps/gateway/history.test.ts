@@ -16,7 +16,7 @@ const copy: ImageCopy = {
 }
 
 beforeAll(async () => {
-  gateway = await openGateway({}, Layer.succeed(StandingPrices, { currency: "EUR", sent_gib: 0.5, attempt: 0.1 }) as Layer.Layer<never>)
+  gateway = await openGateway({}, Layer.succeed(StandingPrices, { currency: "EUR", sent_gib: 0.5, attempt: 0.1, cpu_hour: 3600, cloud_call: 0.25 }) as Layer.Layer<never>)
   operator = await gateway.token({ role: "operator", tenant: "acme", subject: "olga" })
   for (const body of [simulated, { ...simulated, images: [{ architecture: "aarch64", type: "simulated" }] }, simulated]) {
     const compose = await given(gateway, body)
@@ -26,7 +26,7 @@ beforeAll(async () => {
     await compose.succeeded("0-build", { _tag: "Built", manifest: aDigest, artifact: anArtifact, heldBy: WorkerId.make("w1"), reused: false })
     await compose.started("0-upload-0", 1, "w2")
     if (ids.length === 1) await compose.failed("0-upload-0", "user", undefined, "w2")
-    else await compose.succeededAs("w2", "0-upload-0", Uploaded.make({ target: aws, artifact: anArtifact, copy }))
+    else await compose.succeededAs("w2", "0-upload-0", Uploaded.make({ target: aws, artifact: anArtifact, copy }), { cpuMs: 1500, cloudCalls: 6 })
   }
   await gateway.call(`${api}/composes/${ids[2]}/cancel`, { method: "POST" })
 })
@@ -79,7 +79,7 @@ describe("usage", () => {
   it("sums up attempts in all, by day and by compose, with costs by the operator's prices", async () => {
     const total = await get("/usage")
     expect(total).toMatchObject({ tenant: "acme", by: "total", currency: "EUR" })
-    expect(total.items).toEqual([expect.objectContaining({ attempts: 5, stored_bytes: 10, sent_bytes: 2 ** 30, cost: 1 })])
+    expect(total.items).toEqual([expect.objectContaining({ attempts: 5, stored_bytes: 10, sent_bytes: 2 ** 30, cpu_seconds: 1.5, cloud_calls: 6, cost: 4 })])
     const today = new Date().toISOString().slice(0, 10)
     expect((await get("/usage?by=day")).items).toEqual([expect.objectContaining({ day: today, attempts: 5 })])
     const first = await get("/usage?by=compose&limit=2")

@@ -6,6 +6,7 @@ import type { Artifact, Blob } from "../../../domain/artifact.ts"
 import type { FailureClass } from "../../../domain/failure-class.ts"
 import { AttemptToken, ComposeId, Digest, JobId, Millis, TenantId, WorkerId } from "../../../domain/ids.ts"
 import { type JobOutcome, Resolved, Uploaded } from "../../../domain/job.ts"
+import type { Spent } from "../../../domain/spent.ts"
 import { JobFeedSource } from "../../../infra/memory/job-feed.ts"
 import type { Gateway } from "./harness.ts"
 
@@ -30,7 +31,8 @@ export const sceneOf = (gateway: Gateway, id: string) => {
       say(StartJob.make({ ...claim(job, attempt, holder), worker: WorkerId.make(holder) })),
     succeeded: (job: string, outcome: JobOutcome = Resolved.make({ lock: { digest: aDigest, size: 1 }, packages: 3, downloadBytes: 9 }), log?: Blob, holder = "w1") =>
       say(SucceedJob.make({ ...claim(job, 1, holder), outcome, ...(log && { log }) })),
-    succeededAs: (holder: string, job: string, outcome: JobOutcome) => say(SucceedJob.make({ ...claim(job, 1, holder), outcome })),
+    succeededAs: (holder: string, job: string, outcome: JobOutcome, spent?: Spent) =>
+      say(SucceedJob.make({ ...claim(job, 1, holder), outcome, ...(spent && { spent }) })),
     failed: (job: string, failure: FailureClass, log?: Blob, holder = "w1") =>
       say(FailJob.make({ ...claim(job, 1, holder), ...chance(), failure: { class: failure, message: "it broke", excerpt: "E: broken" }, ...(log && { log }) })),
     lost: (job: string, attempt = 1) => say(LoseJob.make({ ...claim(job, attempt), ...chance(), reason: "no heartbeat" })),

@@ -1,17 +1,22 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { v7 } from "uuid"
+import { runProjector } from "../../../apps/projector/projector.ts"
+import { rebuild } from "../../../apps/projector/rebuild.ts"
 import { rebuildPast, rebuildTenant, refoldFrom } from "../../../apps/projector/replay-part.ts"
 import { verifyLog } from "../../../apps/projector/verify-log.ts"
 import { verifyProjection } from "../../../apps/projector/verify.ts"
 import { execute } from "../../../apps/execute.ts"
 import { CancelCompose } from "../../../domain/compose-commands.ts"
-import { Millis } from "../../../domain/ids.ts"
+import { ComposeId, Millis, type TenantId } from "../../../domain/ids.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"
+import { composeRef } from "../../../domain/recorded.ts"
 import { CoreNats } from "../../../infra/jetstream/nats.ts"
 import { Sql } from "../../../infra/postgres/sql.ts"
 import { TenantRowsLive } from "../../../infra/postgres/tenant-rows.ts"
 import { projections } from "../../../projections/all.ts"
+import { ProjectionStore } from "../../../projections/projection-store.ts"
+import { decisionOf, jobs, requested, started } from "../../support/composes.ts"
 import { newTenant, requestSimulated, rowsOf, SmallStack, startProjector, until } from "../../support/small-stack.ts"
 
 const composes = projections.get("composes")!
@@ -94,4 +99,50 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       ].toSorted())
       assert.deepStrictEqual([count, entries], [2, yield* Effect.flatMap(EventLog, (log) => log.head("EVENTS"))])
     }))
+
+  it.effect("given a rebuild that is interrupted between two batches, when it is started again, then it goes on where it was, and has the rows of the live table", () =>
+    Effect.gen(function*() {
+      const [tenantId, log, store] = [newTenant(), yield* EventLog, yield* ProjectionStore]
+      yield* Effect.forEach(Array.from({ length: 200 }, () => ComposeId.make(v7())), (id) => fill(tenantId, id, 30), { concurrency: "unbounded", discard: true })
+      const head = yield* log.head("EVENTS")
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* Effect.forkScoped(runProjector([composes]))
+        yield* until(store.checkpoint(composes, "live", "EVENTS"), (position) => position === head)
+      }))
+      const live = yield* rowsOf("composes", tenantId)
+      assert.isTrue(live.length === 200 && live.every((row) => row["revision"] === 30))
+
+      const begins: Array<number> = []
+      /** Its process is gone before the second batch is written. */
+      const upTo = (last: number) => ProjectionStore.of({
+        ...store,
+        apply: (projection, generation, batch) => Effect.suspend(() => {
+          begins.push(batch.after, batch.entries[0]!.position.sequence)
+          return begins.length > 2 * last ? Effect.never : store.apply(projection, generation, batch)
+        })
+      })
+      const interrupted = yield* Effect.forkChild(Effect.provideService(rebuild(composes), ProjectionStore, upTo(1)))
+      yield* until(Effect.sync(() => begins.length), (count) => count === 4)
+      yield* Fiber.interrupt(interrupted)
+      const stored = yield* store.checkpoint(composes, "rebuild", "EVENTS")
+      assert.isAbove(stored, 0)
+      assert.deepStrictEqual(begins, [0, 1, stored, stored + 1])
+      assert.deepStrictEqual(yield* rowsOf("composes", tenantId), live)
+
+      begins.length = 0
+      yield* damage("update kiln.composes set distribution = 'odd'")
+      yield* Effect.provideService(rebuild(composes), ProjectionStore, upTo(Infinity))
+      assert.deepStrictEqual(begins, [stored, stored + 1])
+      assert.deepStrictEqual(yield* rowsOf("composes", tenantId), live)
+      assert.strictEqual(yield* store.checkpoint(composes, "live", "EVENTS"), head)
+    }))
+})
+
+/** A decision each: requested, then started anew again and again. */
+const fill = Effect.fnUntraced(function*(tenantId: TenantId, composeId: ComposeId, revisions: number) {
+  const log = yield* EventLog
+  const event = (revision: number) => revision === 1 ? { ...requested, composeId } : { ...started(jobs.build, revision), composeId }
+  for (let revision = 1; revision <= revisions; revision++) {
+    yield* log.append(composeRef(tenantId, composeId), revision - 1, decisionOf(`m${revision}`, event(revision)))
+  }
 })

@@ -1,9 +1,12 @@
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { archiveStream } from "../../../apps/scheduler/keep-periods.ts"
 import { Millis } from "../../../domain/ids.ts"
+import { Periods } from "../../../domain/ports/periods.ts"
 import { AskReplay } from "../../../domain/webhooks.ts"
 import { EventLogJetStream } from "../../../infra/jetstream/event-log.ts"
+import { PeriodsJetStream } from "../../../infra/jetstream/periods.ts"
 import { SealerFiles } from "../../../infra/keys/sealer-files.ts"
 import { SqlLive } from "../../../infra/postgres/sql.ts"
 import { WebhookDeliveriesPostgres } from "../../../infra/postgres/webhook-deliveries-postgres.ts"
@@ -16,13 +19,23 @@ import { addWebhook, command, live, startWebhooks, typesOfLife } from "../../sup
 /** Composes lie in the streams of their period, webhooks in one that never ends. */
 const InPeriods = Layer.unwrap(Effect.gen(function*() {
   const { dir } = yield* Folder
+  const log = { partitions: 1, replicas: 1, period: 2000, archive: join(dir, "archive") }
   return Layer.mergeAll(
-    EventLogJetStream({ partitions: 1, replicas: 1, period: "month" }), SealerFiles(join(dir, "keys")),
+    EventLogJetStream(log), PeriodsJetStream(log), SealerFiles(join(dir, "keys")),
     WebhookDeliveriesPostgres.pipe(Layer.provideMerge(Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url))))))
 })).pipe(Layer.provideMerge(Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer)), Layer.provideMerge(TestNats.layer))
 
+/** Into the archive, and off the server. */
+const drop = Effect.fnUntraced(function*(name: string) {
+  const find = Effect.flatMap(Periods, ({ list }) => Effect.map(list, (all) => all.find(({ stream }) => stream === name)!))
+  const of = yield* find
+  yield* Effect.sleep(Math.max(0, of.period!.to - Date.now()))
+  yield* archiveStream(of)
+  assert.strictEqual((yield* find).state, "dropped")
+})
+
 layer(InPeriods, { excludeTestServices: true, timeout: "40 seconds" })("webhooks of a log with periods", (it) => {
-  it.effect("given webhooks that are added just before composes are asked for, then each is told all, though another stream tells of it; and again when that is asked for", () =>
+  it.effect("given webhooks that are added just before composes are asked for, then each is told all, though another stream tells of it; and again when that is asked for, from the archive too", () =>
     Effect.gen(function*() {
       const receiver = yield* webhookReceiver()
       yield* startWebhooks()
@@ -39,6 +52,7 @@ layer(InPeriods, { excludeTestServices: true, timeout: "40 seconds" })("webhooks
       assert.notStrictEqual(stream, "EVENTS")
       yield* command(one!.tenantId, AskReplay.make({ webhookId: one!.webhookId, after: { stream: stream!, sequence: Number(sequence) } }))
       yield* until(Effect.sync(() => receiver.got(one!.path).length), (count) => count >= 9)
+      yield* drop(stream!)
       yield* command(one!.tenantId, AskReplay.make({ webhookId: one!.webhookId, since: Millis.make(0) }))
       yield* until(Effect.sync(() => receiver.got(one!.path).length), (count) => count >= 14)
       assert.deepStrictEqual(receiver.got(one!.path).slice(5).map(({ event }) => event.type), [...typesOfLife.slice(1), ...typesOfLife])

@@ -64,6 +64,11 @@ layer(SmallStack, { excludeTestServices: true })("an upload", (it) => {
       yield* execute(intent(tenantId), RetryCompose.make({ composeId, jobId: second }))
       const after = yield* ended(tenantId, composeId)
       assert.deepStrictEqual([after.status, later.objects.size, later.uploads.size, after.jobs.get(JobId.make("0-build"))!.attempt], ["succeeded", 1, 0, 1])
+      const history = yield* historyOf(tenantId, composeId)
+      const calls = (jobId: JobId) => history.map((event) =>
+        (event._tag === "JobSucceeded" || event._tag === "JobFailed") && event.jobId === jobId ? event.spent?.cloudCalls ?? 0 : 0)
+      assert.deepStrictEqual([...calls(first), ...calls(second)].reduce((sum, each) => sum + each), s3.asked.length)
+      assert.isAtLeast(history.findLast((event) => event._tag === "JobFailed")!.spent!.cloudCalls!, 1)
       // Nothing of the credentials is in the log.
       assert.notInclude(JSON.stringify(yield* historyOf(tenantId, composeId)), s3Keys.secret_access_key)
     }))

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Effect, Fiber } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { Report } from "../../../domain/ports/image-builder.ts"
+import { AttemptMeter, Meter } from "../../../domain/ports/meter.ts"
 import { type BootOrder, ImageTests } from "../../../domain/ports/image-tests.ts"
 import { ImageTestsQemu } from "../../../infra/qemu/image-tests-qemu.ts"
 import { missingFor } from "../../../infra/qemu/firmware.ts"
@@ -51,7 +52,9 @@ describe("a boot in the emulator", () => {
   it("of what asks for a login is ready, with its console and a picture of its screen, and leaves nothing behind", async () => {
     const report = heard()
     const path = disk("login.raw", sectorSaying("\u001b[1mWelcome\u001b[0m to something\r\n\r\nbox login: "))
-    const booted = await boot(order(path), report)
+    const meter = new Meter()
+    const booted = await Effect.runPromise(Effect.provideService(booting(order(path), report), AttemptMeter, meter))
+    expect(meter.spent?.cpuMs).toBeGreaterThan(0)
     expect(booted).toMatchObject({ console: "Welcome to something\n\nbox login: " })
     expect(booted.readyMs).toBeLessThanOrEqual(booted.tookMs)
     expect(Buffer.from(booted.screenshot!).subarray(1, 4).toString()).toBe("PNG")

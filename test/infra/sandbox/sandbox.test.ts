@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, Result } from "effect"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { AttemptMeter, Meter } from "../../../domain/ports/meter.ts"
 import { run } from "../../../infra/process/run.ts"
 import { mappedPrefix } from "../../../infra/sandbox/ids.ts"
 import { limitsOf, type Limits } from "../../../infra/sandbox/limits.ts"
@@ -97,8 +98,15 @@ describe("a program that wants too much", () => {
     expect(await ended(inside(`perl -e '$x = "x" x (300 << 20)'`, tight))).toMatchObject({
       failure: { class: "user", message: "the build wanted more memory than the 200 MiB that a build may have on this worker (KILN_BUILD_MEMORY)" }
     })
-    expect(await ended(inside(`for i in 1 2 3 4 5; do perl -e '$x = "x" x (50 << 20); sleep 60' & done; wait`, tight)))
+    expect(await ended(Effect.provideService(inside(`for i in 1 2 3 4 5; do perl -e '$x = "x" x (50 << 20); sleep 60' & done; wait`, tight), AttemptMeter, new Meter())))
       .toMatchObject({ failure: { message: expect.stringContaining("KILN_BUILD_MEMORY") } })
+  })
+
+  it("has its processor time counted, with that of all it has waited for", async () => {
+    const meter = new Meter()
+    await ended(Effect.provideService(inside("(perl -e 'do { @spent = times; 1 for 1 .. 10000 } while $spent[0] + $spent[1] < 0.2')"), AttemptMeter, meter))
+    expect(meter.spent?.cpuMs).toBeGreaterThanOrEqual(190)
+    expect(meter.spent?.cloudCalls).toBe(undefined)
   })
 
   it("takes no more of the disk than it may, by one file or by many, and fails with the name of the limit", async () => {

@@ -16,6 +16,8 @@ import {
 import { join } from "node:path"
 import { temporaryFolder } from "../../support/servers.ts"
 
+/** What `npm ci` leaves, as far as the set-up looks at it. */
+const installs = `mkdir -p node_modules/.bin node_modules/patch-package; ln -sf ${process.execPath} node_modules/.bin/node; : > node_modules/patch-package/index.js`
 const root = join(import.meta.dirname, "../../..")
 const programs = "bash sh cat awk cut tr grep paste sed dirname mkdir uname sha256sum head tail sort flock env ln rm touch sleep true".split(" ")
 
@@ -34,7 +36,7 @@ const machine = Effect.gen(function*() {
     chmodSync(join(bin, name), 0o755)
   }
   stub("node", `exec ${process.execPath} "$@"`)
-  stub("npm", `sleep 0.2; mkdir -p node_modules/.bin; ln -sf ${process.execPath} node_modules/.bin/node`)
+  stub("npm", `sleep 0.2; ${installs}`)
   stub("df", "echo; echo x x x 99999999 x x")
   stub("id", "echo 1000")
   stub("sudo", "exit 1")
@@ -100,7 +102,9 @@ describe("the set-up before every command", () => {
       stub("node", `exec ${process.execPath} "$@"`)
       stub("npm", "echo npm error code EAI_AGAIN; exit 1")
       is(yield* refusal("cli", "program.ts"), /^kiln: no network: npm cannot reach its registry/)
-      stub("npm", `mkdir -p node_modules/.bin; ln -sf ${process.execPath} node_modules/.bin/node`)
+      stub("npm", `${installs}; echo "throw new Error('it does not fit')" > node_modules/patch-package/index.js`)
+      is(yield* refusal("cli", "program.ts"), /^kiln: a package could not be patched: .*it does not fit/)
+      stub("npm", installs)
       stub("df", "echo; echo x x x 1023000 x x")
       is(yield* refusal("start", "program.ts"), /^kiln: too little disk: .* has 999 MB free, and setting up needs 1024 MB$/)
       stub("df", "echo; echo x x x 99999999 x x")

@@ -10,6 +10,7 @@ import { afterAll, beforeAll } from "vitest"
 import type { Artifact } from "../../../domain/artifact.ts"
 import { ComposeId } from "../../../domain/ids.ts"
 import type { Delivery } from "../../../domain/ports/image-targets.ts"
+import { AttemptMeter, Meter } from "../../../domain/ports/meter.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { convert } from "../../../infra/formats/convert.ts"
 import { azureTargetWith } from "../../../infra/targets/azure/target.ts"
@@ -112,9 +113,11 @@ describe("an image delivered to Azure", () => {
         const kept = gallery === undefined ? "images" : "versions"
         const begin = Effect.tap(make(), ({ arm }) => Effect.sync(() => arm.addGallery("kiln.gallery")))
         const whole = yield* begin
-        yield* whole.deliver(over)
+        const meter = new Meter()
+        yield* Effect.provideService(whole.deliver(over), AttemptMeter, meter)
         const calls = whole.calls()
         assert.isAbove(calls, 10)
+        assert.strictEqual(meter.spent?.cloudCalls, calls)
         for (const lost of gallery === undefined ? [false, true] : [true]) {
           // Up to the blob's end both are one.
           for (let call = gallery === undefined ? 1 : calls - 7; call <= calls; call++) {

@@ -11,6 +11,7 @@ import type { Artifact } from "../../../domain/artifact.ts"
 import { ComposeId, Digest, JobId, TenantId } from "../../../domain/ids.ts"
 import type { Progress } from "../../../domain/ports/image-builder.ts"
 import type { Delivery } from "../../../domain/ports/image-targets.ts"
+import { AttemptMeter, Meter } from "../../../domain/ports/meter.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { convert } from "../../../infra/formats/convert.ts"
 import { gcpTargetWith } from "../../../infra/targets/gcp/target.ts"
@@ -102,9 +103,11 @@ describe("an image delivered to Compute Engine", () => {
   it.live("is one image and no object, wherever the worker was killed, with its journal and without", () =>
     Effect.gen(function*() {
       const whole = yield* make
-      yield* whole.deliver()
+      const meter = new Meter()
+      yield* Effect.provideService(whole.deliver(), AttemptMeter, meter)
       const calls = whole.calls()
       assert.isAbove(calls, 10)
+      assert.strictEqual(meter.spent?.cloudCalls, calls)
       for (const lost of [false, true]) {
         for (let call = 1; call <= calls; call++) {
           yield* Effect.scoped(Effect.gen(function*() {

@@ -112,6 +112,19 @@ describe("the stand-in for S3", () => {
       expect(await part(id, 1, one, "")).toMatchObject({ status: 400, code: "InvalidRequest" })
       expect(await part(id, 1, one, crcOf("other"))).toMatchObject({ status: 400, code: "BadDigest" })
     })
+    it("knows two sums, and wants the one that was promised", async () => {
+      const begun = await ask("POST", "/images/p?uploads", "", { headers: { "x-amz-checksum-algorithm": "SHA256" } })
+      const id = /<UploadId>(.*?)<\/UploadId>/.exec(begun.text)![1]!
+      const sum = createHash("sha256").update(two).digest("base64")
+      const send = (headers: Record<string, string>) => ask("PUT", `/images/p?partNumber=1&uploadId=${id}`, two, { headers })
+      expect(await send({ "x-amz-checksum-crc32": crcOf(two) })).toMatchObject({ status: 400, code: "InvalidRequest" })
+      expect(await send({ "x-amz-checksum-sha256": createHash("sha256").update(one).digest("base64") })).toMatchObject({ status: 400, code: "BadDigest" })
+      expect(await send({ "x-amz-checksum-sha256": sum })).toMatchObject({ status: 200 })
+      expect((await ask("GET", `/images/p?uploadId=${id}`)).text).toContain(`<ChecksumSHA256>${sum}</ChecksumSHA256>`)
+      expect(await complete(id, [[1, two]])).toMatchObject({ status: 400, code: "InvalidPart" })
+      expect(await ask("DELETE", `/images/p?uploadId=${id}`)).toMatchObject({ status: 204 })
+      expect(await ask("POST", "/images/p?uploads", "", { headers: { "x-amz-checksum-algorithm": "SHA1" } })).toMatchObject({ status: 501 })
+    })
     it("refuses to complete what is not there, is in another order, is none, or is too small", async () => {
       const id = await begin()
       await part(id, 1, "tiny")
