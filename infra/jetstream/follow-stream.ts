@@ -65,7 +65,8 @@ export const consume = (nats: Nats, { after, filter, stream }: Whence) =>
         catch: unavailable
       }),
       ([consumer, messages]) => Effect.promise(async () => {
-        await messages.close()
+        // What it answers with waits for whoever iterates, and where nothing was to be read, nobody does.
+        void messages.close()
         // Where the server is away it goes by itself, some time after nobody has asked it; nobody waits for that.
         await Promise.race([consumer.delete().catch(() => false), setTimeout(deleteWithinMs, undefined, { ref: false })])
       })

@@ -16,18 +16,12 @@ const page = 4096
  * what is begun still sees the machine's own.
  */
 const processesOf = async (pid: number): Promise<{ readonly proc: string; readonly pids: ReadonlyArray<string> }> => {
-  const proc = await procBelow(pid, (await stat("/proc")).dev)
-  return proc === undefined ? { proc: "", pids: [] } : { proc, pids: (await readdir(proc)).filter((name) => /^\d+$/.test(name)) }
-}
-
-const procBelow = async (pid: number | string, outside: number): Promise<string | undefined> => {
-  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim()
-  for (const child of children === "" ? [] : children.split(" ")) {
+  const [{ dev }, children] = await Promise.all([stat("/proc"), readFile(`/proc/${pid}/task/${pid}/children`, "utf8")])
+  for (const child of children.trim().split(" ")) {
     const proc = `/proc/${child}/root/proc`
-    const found = (await stat(proc)).dev === outside ? await procBelow(child, outside) : proc
-    if (found !== undefined) return found
+    if ((await stat(proc)).dev !== dev) return { proc, pids: (await readdir(proc)).filter((name) => /^\d+$/.test(name)) }
   }
-  return undefined
+  return { proc: "", pids: [] }
 }
 
 /** What is theirs alone, in bytes. */

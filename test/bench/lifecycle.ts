@@ -94,9 +94,13 @@ const messagesOf = async (stack: Stack) => {
   const { api, core } = await Effect.runPromise(readNatsCredentials(join(stack.home, "nats", "nats-credentials.json")))
   const countOf = async (stream: string, { password, user }: { readonly user: string; readonly password: Redacted.Redacted }) => {
     const nc = await connect({ servers: stack.natsUrl, user, pass: Redacted.value(password) })
-    const { state } = await (await jetstreamManager(nc)).streams.info(stream)
+    let count = 0
+    for await (const { config, state } of (await jetstreamManager(nc)).streams.list()) {
+      // Composes lie in streams of their period.
+      if (config.name === stream || config.name.startsWith(`${stream}-`)) count += state.last_seq
+    }
     await nc.close()
-    return state.last_seq
+    return count
   }
   return { entries: await countOf("EVENTS", core), reports: await countOf("RESULTS", api) }
 }

@@ -118,6 +118,18 @@ export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
       assert.include(log.streams, before.stream)
     }))
 
+  it.effect("scans a stream for a tenant's own, and ends also where there is nothing of them", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const [one, nobody] = [TenantId.make(`t${Date.now()}`), TenantId.make("nobody")]
+      const { sequence, stream } = yield* log.append(composeRef(one, ComposeId.make(v7())), 0, events(requested))
+      yield* log.append(fresh(), 0, events(requested))
+      const range = { after: 0, upTo: yield* log.head(stream) }
+      const found = yield* Stream.runCollect(log.scan(stream, { ...range, tenantId: one }))
+      assert.deepStrictEqual(Array.from(found, ({ position }) => position.sequence), [sequence])
+      assert.deepStrictEqual(yield* Stream.runCollect(log.scan(stream, { ...range, tenantId: nobody })), [])
+    }))
+
   it.effect("follows one kind of aggregate alone, and reads one from any revision", () =>
     Effect.gen(function*() {
       const log = yield* EventLog

@@ -34,7 +34,9 @@ export const azureStandIn = Effect.gen(function*() {
     return arm.answer(request.method!, url, body.toString())
   })
 
+  let served = 0
   const port = yield* listen((request, body) => {
+    served += 1
     const url = new URL(request.url!, "https://stand-in")
     const known = url.pathname.startsWith("/subscriptions/") || url.pathname.startsWith(`/${account}/`)
     return known ? guarded(request, body) : authority(request.method!, url.pathname, body.toString())
@@ -47,6 +49,8 @@ export const azureStandIn = Effect.gen(function*() {
   })
   return {
     base, ca: tls.cert, dir, blobs, arm, credentials, place, storageKey, ...stop,
+    /** All requests, those for tokens among them. */
+    served: () => served,
     /** The next call whose method and path match fails with this. */
     failWith: (path: RegExp, status: number, code: string, message: string, headers?: Record<string, string>) => void faults.push({ path, status, code, message, ...(headers && { headers }) })
   }

@@ -9,6 +9,7 @@ import { v7 } from "uuid"
 import type { CredentialsOf } from "../../../domain/credentials.ts"
 import type { ImageCopy } from "../../../domain/image-copy.ts"
 import type { Delivery, ImageDocument } from "../../../domain/ports/image-targets.ts"
+import { AttemptMeter, Meter } from "../../../domain/ports/meter.ts"
 import { deliveryType, diskManifest, referrersTag } from "../../../domain/registry-manifest.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { ociTarget } from "../../../infra/targets/oci/target.ts"
@@ -116,7 +117,9 @@ describe("a registry as a target", () => {
         const registry = yield* Registry
         const front = yield* registryFront(registry)
         const delivery = yield* given(front.host, "team/again", disk("again.raw"), { attest })
-        const first = yield* deliver(oci, delivery, newJournal(folder))
+        const meter = new Meter()
+        const first = yield* Effect.provideService(deliver(oci, delivery, newJournal(folder)), AttemptMeter, meter)
+        assert.strictEqual(meter.spent?.cloudCalls, front.passed.length)
         front.reset()
         const { deliveredAt: _, ...second } = yield* deliver(oci, delivery, newJournal(folder))
         const { deliveredAt: __, ...expected } = { ...first, bytesSent: 0 }
