@@ -184,8 +184,10 @@ export const makeDispatcher = Effect.fnUntraced(function*(directory: Directory, 
       return yield* deliveries.settle({ ...settled, state: "parked" })
     }
     const jitter = yield* Random.next
-    const notBefore = now + pauseAfter(retries, settled.attempts, jitter, answer.retryAfterMs)
-    line.queue.failed(delivery, { ...delivery, urgent: false, attempts: settled.attempts, notBefore }, now, (failures) => pauseAfter(retries, failures, jitter, answer.retryAfterMs))
+    // Who says that it is gone is not asked again while the log has yet to tell that it is disabled.
+    const pause = (failures: number) => answer.status === 410 ? retries.longestMs : pauseAfter(retries, failures, jitter, answer.retryAfterMs)
+    const notBefore = now + pause(settled.attempts)
+    line.queue.failed(delivery, { ...delivery, urgent: false, attempts: settled.attempts, notBefore }, now, pause)
     const over = now - plannedAt >= retries.forMs
     if (over) giveUp(line, now)
     yield* deliveries.settle({ ...settled, notBefore, state: over ? "parked" : "waiting" })

@@ -128,6 +128,8 @@ layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true,
       yield* execute(intent(tenantId), CancelCompose.make({ composeId: first!.composeId }))
       const after = yield* eventually(tenantId, ({ building }) => building === 2)
       assert.deepStrictEqual([after.builds.map(({ outcome, why }) => [outcome, why]), after.failures, after.promoted], [[[undefined, "request"], ["canceled", "first"]], 0, undefined])
+      // It is said before it is asked for.
+      yield* until(stateOf(tenantId, after.builds[0]!.composeId), ({ status }) => status === "open")
       yield* execute(intent(tenantId), CancelCompose.make({ composeId: after.builds[0]!.composeId }))
       yield* eventually(tenantId, ({ building }) => building === undefined)
     }).pipe(Effect.scoped))
