@@ -23,6 +23,7 @@ const stopWithinMs = 30_000
 
 const endWithin = (name: string): void =>
   void setTimeout(() => {
-    console.log(JSON.stringify({ level: "WARN", timestamp: new Date().toISOString(), message: `not stopped within ${stopWithinMs / 1000} s: ended`, annotations: { process: name } }))
+    const message = `not stopped within ${stopWithinMs / 1000} s: ended`
+    process.stdout.write(`${JSON.stringify({ message, level: "WARN", timestamp: new Date().toISOString(), annotations: { process: name } })}\n`)
     process.exit(1)
   }, stopWithinMs).unref()
