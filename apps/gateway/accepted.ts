@@ -2,12 +2,23 @@
 import { Clock, Effect, Metric } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { QuotaExceeded } from "../../domain/account.ts"
+import type { ComposeRejected } from "../../domain/compose.ts"
+import type { LogUnavailable } from "../../domain/ports/event-log.ts"
 import type { ComposeAccepted } from "./api/compose-views.ts"
 import { prefix } from "./api/kiln-api.ts"
+import type { KeyReused } from "./api/problems.ts"
+import { orUnavailable } from "./find-compose.ts"
 import { quotaRefused } from "./refusals.ts"
 
+/** Answers for a compose that is being recorded, wherever its request comes from. */
+export const answering = <R>(recording: Effect.Effect<ComposeAccepted, LogUnavailable | ComposeRejected | QuotaExceeded | KeyReused, R>) =>
+  recording.pipe(
+    Effect.catchTags({ LogUnavailable: (error) => orUnavailable(Effect.fail(error)), ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }),
+    Effect.flatMap(answered)
+  )
+
 /** 202 for what is recorded now, or what a spent quota says. */
-export const answered = Effect.fnUntraced(function*(accepted: ComposeAccepted | QuotaExceeded) {
+const answered = Effect.fnUntraced(function*(accepted: ComposeAccepted | QuotaExceeded) {
   if (isRefusal(accepted)) {
     yield* Metric.update(refusedBy(accepted.rule), 1)
     return yield* quotaRefused(accepted, yield* Clock.currentTimeMillis)

@@ -20,7 +20,7 @@ import { Rows } from "../../projections/rows.ts"
 import { wordTerms } from "../../projections/terms.ts"
 import { blueprintAfter, blueprintNamed, changeBlueprint, createBlueprint, deleteBlueprint, readBlueprint } from "../blueprints.ts"
 import type { Intent } from "../execute.ts"
-import { answered, traceOf } from "./accepted.ts"
+import { answering, traceOf } from "./accepted.ts"
 import { admitRequest, faultsMoved } from "./admit-request.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import { BlueprintDocument, type BlueprintPage, BuildBlueprint } from "./api/blueprints-api.ts"
@@ -92,9 +92,7 @@ export const BlueprintsLive = HttpApiBuilder.group(KilnApi, "blueprints", Effect
       const asked = {
         builder: distribution.builder, resolves: distribution.resolves, blueprint: { id, version: version.version }, ...(tests.length > 0 && { tests })
       }
-      const accepted = yield* recordRequest({ identity, sealed, asked, idempotencyKey: headers["idempotency-key"], trace: traceOf(http) }).pipe(
-        Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
-      return yield* answered(accepted)
+      return yield* answering(recordRequest({ identity, sealed, asked, idempotencyKey: headers["idempotency-key"], trace: traceOf(http) }))
     }, Effect.provideContext(ports)))
     .handleAll({
       list: Effect.fnUntraced(function*({ query, request }) {

@@ -17,7 +17,7 @@ import type { StoredFiles } from "../../domain/ports/stored-files.ts"
 import { Signer } from "../../domain/ports/signer.ts"
 import { ComposeQueries } from "../../projections/compose-queries.ts"
 import { execute } from "../execute.ts"
-import { answered, traceOf } from "./accepted.ts"
+import { answering, traceOf } from "./accepted.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import { ComposeEnded, NotFound } from "./api/problems.ts"
@@ -69,17 +69,14 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
       const distribution = yield* Effect.fromResult(offered(catalog.distributions, request, config.privateRepositories, (type) => targets.get(type) !== undefined))
       yield* storedFilesNamed(identity.tenantId, request)
       yield* checkTargetCredentials(identity.tenantId, request.images).pipe(Effect.catchTags({ LogUnavailable: unavailable, SchedulerSilent: unavailable }))
-      const accepted = yield* requestCompose({
+      return yield* answering(requestCompose({
         identity, request, distribution, tests: testedImages(distribution, request), idempotencyKey: headers["idempotency-key"], trace: traceOf(http)
-      }).pipe(Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
-      return yield* answered(accepted)
+      }))
     }, Effect.provideContext(ports)))
     .handleRaw("verify", Effect.fnUntraced(function*({ headers, params: { id, image }, request: http }) {
       const identity = yield* CurrentIdentity
       const again = yield* Effect.provideService(verification(identity.tenantId, id, image), Catalog, catalog)
-      const accepted = yield* recordRequest({ ...again, identity, idempotencyKey: headers["idempotency-key"], trace: traceOf(http) }).pipe(
-        Effect.catchTags({ LogUnavailable: unavailable, ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }))
-      return yield* answered(accepted)
+      return yield* answering(recordRequest({ ...again, identity, idempotencyKey: headers["idempotency-key"], trace: traceOf(http) }))
     }, Effect.provideContext(ports)))
     .handleAll({
       list: Effect.fnUntraced(function*({ query, request }) {
