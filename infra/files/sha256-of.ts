@@ -1,13 +1,14 @@
 /** Of large files, without their bytes piling up in memory: a stream's buffers stay until somebody collects them. */
 import { createHash } from "node:crypto"
 import { open } from "node:fs/promises"
+import { readBuffer } from "./read-buffer.ts"
 
 const length = 1 << 18
 
 /** By two small buffers: one is read into while the other is hashed. */
 export const sha256Of = async (path: string): Promise<string> => {
   const hash = createHash("sha256")
-  const buffers = [Buffer.allocUnsafe(length), Buffer.allocUnsafe(length)] as const
+  const buffers = [readBuffer(length), readBuffer(length)] as const
   const file = await open(path)
   try {
     let next = file.read(buffers[0], 0, length)

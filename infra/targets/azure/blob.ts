@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import { BuildFailed, type Report } from "../../../domain/ports/image-builder.ts"
 import type { Delivery, Journal } from "../../../domain/ports/image-targets.ts"
 import type { TargetOf } from "../../../domain/target.ts"
+import { readBuffer } from "../../files/read-buffer.ts"
 import { type CallFailed, callFailed, has, orAbsent } from "../call-failed.ts"
 import { saidBy } from "../failures.ts"
 import type { Clients } from "./clients.ts"
@@ -87,7 +88,7 @@ const sendPages = Effect.fnUntraced(function*(azure: Clients, delivery: AzureDel
   let left = missing.length
   const queue = missing.values()
   const worker = Effect.gen(function*() {
-    const buffer = Buffer.allocUnsafe(chunkSize)
+    const buffer = readBuffer(chunkSize)
     for (const index of queue) {
       const bytes = yield* sendChunk(azure, delivery, disk, index, buffer)
       sent += bytes

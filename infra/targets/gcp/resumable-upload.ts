@@ -4,6 +4,7 @@ import { type FileHandle, open } from "node:fs/promises"
 import { type Agent, type IncomingMessage, request as httpRequest } from "node:http"
 import { request as httpsRequest } from "node:https"
 import { Effect } from "effect"
+import { readBuffer } from "../../files/read-buffer.ts"
 import { callFailed, CallFailed, has, isPassing, persistently } from "../call-failed.ts"
 import { saidBy } from "../failures.ts"
 
@@ -35,7 +36,7 @@ export const sendFile = Effect.fn("gcp.sendFile")(function*(upload: Upload) {
     Effect.tryPromise({ try: () => open(upload.path), catch: (error) => callFailed("reading the file", saidBy(error)) }),
     (handle) => Effect.promise(() => handle.close())
   )
-  const buffer = Buffer.allocUnsafe(Math.min(upload.chunkSize, Math.max(upload.size, 1)))
+  const buffer = readBuffer(Math.min(upload.chunkSize, Math.max(upload.size, 1)))
   let upTo = 0
   // In this attempt: a chunk may be taken and its answer lost.
   let at: number | undefined = undefined

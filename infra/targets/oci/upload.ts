@@ -3,6 +3,7 @@ import { type FileHandle, open } from "node:fs/promises"
 import { Effect, Option, Schema } from "effect"
 import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { Journal } from "../../../domain/ports/image-targets.ts"
+import { readBuffer } from "../../files/read-buffer.ts"
 import { targetFailed } from "../failures.ts"
 import { refused } from "./failures.ts"
 import { beginUpload, hasBlob, withDigest } from "./registry.ts"
@@ -110,7 +111,7 @@ interface Sending extends Pick<Upload, "onBytes"> {
 
 /** The state when all of it is there; nothing, if the registry takes no pieces. */
 const sendAll = Effect.fnUntraced(function*({ file, from, note, onBytes, source, to }: Sending) {
-  const buffer = Buffer.allocUnsafe(Math.min(from.chunk, source.length))
+  const buffer = readBuffer(Math.min(from.chunk, source.length))
   let state = from
   for (let failures = 0; state.offset < source.length;) {
     const body = yield* read(file, buffer, source, state.offset)

@@ -4,6 +4,7 @@ import type { ListMultipartUploadsCommandOutput } from "@aws-sdk/client-s3"
 import { Effect } from "effect"
 import { BuildFailed, type Report } from "../../../domain/ports/image-builder.ts"
 import type { Journal } from "../../../domain/ports/image-targets.ts"
+import { readBuffer } from "../../files/read-buffer.ts"
 import { targetFailed } from "../failures.ts"
 import { isAbsent, orAbsent, type S3 } from "./client.ts"
 import { hashOf, PartBody, pieceBytes, sendsAnew } from "./part-body.ts"
@@ -87,7 +88,7 @@ const described = ({ contentType = "application/octet-stream", metadata = {}, sh
 const putWhole = Effect.fnUntraced(function*({ call, client, sdk }: S3, upload: ObjectUpload, file: FileHandle, sent: Counter, report: Report) {
   const { bucket: Bucket, key: Key, size } = upload
   report.progress({ stage: "upload", percent: 0, bytesDone: 0, bytesTotal: size })
-  const bytes = yield* readPart(file, { number: 1, start: 0, size }, Buffer.allocUnsafeSlow(size))
+  const bytes = yield* readPart(file, { number: 1, start: 0, size }, readBuffer(size))
   yield* call("s3:PutObject", (abort) => client.send(new sdk.PutObjectCommand({
     Bucket, Key, Body: bytes, ContentLength: size, ...described(upload)
   }), abort))
@@ -190,7 +191,7 @@ const sendAll = Effect.fnUntraced(function*(s3: S3, upload: ObjectUpload, starte
   say()
   const lane = Effect.gen(function*() {
     // Of this lane alone.
-    const buffer = Buffer.allocUnsafeSlow(Math.min(pieceBytes, started.partSize))
+    const buffer = readBuffer(Math.min(pieceBytes, started.partSize))
     let body: PartBody | undefined
     while (next < parts.length && !isGone) {
       const part = parts[next++]!
