@@ -1,6 +1,6 @@
 /** `Artifacts` in a folder, each file under its own digest: `<folder>/sha256/ab/<hex>`. */
 import { randomBytes } from "node:crypto"
-import { constants, createReadStream, createWriteStream, statSync } from "node:fs"
+import { constants, createReadStream, createWriteStream, statSync, utimesSync } from "node:fs"
 import { chmod, copyFile, link, mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { pipeline } from "node:stream/promises"
@@ -47,7 +47,16 @@ const used = async (place: string): Promise<number | undefined> => {
 
 /** When it was last put; times of the file itself change with every other name that it has. */
 const markOf = (place: string) => `${place}.used`
-const mark = (place: string) => writeFile(markOf(place), "")
+const mark = async (place: string) => {
+  const now = new Date()
+  try {
+    // As with sizes: the kernel is asked at once.
+    utimesSync(markOf(place), now, now)
+  } catch (error) {
+    ifGone(error)
+    await writeFile(markOf(place), "")
+  }
+}
 
 /** Out of the way first, then a look at who has put it meanwhile. Killed in between, the next one goes on from there. */
 const discard = async (place: string, unusedSince: number) => {

@@ -1,7 +1,7 @@
 /** A worker's own images on its disk: bytes by content, and a note a manifest that says which bytes it became. */
 import { createHash, randomUUID } from "node:crypto"
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { copyFile, mkdir, readdir, readFile, rename, rm, utimes } from "node:fs/promises"
+import { existsSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import { copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { Effect, Exit, Layer, Schema } from "effect"
 import { Artifact } from "../../domain/artifact.ts"
@@ -101,7 +101,11 @@ class SoundImages {
   async use(digest: Digest): Promise<boolean> {
     if (!await this.has(digest)) return false
     const now = new Date()
-    await utimes(this.#pathOf(digest), now, now).catch(() => {})
+    try {
+      utimesSync(this.#pathOf(digest), now, now)
+    } catch {
+      // Whoever removed it in between is found out when it is read.
+    }
     return true
   }
 

@@ -13,12 +13,7 @@ export const resending = (nc: NatsConnection): NatsConnection => {
   const send = nc.request.bind(nc)
   const reconnected = reconnections(nc)
 
-  const once = async (subject: string, payload: Payload, options: RequestOptions): Promise<Msg | "broken"> => {
-    const answer = send(subject, payload, options)
-    // One that lost the race must not count as unheard.
-    answer.catch(() => {})
-    return Promise.race([answer, reconnected.next()])
-  }
+  const once = (subject: string, payload: Payload, options: RequestOptions): Promise<Msg | "broken"> => reconnected.before(send(subject, payload, options))
 
   nc.request = async (subject, payload, options = { timeout: 1000 }) => {
     if (options.noMux === true) return send(subject, payload, options)
@@ -63,9 +58,8 @@ export const rereading = (nc: NatsConnection) => {
   return async <A>(read: () => Promise<A>, times = 3): Promise<A> => {
     for (let left = times; ; left--) {
       const reading = read().then((found) => ({ found }))
-      reading.catch(() => {})
       try {
-        const answer = await Promise.race([reading, reconnected.next()])
+        const answer = await reconnected.before(reading)
         if (answer !== "broken") return answer.found
       } catch (error) {
         if (left <= 1 || !(error instanceof errors.TimeoutError)) throw error
@@ -74,15 +68,32 @@ export const rereading = (nc: NatsConnection) => {
   }
 }
 
-/** `next` answers when the connection has come back once more. */
-export const reconnections = (nc: NatsConnection) => {
-  let next = Promise.withResolvers<"broken">()
+/**
+ * `next` answers when the connection has come back once more; `before` with what it is given, unless that happens first. Whoever
+ * waits is forgotten with its answer: a race against one lasting promise would keep every answer there ever was.
+ */
+export const reconnections = (nc: Pick<NatsConnection, "status">) => {
+  const waiting = new Set<() => void>()
   void (async () => {
     for await (const { type } of nc.status()) {
       if (type !== "reconnect") continue
-      next.resolve("broken")
-      next = Promise.withResolvers()
+      const told = [...waiting]
+      waiting.clear()
+      told.forEach((tell) => tell())
     }
   })()
-  return { next: () => next.promise }
+  return {
+    next: () => new Promise<void>((resolve) => void waiting.add(resolve)),
+    before: <A>(answer: Promise<A>): Promise<A | "broken"> =>
+      new Promise((resolve, reject) => {
+        const broken = () => resolve("broken")
+        waiting.add(broken)
+        const forget = () => void waiting.delete(broken)
+        answer.then(forget, forget)
+        answer.then(resolve, reject)
+      }),
+    get waiting() {
+      return waiting.size
+    }
+  }
 }

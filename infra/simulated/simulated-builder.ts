@@ -1,11 +1,10 @@
 /** A builder that builds nothing: it waits, talks and writes as it is asked, stored files last, so that load and fault runs need no real build. */
 import { createHash, randomUUID } from "node:crypto"
 import { once } from "node:events"
-import { createWriteStream, writeFile } from "node:fs"
+import { createWriteStream, writeFileSync } from "node:fs"
 import { appendFile, readFile } from "node:fs/promises"
 import { finished } from "node:stream/promises"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { Effect } from "effect"
 import type { LockedPackage } from "../../domain/manifest.ts"
 import { BuildFailed, type DistributionInfo, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
@@ -85,12 +84,9 @@ const spend = Effect.fnUntraced(function*(duration: number, lines: number, repor
   }
 })
 
-/** A new file waits for the disk when others have just written, which must not stop the whole worker; the promises of node:fs take longer. */
-const writeSmall = promisify(writeFile)
-
 /** Bytes that differ from block to block and are the same for the same size and mark. */
 const write = async (path: string, bytes: number, mark: string) => {
-  if (bytes <= 65_536) return writeSmall(path, Buffer.alloc(bytes, `${mark}0`))
+  if (bytes <= 65_536) return writeFileSync(path, Buffer.alloc(bytes, `${mark}0`))
   const file = createWriteStream(path)
   const block = Buffer.alloc(65_536)
   for (let at = 0; at < bytes; at += block.length) {

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { Effect, Fiber, Redacted } from "effect"
 import { connection } from "../../../infra/jetstream/nats.ts"
+import { reconnections } from "../../../infra/jetstream/resending.ts"
 import { natsServer } from "../../support/servers.ts"
 
 const connected = Effect.gen(function*() {
@@ -44,5 +45,20 @@ describe("a request whose server dies", () => {
       assert.match(error.message, /the connection broke/)
       yield* Fiber.join(back)
       assert.strictEqual((yield* Effect.promise(() => jsm.streams.info("T"))).state.messages, 0)
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("given requests that were answered or refused, then nothing is kept of them for the day on which the connection breaks", () =>
+    Effect.gen(function*() {
+      const { nc } = yield* connected
+      const reconnected = reconnections(nc)
+      yield* Effect.promise(async () => {
+        const lasting = reconnected.before(new Promise<never>(() => {}))
+        assert.strictEqual(await reconnected.before(nc.request("$JS.API.STREAM.NAMES", "").then(() => "answered")), "answered")
+        await reconnected.before(Promise.reject(new Error("refused"))).catch(() => {})
+        assert.strictEqual(reconnected.waiting, 1)
+        await nc.reconnect()
+        assert.strictEqual(await lasting, "broken")
+        assert.strictEqual(reconnected.waiting, 0)
+      })
     }).pipe(Effect.scoped), 30_000)
 })
