@@ -50,6 +50,8 @@ const awsFaults = (set: typeof AwsCredentials.Type, { operators }: CredentialRul
 const azureFaults = (set: typeof AzureCredentials.Type, { operators }: CredentialRules): ReadonlyArray<CredentialFault> => {
   const proof = set.client_secret !== undefined || set.client_certificate !== undefined
   const named = set.tenant_id !== undefined && set.client_id !== undefined
+  const isWhole = set.client_certificate === undefined || (inPem.certificate.test(set.client_certificate) && inPem.key.test(set.client_certificate))
+  if (!isWhole) return [{ path: "client_certificate", message: "has to hold a certificate and its key, in PEM, the key without a passphrase" }]
   if (operators || (set.storage_key !== undefined && !proof)) return []
   return [
     ...(set.tenant_id === undefined ? [missing("tenant_id")] : []),
@@ -57,6 +59,8 @@ const azureFaults = (set: typeof AzureCredentials.Type, { operators }: Credentia
     ...(named && !proof ? [missing("client_secret")] : [])
   ]
 }
+
+const inPem = { certificate: /^-----BEGIN CERTIFICATE-----\r?$/mu, key: /^-----BEGIN (RSA )?PRIVATE KEY-----\r?$/mu }
 
 const ociFaults = (set: typeof OciCredentials.Type, { operators }: CredentialRules): ReadonlyArray<CredentialFault> => [
   ...(set.username !== undefined && set.password === undefined ? [missing("password")] : []),
@@ -80,33 +84,43 @@ const externalAccount = ["audience", "subject_token_type", "token_url", "credent
 /** A key says where it is to be shown, and may even say what to run: both are looked at, whoever wrote it. */
 const keyFaults = (key: Readonly<Record<string, unknown>>, rules: CredentialRules): ReadonlyArray<CredentialFault> => {
   const lacking = (fields: ReadonlyArray<string>) => fields.filter((field) => key[field] === undefined).map((field) => missing(`key.${field}`))
-  if (key["type"] === "service_account") return [...lacking(serviceAccount), ...addressFaults("key", key, rules)]
+  const isHarmless = (text: string, field: string) => isGoogles(text, rules) || (isOfSource(field) && isSubjectsPlace(text))
+  if (key["type"] === "service_account") return [...lacking(serviceAccount), ...fieldFaults("key", key, (text) => isGoogles(text, rules))]
   if (key["type"] !== "external_account") return [{ path: "key.type", message: "is neither service_account nor external_account" }]
   // Its subject is the machine that it is used on: a file there, or a service near it.
   if (!rules.operators) return [{ path: "key.type", message: "external_account is for operators' sets on workers: it stands for the worker's own identity" }]
-  const { credential_source: source, ...others } = key
-  return [
-    ...lacking(externalAccount),
-    ...(typeof source === "object" && source !== null && "executable" in source
-      ? [{ path: "key.credential_source.executable", message: "starts a program, which no key may" }] : []),
-    ...addressFaults("key", others, rules)
-  ]
+  return [...lacking(externalAccount), ...fieldFaults("key", key, isHarmless)]
 }
 
-const addressFaults = (path: string, value: unknown, rules: CredentialRules): ReadonlyArray<CredentialFault> => {
-  if (typeof value === "string") return looksLikeAddress(value) && !isGoogles(value, rules) ? [{ path, message: "is not an address of Google's" }] : []
+/** Google's libraries take every field in camel case, too. */
+const plain = (field: string): string => field.replaceAll("_", "").toLowerCase()
+const isOfSource = (path: string): boolean => plain(path).startsWith("key.credentialsource.")
+
+/** `isHarmless`: an address, of the field at that path. */
+const fieldFaults = (path: string, value: unknown, isHarmless: (text: string, path: string) => boolean): ReadonlyArray<CredentialFault> => {
+  const name = plain(path.slice(path.lastIndexOf(".") + 1))
+  if (name === "executable" || name === "command") return [{ path, message: "starts a program, which no key may" }]
+  if (name === "universedomain" && value !== "googleapis.com") return [{ path, message: "is not Google's: keys are for googleapis.com" }]
+  if (typeof value === "string") return isAddress(name, value) && !isHarmless(value, path) ? [{ path, message: "is not an address of Google's" }] : []
   if (typeof value !== "object" || value === null) return []
-  return Object.entries(value).flatMap(([field, each]) => addressFaults(`${path}.${field.slice(0, 60)}`, each, rules))
+  return Object.entries(value).flatMap(([field, each]) => fieldFaults(`${path}.${field.slice(0, 60)}`, each, isHarmless))
 }
 
-const looksLikeAddress = (text: string) => /^\s*[a-z][a-z0-9+.-]*:\/\//iu.test(text) && !/^\s*\/\/iam\./u.test(text)
+const fetched = ["http:", "https:", "ws:", "wss:", "ftp:", "file:", "data:", "blob:"]
+
+/** What is called one, what looks like one, and what is read as one: control characters before it, or slashes that lean the other way, change nothing. */
+const isAddress = (name: string, text: string): boolean =>
+  /(url|uri)$/u.test(name) || /^\s*[a-z][a-z0-9+.-]*:\/\//iu.test(text) || fetched.includes(parsed(text)?.protocol ?? "")
 
 const isGoogles = (text: string, { operators, privateEndpoints }: CredentialRules): boolean => {
   const url = parsed(text)
-  if (url === undefined || url.username !== "" || url.password !== "") return false
+  if (url === undefined || url.username !== "" || url.password !== "" || !/^https?:$/u.test(url.protocol)) return false
   if ((operators || privateEndpoints) && isNear(url.hostname)) return true
   return url.protocol === "https:" && (url.hostname === "accounts.google.com" || /(^|\.)googleapis\.com$/u.test(url.hostname))
 }
+
+/** Where a machine of Amazon's proves who it is: Google's library fills in the region. */
+const isSubjectsPlace = (text: string): boolean => /^https:\/\/sts\.(\{region\}|[a-z0-9-]{1,40})\.amazonaws\.com(\.cn)?(\/|\?|$)/u.test(text)
 
 const endpointFaults = (credentials: Credentials, { operators, privateEndpoints }: CredentialRules): ReadonlyArray<CredentialFault> => {
   if (operators || privateEndpoints) return []

@@ -6,7 +6,7 @@ const count = Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(
 export const Spent = Schema.Struct({
   /** Of all processes that were begun for it. */
   cpuMs: count,
-  /** Over the wire to its target, what was sent again included. */
+  /** By its requests, with their heads, without what TLS adds; what was sent again counts again. */
   bytesSent: count,
   /** Requests to a cloud or a registry. */
   cloudCalls: count

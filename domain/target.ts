@@ -12,7 +12,7 @@ export const BucketName = matching(
   /^(?!.*(\.\.|\.-|-\.))(?!(\d{1,3}\.){3}\d{1,3}$)(?!xn--)(?!.*-s3alias$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/u,
   "the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens"
 )
-export const AwsRegion = matching(/^[a-z]{2}(-[a-z]{2,10}){1,2}-[0-9]{1,2}$/u, "a region of AWS, such as eu-central-1")
+export const AwsRegion = matching(/^[a-z]{2,4}(-[a-z]{2,10}){1,2}-[0-9]{1,2}$/u, "a region of AWS, such as eu-central-1")
 const AwsAccount = matching(/^[0-9]{12}$/u, "the id of an AWS account: 12 digits")
 const AwsOrganization = matching(/^arn:aws[a-z-]*:organizations::[0-9]{12}:(organization|ou)\/[a-z0-9/-]{1,100}$/u, "the ARN of an organization or an organizational unit")
 const Tags = Schema.Record(line(128), Schema.String.check(Schema.isMaxLength(256))).check(Schema.isMaxProperties(32))

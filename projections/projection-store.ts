@@ -18,9 +18,23 @@ export interface Entries {
   readonly entries: ReadonlyArray<LogEntry>
 }
 
-/** `after`: the checkpoint before; entries up to there are passed over. */
+/**
+ * `after`: the checkpoint before; entries up to there are passed over. `anew`: aggregates all of whose entries up to here are
+ * in the batch, earlier ones too; what the table has of them is forgotten.
+ */
 export interface Batch extends Entries {
   readonly after: number
+  readonly anew?: ReadonlyArray<AggregateRef>
+}
+
+/**
+ * What a table beside the live one is to be, where that is not all of the log. `name` tells it from others; `from`: it begins
+ * as the live one's rows, or its tenant's alone, and as far as it had come at these places of streams, or wherever it is.
+ */
+export interface Part {
+  readonly name: string
+  readonly tenantId?: TenantId | undefined
+  readonly from?: ReadonlyMap<string, number> | undefined
 }
 
 /** What one of several read models takes of the same entries: those after its own checkpoint. */
@@ -53,8 +67,11 @@ export interface ParkedAggregate {
 export type Refolded = { readonly _tag: "Done" } | { readonly _tag: "Behind" } | { readonly _tag: "StillPoisoned"; readonly reason: string }
 
 export class ProjectionStore extends Context.Service<ProjectionStore, {
-  /** Makes what is missing. `outdated` when the live table was built by another version of the projection. */
-  prepare(projection: Projection, generation: Generation): Effect.Effect<{ readonly outdated: boolean }, StoreUnavailable>
+  /**
+   * Makes what is missing; what an earlier try has left of the same version and part is gone on with. `outdated` when the
+   * live table was built by another version of the projection, or is not there, and is needed: then nothing is made.
+   */
+  prepare(projection: Projection, generation: Generation, part?: Part): Effect.Effect<{ readonly outdated: boolean }, StoreUnavailable>
   checkpoint(projection: Projection, generation: Generation, stream: string): Effect.Effect<number, StoreUnavailable>
   /** Rows and checkpoint in one transaction. Answers what could not be taken in, which holds up nothing but its own aggregate. */
   apply(projection: Projection, generation: Generation, batch: Batch): Effect.Effect<ReadonlyArray<Poison>, StoreUnavailable | CheckpointMoved>

@@ -32,6 +32,10 @@ export class Rows extends Context.Service<Rows, {
   list<Row extends object, Kind extends AggregateKind>(
     tenantId: TenantId, listing: Listing<Row, Kind>, filter: RowFilter<Row>, page: RowPage
   ): Effect.Effect<ReadonlyArray<Row>, QueriesUnavailable>
+  /** How many rows of a tenant have these values; no more than `upTo` are counted. */
+  count<Row extends object, Kind extends AggregateKind>(
+    tenantId: TenantId, projection: Projection<Row, Kind>, equal: NonNullable<RowFilter<Row>["equal"]>, upTo: number
+  ): Effect.Effect<number, QueriesUnavailable>
   /** Over all tenants, by their names, of a read model with one row for each; for operators of the installation. */
   tenants<Row extends object, Kind extends AggregateKind>(
     projection: Projection<Row, Kind>, page: { readonly limit: number; readonly after?: string | undefined }

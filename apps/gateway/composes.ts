@@ -99,7 +99,7 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
         const { expiresAt, tenantId } = yield* CurrentIdentity
         const from = (yield* placeFrom({ header: headers["last-event-id"], query: after }, (text) => text === "0" ? beginning : cursorOf(text))) ?? beginning
         yield* Effect.scoped(channels.open(tenantId, id)).pipe(Effect.catchTag("LogUnavailable", unavailable))
-        return readers.open({ request, kind: "compose", expiresAt, contentType: "text/event-stream", manner: eventStream },
+        return yield* readers.open({ request, kind: "compose", tenantId, expiresAt, contentType: "text/event-stream", manner: eventStream },
           (reader) => following(tenantId, id, (channel) => channel.attend(reader, from, eventsFrom, true)))
       }, Effect.provideContext(ports)),
 
@@ -113,7 +113,7 @@ export const ComposesLive = HttpApiBuilder.group(KilnApi, "composes", Effect.fnU
         if (follow !== "true" || state.row.endedAt !== null) {
           return streamed(Stream.provideContext(composeLogs(tenantId, state, job), ports), contentType)
         }
-        return readers.open({ request, kind: "logs", expiresAt, contentType, manner: plainText },
+        return yield* readers.open({ request, kind: "logs", tenantId, expiresAt, contentType, manner: plainText },
           (reader) => following(tenantId, id, (channel) => channel.attend(reader, beginning, linesOf(job), false)))
       }, Effect.provideContext(ports)),
 

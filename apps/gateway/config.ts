@@ -21,6 +21,9 @@ export interface GatewayConfig {
   /** Of one stored file, and of all that a tenant has. */
   readonly storedFileBytes: number
   readonly storedFilesBytes: number
+  /** How many a tenant may have; of event streams, those that are open at this gateway. */
+  readonly pipelinesPerTenant?: number
+  readonly streamsPerTenant?: number
   /** Whether tenants' own repositories may be on a machine of ours, or on its link. */
   readonly privateRepositories?: boolean
   /** Whether tenants' credentials may have addresses of a machine of ours, or on its link. */

@@ -1,17 +1,19 @@
 /** The handlers of copies that go. */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { v7 } from "uuid"
 import { RemoveCopy } from "../../domain/compose-commands.ts"
-import { Millis } from "../../domain/ids.ts"
+import { type ComposeId, Millis, PipelineName, type TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { Scheduling } from "../../domain/ports/scheduling.ts"
 import type { ExpiredCopy } from "../../domain/scheduling/expired-copy.ts"
 import { execute } from "../execute.ts"
+import { readPipeline } from "../pipelines.ts"
+import { readCompose } from "../read-compose.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import type { ExpiredCopyView } from "./api/copies-api.ts"
 import { KilnApi } from "./api/kiln-api.ts"
-import { ComposeOpen, NotFound } from "./api/problems.ts"
+import { ComposeOpen, CopyPromoted, NotFound } from "./api/problems.ts"
 import { detailsOf, time } from "./compose-details.ts"
 import { findCompose, orUnavailable } from "./find-compose.ts"
 
@@ -24,8 +26,9 @@ export const CopiesLive = HttpApiBuilder.group(KilnApi, "copies", Effect.fnUntra
   })
 
   return handlers.handleAll({
-    remove: Effect.fnUntraced(function*({ params: { id, image, target } }) {
+    remove: Effect.fnUntraced(function*({ params: { id, image, target }, query: { force } }) {
       const { role, subject, tenantId } = yield* CurrentIdentity
+      if (force !== "true") yield* notPromoted(tenantId, id)
       const now = yield* Clock.currentTimeMillis
       const intent = { tenantId, messageId: v7(), at: Millis.make(now), actor: { kind: role, id: subject } as const }
       yield* execute(intent, RemoveCopy.make({ composeId: id, image, target, reason: "asked" })).pipe(Effect.catchTags({
@@ -40,6 +43,19 @@ export const CopiesLive = HttpApiBuilder.group(KilnApi, "copies", Effect.fnUntra
     expire: () => expired(true)
   })
 }))
+
+/** Retention spares it, too. Labels name a pipeline; whether that stands for it, the pipeline says. */
+const notPromoted = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId) {
+  const { compose } = yield* orUnavailable(readCompose(tenantId, id))
+  const name = decodeName(compose.request?.labels?.["pipeline"])
+  if (Option.isNone(name)) return
+  const { promoted, status } = (yield* orUnavailable(readPipeline(tenantId, name.value))).pipeline
+  if (status !== "declared" || promoted?.composeId !== id) return
+  return yield* new CopyPromoted({
+    detail: `the pipeline ${name.value} stands for its build ${promoted.number}, which is this; promote another first, or say force`, pipeline: name.value, build: promoted.number
+  })
+})
+const decodeName = Schema.decodeUnknownOption(PipelineName)
 
 const expiredView = ({ bytes, composeId, deliveredAt, image, target, type, why }: ExpiredCopy): ExpiredCopyView =>
   ({ compose: composeId, image, target, type, size: bytes, delivered_at: time(deliveredAt), why })

@@ -27,7 +27,7 @@ export const EventsLive = HttpApiBuilder.group(KilnApi, "events", Effect.fnUntra
       const [unknown] = unknownTypes(types ?? [])
       if (unknown !== undefined) return yield* fault("query", "type", `there is no type ${unknown}`)
       yield* Effect.scoped(channels.open(tenantId)).pipe(orUnavailable)
-      return readers.open({ request, kind: "tenant", expiresAt, contentType: "text/event-stream", manner: eventStream }, (reader) =>
+      return yield* readers.open({ request, kind: "tenant", tenantId, expiresAt, contentType: "text/event-stream", manner: eventStream }, (reader) =>
         Effect.flatMap(channels.open(tenantId), (channel) => channel.attend(reader, from, { types, labels })))
     })
   })

@@ -55,11 +55,13 @@ const settings = Config.all({
   deployment: Config.schema(Deployment, "KILN_DEPLOYMENT").pipe(Config.withDefault("kiln")),
   postgres: Config.Redacted("KILN_POSTGRES_URL"),
   storedFileBytes: Config.Int("KILN_STORED_FILE_BYTES").pipe(Config.withDefault(64 * 2 ** 20)),
-  storedFilesBytes: Config.Int("KILN_STORED_FILES_BYTES").pipe(Config.withDefault(2 ** 30))
+  storedFilesBytes: Config.Int("KILN_STORED_FILES_BYTES").pipe(Config.withDefault(2 ** 30)),
+  pipelinesPerTenant: Config.Int("KILN_PIPELINES_PER_TENANT").pipe(Config.withDefault(500)),
+  streamsPerTenant: Config.Int("KILN_STREAMS_PER_TENANT").pipe(Config.withDefault(1000))
 })
 
 const Gateway = Layer.unwrap(Effect.gen(function*() {
-  const { host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, deployment, postgres, signingKey, securityTracker, storedFileBytes, storedFilesBytes } = yield* settings
+  const { host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, deployment, postgres, signingKey, securityTracker, storedFileBytes, storedFilesBytes, pipelinesPerTenant, streamsPerTenant } = yield* settings
   const nats = yield* natsSettings
   const defaults = yield* GatewayConfig
   const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), StoredFilesJetStream(nats), IdempotencyJetStream(nats),
@@ -75,7 +77,7 @@ const Gateway = Layer.unwrap(Effect.gen(function*() {
     packageIndexDebian(debianConfigOf(cache, process.env)),
     Layer.succeed(Catalog, { distributions: offersOf(yield* buildersFromEnvironment) }),
     Layer.succeed(GatewayConfig, {
-      ...defaults, deployment, operatorTenant, privateRepositories, storedFileBytes, storedFilesBytes, privateEndpoints: yield* privateEndpointsAllowed, webhookRefuses: yield* refusedAddresses, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
+      ...defaults, deployment, operatorTenant, privateRepositories, storedFileBytes, storedFilesBytes, pipelinesPerTenant, streamsPerTenant, privateEndpoints: yield* privateEndpointsAllowed, webhookRefuses: yield* refusedAddresses, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
     })
   )
   return Layer.merge(gatewayOn({ host, port }).pipe(Layer.provide(ports)), WorkerAdmission("gateway")).pipe(Layer.provide(TokensFromEnvironment))

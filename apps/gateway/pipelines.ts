@@ -15,14 +15,14 @@ import { ImageTargets } from "../../domain/ports/image-targets.ts"
 import type { Scheduling } from "../../domain/ports/scheduling.ts"
 import type { Sealer } from "../../domain/ports/sealer.ts"
 import type { StoredFiles } from "../../domain/ports/stored-files.ts"
-import { pipelineList, type PipelineRow } from "../../projections/pipelines.ts"
+import { pipelineList, type PipelineRow, pipelines } from "../../projections/pipelines.ts"
 import { Rows } from "../../projections/rows.ts"
 import { executeOnPipeline, readPipeline } from "../pipelines.ts"
 import { readCompose } from "../read-compose.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import type { PipelineDeclared } from "./api/pipelines-api.ts"
-import { BadRequest, BuildNotGood, type Fault, NotFound, PipelineChanged, PipelinePaused } from "./api/problems.ts"
+import { BadRequest, BuildNotGood, type Fault, NotFound, PipelineChanged, PipelinePaused, TooManyPipelines } from "./api/problems.ts"
 import { Catalog } from "./catalog.ts"
 import { bodyOf } from "./compose-body.ts"
 import { delivered } from "./compose-details.ts"
@@ -44,7 +44,7 @@ const ownLabels = ["pipeline", "pipeline-build", "pipeline-check"] as const
 export const PipelinesLive = HttpApiBuilder.group(KilnApi, "pipelines", Effect.fnUntraced(function*(handlers) {
   const ports = yield* Effect.context<EventLog | Scheduling | Sealer | StoredFiles>()
   const { distributions } = yield* Catalog
-  const { privateRepositories } = yield* GatewayConfig
+  const { pipelinesPerTenant = Infinity, privateRepositories } = yield* GatewayConfig
   const targets = yield* ImageTargets
   const rows = yield* Rows
 
@@ -75,6 +75,14 @@ export const PipelinesLive = HttpApiBuilder.group(KilnApi, "pipelines", Effect.f
 
   const told = (name: PipelineName, command: (at: Millis) => PipelineCommand) => Effect.map(say(name, command), ({ pipeline }) => pipelineDetails(name, pipeline))
 
+  /** By rows, which may be some milliseconds behind: those that are declared at the same moment do not hold each other up. */
+  const roomForOne = Effect.fnUntraced(function*(tenantId: TenantId) {
+    if (pipelinesPerTenant === Infinity) return
+    const used = yield* orUnavailable(rows.count(tenantId, pipelines, { declared: true }, pipelinesPerTenant))
+    if (used < pipelinesPerTenant) return
+    return yield* new TooManyPipelines({ detail: `this tenant has ${used} pipelines; delete one first`, rule: "pipelines", limit: pipelinesPerTenant, used })
+  })
+
   return handlers
     .handleRaw("declare", Effect.fnUntraced(function*({ params: { name }, query: { dry_run, version }, request: http }) {
       const { tenantId } = yield* CurrentIdentity
@@ -83,6 +91,7 @@ export const PipelinesLive = HttpApiBuilder.group(KilnApi, "pipelines", Effect.f
       const definition = definitionOf(document, yield* sealSecrets(tenantId, document.compose))
       const { pipeline } = yield* orUnavailable(readPipeline(tenantId, name))
       const before = pipeline.status === "declared" ? pipeline : undefined
+      if (before === undefined) yield* roomForOne(tenantId)
       const isDry = dry_run === "true"
       if (!isDry) {
         yield* say(name, (at) => ({ _tag: "DeclarePipeline", at, definition, means, ...(version !== undefined && { version }) })).pipe(

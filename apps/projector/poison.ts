@@ -40,6 +40,16 @@ export const retryAggregate = Effect.fnUntraced(function*(
   }
 })
 
+/** After a rebuild the list has no more of a read model's faults than those of aggregates that it still passes over. */
+export const forgetMended = Effect.fnUntraced(function*(projection: Projection) {
+  const parked = yield* Parked
+  const items = yield* parked.list
+  const kept = (yield* (yield* ProjectionStore).parked(projection)).map(({ sequence, stream }) => `${stream} ${sequence} `)
+  const over = items.filter(({ by: whose, tenantId, what, where }) =>
+    what === "event" && whose === by(projection) && tenantId !== undefined && !kept.some((place) => where.startsWith(place)))
+  yield* Effect.forEach(over, ({ id }) => parked.drop(id), { discard: true })
+})
+
 const forget = Effect.fnUntraced(function*(projection: Projection, place: string) {
   const parked = yield* Parked
   const items = yield* parked.list

@@ -2,19 +2,20 @@
 import { Effect, Stream } from "effect"
 import type { TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import type { AggregateRef, LogEntry } from "../../domain/recorded.ts"
-import { followsKind, type Projection } from "../../projections/projection.ts"
-import { type Generation, ProjectionStore } from "../../projections/projection-store.ts"
+import type { LogEntry } from "../../domain/recorded.ts"
+import type { Projection } from "../../projections/projection.ts"
+import { type Generation, type Part, ProjectionStore, StoreUnavailable } from "../../projections/projection-store.ts"
 import { measure } from "./metrics.ts"
-import { parkPoisons, retryAggregate } from "./poison.ts"
+import { forgetMended, parkPoisons } from "./poison.ts"
 import type { RebuildProgress } from "./rebuild.ts"
+import { takingAnew } from "./take-anew.ts"
 
 export type OnProgress = (progress: RebuildProgress) => Effect.Effect<void>
 
 /** So many that most of a compose's life is one write of its row. */
 const batchSize = 5000
 
-interface Range {
+export interface Range {
   readonly stream: string
   readonly after: number
   readonly upTo: number
@@ -37,6 +38,7 @@ export const takeRange = Effect.fn("takeRange")(function*(
     if (entries.length > 0) yield* measure(projection, generation, entries)
     yield* onProgress({ stream, position, head: upTo })
   })
+  yield* onProgress({ stream, position, head: upTo })
   yield* log.scan(stream, { after, upTo, tenantId }).pipe(
     Stream.takeWhile((entry) => entry._tag === "Unreadable" || entry.at <= until),
     Stream.grouped(batchSize),
@@ -47,67 +49,55 @@ export const takeRange = Effect.fn("takeRange")(function*(
   if (position < upTo && until === Infinity) yield* take([], upTo)
 })
 
-/** A tenant's rows, built beside the live table and put in their place in one transaction. */
-export const rebuildTenant = Effect.fn("rebuildTenant")(function*(projection: Projection, tenantId: TenantId, onProgress?: OnProgress) {
+/**
+ * A tenant's rows, built beside the live table and put in their place in one transaction; `from`: only what has entries after
+ * these places of streams. Started again, it goes on.
+ */
+export const rebuildTenant = Effect.fn("rebuildTenant")(function*(projection: Projection, { tenantId, ...part }: TenantPart, onProgress?: OnProgress) {
   const store = yield* ProjectionStore
   const log = yield* EventLog
-  yield* store.discard(projection, "rebuild")
-  yield* store.prepare(projection, "rebuild")
-  for (const stream of log.streams) {
-    yield* takeRange(projection, "rebuild", { stream, after: 0, upTo: yield* store.checkpoint(projection, "live", stream), tenantId }, onProgress)
-  }
+  const { outdated } = yield* store.prepare(projection, "rebuild", { ...part, tenantId })
+  if (outdated) return yield* notInPart(projection)
+  const take = part.from === undefined ? takeRange : takingAnew()
+  const places = Effect.forEach(log.streams, (stream) => Effect.map(store.checkpoint(projection, "live", stream), (position) => [stream, position] as const))
+  yield* catchUp(projection, "rebuild", new Map(yield* places), { tenantId, take, onProgress })
   yield* store.whileStill(projection, (positions) =>
     Effect.gen(function*() {
-      yield* catchUp(projection, "rebuild", positions, tenantId)
+      yield* catchUp(projection, "rebuild", positions, { tenantId, take })
       yield* store.replaceTenant(projection, tenantId)
     }))
-}, (effect, projection, _tenantId, _onProgress?) => Effect.flatMap(ProjectionStore, (store) => store.alone(`rebuild/${projection.name}`, effect)))
+  yield* forgetMended(projection)
+}, (effect, projection, _part, _onProgress?) => Effect.flatMap(ProjectionStore, (store) => store.alone(`rebuild/${projection.name}`, effect)))
+
+type TenantPart = Part & { readonly tenantId: TenantId }
 
 /** To exactly where the live table stands. */
 export const catchUp = Effect.fnUntraced(function*(
-  projection: Projection, generation: Generation, positions: ReadonlyMap<string, number>, tenantId?: TenantId
+  projection: Projection, generation: Generation, positions: ReadonlyMap<string, number>,
+  { onProgress, take = takeRange, tenantId }: { readonly tenantId?: TenantId; readonly take?: Take; readonly onProgress?: OnProgress | undefined } = {}
 ) {
   const store = yield* ProjectionStore
-  for (const [stream, upTo] of positions) {
-    const after = yield* store.checkpoint(projection, generation, stream)
-    yield* takeRange(projection, generation, { stream, after, upTo, tenantId })
+  const log = yield* EventLog
+  // What is sealed first: what came of it later lies in the others.
+  for (const stream of new Set([...log.streams, ...positions.keys()])) {
+    const [after, upTo = 0] = [yield* store.checkpoint(projection, generation, stream), positions.get(stream)]
+    if (after < upTo) yield* take(projection, generation, { stream, after, upTo, tenantId }, onProgress)
   }
 })
 
-/** A table beside the live one with the rows as they were at that time; it stays until the next is made. */
+type Take = ReturnType<typeof takingAnew>
+
+/** A table beside the live one with the rows as they were at that time; it stays until the next is made. Started again, it goes on. */
 export const rebuildPast = Effect.fn("rebuildPast")(function*(projection: Projection, until: number, tenantId?: TenantId, onProgress?: OnProgress) {
   const store = yield* ProjectionStore
   const log = yield* EventLog
-  yield* store.discard(projection, "past")
-  yield* store.prepare(projection, "past")
+  yield* store.prepare(projection, "past", { name: `until ${until}${tenantId === undefined ? "" : ` of ${tenantId}`}` })
   for (const stream of log.streams) {
-    yield* takeRange(projection, "past", { stream, after: 0, upTo: yield* log.head(stream), until, tenantId }, onProgress)
+    const after = yield* store.checkpoint(projection, "past", stream)
+    yield* takeRange(projection, "past", { stream, after, upTo: yield* log.head(stream), until, tenantId }, onProgress)
   }
 }, (effect, projection, _until, _tenantId?, _onProgress?) => Effect.flatMap(ProjectionStore, (store) => store.alone(`rebuild/${projection.name}`, effect)))
 
-/** Folds anew, each by itself and from its beginning, what has an entry after a position; answers how many, and what would not. */
-export const refoldFrom = Effect.fn("refoldFrom")(function*(projection: Projection, from: number, tenantId?: TenantId, onProgress: OnProgress = () => Effect.void) {
-  const log = yield* EventLog
-  let refolded = 0
-  const poisoned: Array<string> = []
-  for (const stream of log.streams) {
-    const head = yield* log.head(stream)
-    const refs = new Map<string, { readonly ref: AggregateRef; readonly sequence: number }>()
-    yield* Stream.runForEach(log.scan(stream, { after: from, upTo: head, tenantId }), (entry) =>
-      Effect.sync(() => {
-        const ref = entry._tag === "Recorded" ? entry : entry.ref
-        if (ref === undefined || !followsKind(projection, ref.aggregate)) return
-        const name = `${ref.tenantId}/${ref.aggregate}/${ref.id}`
-        if (!refs.has(name)) refs.set(name, { ref: { tenantId: ref.tenantId, aggregate: ref.aggregate, id: ref.id }, sequence: entry.position.sequence })
-      }))
-    let done = 0
-    for (const [name, { ref, sequence }] of refs) {
-      const result = yield* retryAggregate(projection, { ref, stream, sequence, reason: "" })
-      if (result._tag === "StillPoisoned") poisoned.push(`${name}: ${result.reason}`)
-      else refolded += 1
-      done += 1
-      yield* onProgress({ stream, position: done, head: refs.size })
-    }
-  }
-  return { refolded, poisoned }
-})
+/** Rows of two versions do not go into one table. */
+export const notInPart = ({ name }: Projection) =>
+  new StoreUnavailable({ message: `the live table of ${name} is not there, or of another version, and can only be built anew as a whole, as the projector does when it starts` })

@@ -3,6 +3,7 @@ import { Effect, Metric, Stream } from "effect"
 import { OpenComposes } from "../../domain/open-composes.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { type LogStream, Periods } from "../../domain/ports/periods.ts"
+import { parkEntry } from "../park.ts"
 import { logStreams } from "./metrics.ts"
 
 export interface PeriodsKeeperOptions {
@@ -12,12 +13,12 @@ export interface PeriodsKeeperOptions {
   readonly isHeld: () => boolean
 }
 
-/** How many composes of a stream have not ended; `open` has what was seen the last time. */
+/** What keeps a stream from being sealed; `open` has what was seen the last time. */
 export const openIn = Effect.fnUntraced(function*(stream: string, open = new OpenComposes()) {
   const log = yield* EventLog
   const upTo = yield* log.head(stream)
   yield* Stream.runForEach(log.scan(stream, { after: open.position, upTo }), (entry) => Effect.sync(() => open.record(entry)))
-  return open.size
+  return open
 })
 
 /** From wherever it is, for as long as we may. */
@@ -39,8 +40,13 @@ export const keepPeriods = ({ everyMs, graceMs, isHeld }: PeriodsKeeperOptions) 
     if (state === "open") {
       const known = looked.get(stream) ?? new OpenComposes()
       looked.set(stream, known)
-      const open = yield* openIn(stream, known)
-      if (open > 0) return yield* Effect.logDebug("a period that is over has composes that have not ended", { stream, open })
+      const seen = known.unreadable.length
+      yield* openIn(stream, known)
+      const { size, unreadable } = known
+      for (const entry of unreadable.slice(seen)) yield* parkEntry(`archive of ${stream}`, entry)
+      if (size + unreadable.length > 0) {
+        return yield* Effect.logDebug("a period that is over waits for composes that have not ended, or has entries that nobody can read", { stream, open: size, unreadable: unreadable.length })
+      }
     }
     yield* archiveStream(of, isHeld)
     looked.delete(stream)

@@ -199,7 +199,7 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
 
 const restoredDesk = Effect.fnUntraced(function*(options: DeskOptions) {
   const desk = new Desk(options, Date.now())
-  const isWhole = yield* loadSnapshot(snapshotName, (head) => desk.restore(head), (job) => desk.scheduler.load(job, Date.now())).pipe(
+  const isWhole = yield* loadSnapshot(snapshotName, (head) => desk.restore(head), (page) => desk.scheduler.load(page, Date.now())).pipe(
     Effect.catch((error) => Effect.as(Effect.logWarning("the snapshot cannot be used; the log is read from its beginning", { error: error.message }), false)))
   return isWhole ? desk : new Desk(options, Date.now())
 })

@@ -9,6 +9,7 @@ import { Policy } from "../../domain/policy.ts"
 import type { Priority } from "../../domain/compose-request.ts"
 import { Snapshots, SnapshotsUnavailable } from "../../domain/ports/snapshots.ts"
 import type { Need, OpenJob, OpenJobState } from "../../domain/scheduling/open-jobs.ts"
+import type { JobPage } from "../../domain/scheduling/resting.ts"
 
 /** `positions`: the last sequence taken in, by stream. `overrides`: the policies that operators have set. */
 const Head = Schema.fromJsonString(Schema.Struct({
@@ -130,7 +131,7 @@ const numbered = (known: Map<string, number>, key: string, isNew: () => void): n
 const narrowed = (column: ReadonlyArray<number>): Column => column.every((value) => value === column[0]) ? column[0] ?? 0 : column
 
 /** Whether there was one, whole, that this program can read. What it has told till then does not count if not. */
-export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, begin: (head: SnapshotHead) => void, each: (job: OpenJob) => void) {
+export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, begin: (head: SnapshotHead) => void, take: (page: JobPage) => void) {
   const reader = new PageReader()
   let begun = false
   let complete = false
@@ -139,7 +140,7 @@ export const loadSnapshot = Effect.fn("loadSnapshot")(function*(name: string, be
       try: () => {
         if (!begun) begin(Option.getOrThrow(decodeHead(line)))
         else if (line === "end") complete = true
-        else reader.read(JSON.parse(line) as Page, each)
+        else take(reader.read(JSON.parse(line) as Page))
         begun = true
       },
       catch: () => new SnapshotsUnavailable({ message: "it is of another version of Kiln, or damaged" })
@@ -153,7 +154,7 @@ class PageReader {
   readonly #words: Array<string> = []
   readonly #needs: Array<Need> = []
 
-  read({ at, avoided = [], columns, composeIds, held, needs, sets = [], taken, targets = [], words }: Page, each: (job: OpenJob) => void): void {
+  read({ words, needs, ...page }: Page): JobPage {
     for (const word of words) this.#words.push(word)
     for (const [kind, architecture, distribution, imageType] of needs) {
       this.#needs.push({
@@ -161,39 +162,63 @@ class PageReader {
         distribution: this.#words[distribution]!, imageType: this.#words[imageType]!
       })
     }
-    const holders = new Map(held.map(([place, worker, digest]) => [place, { worker: this.#words[worker] as WorkerId, digest: digest as Digest }]))
-    const shy = new Map(avoided.map(([place, worker]) => [place, this.#words[worker] as WorkerId]))
-    const delivered = new Map(targets.map(([place, target]) => [place, this.#words[target]!]))
-    const named = new Map(sets.map(([place, ...names]) => [place, names.map((name) => this.#words[name]!)]))
-    const speakers = new Map(taken.map(([place, scope, worker, token]) =>
-      [place, { speaker: { scope: this.#words[scope] as PoolScope, worker: this.#words[worker] as WorkerId }, token }]))
-    const { attempt, jobId, need, notBefore, priority, queuedAt, revision, since, state, tenantId } = columns
-    for (let place = 0; place < composeIds.length; place++) {
-      const shared = this.#needs[of(need, place)]!
-      const holder = holders.get(place)
-      const avoid = shy.get(place)
-      const [target, sets] = [delivered.get(place), named.get(place)]
-      const by = speakers.get(place)
-      each({
-        tenantId: this.#words[of(tenantId, place)] as TenantId,
-        composeId: composeIds[place] as ComposeId,
-        jobId: this.#words[of(jobId, place)] as JobId,
-        need: holder === undefined && avoid === undefined && target === undefined && sets === undefined
-          ? shared : { ...shared, ...(holder && { holder }), ...(avoid && { avoid }), ...(target && { target }), ...(sets && { sets }) },
-        priority: this.#words[of(priority, place)] as Priority,
-        attempt: of(attempt, place),
-        queuedAt: at + of(queuedAt, place),
-        revision: of(revision, place),
-        notBefore: of(notBefore, place),
-        state: states[of(state, place)]!,
-        speaker: by?.speaker,
-        since: at + of(since, place),
-        sequence: 0,
-        token: by === undefined || by.token === "" ? undefined : by.token as AttemptToken,
-        place: undefined
-      })
+    return new ReadPage(page, this.#words, this.#needs)
+  }
+}
+
+class ReadPage implements JobPage {
+  readonly #page: Omit<Page, "words" | "needs">
+  readonly #words: ReadonlyArray<string>
+  readonly #needs: ReadonlyArray<Need>
+
+  constructor(page: Omit<Page, "words" | "needs">, words: ReadonlyArray<string>, needs: ReadonlyArray<Need>) {
+    this.#page = page
+    this.#words = words
+    this.#needs = needs
+  }
+
+  get size(): number {
+    return this.#page.composeIds.length
+  }
+
+  job(place: number): OpenJob {
+    const { at, columns: { attempt, jobId, notBefore, priority, queuedAt, revision, since, state, tenantId }, composeIds, taken } = this.#page
+    const by = entryOf(taken, place)
+    return {
+      tenantId: this.#words[of(tenantId, place)] as TenantId,
+      composeId: composeIds[place] as ComposeId,
+      jobId: this.#words[of(jobId, place)] as JobId,
+      need: this.#need(place),
+      priority: this.#words[of(priority, place)] as Priority,
+      attempt: of(attempt, place),
+      queuedAt: at + of(queuedAt, place),
+      revision: of(revision, place),
+      notBefore: of(notBefore, place),
+      state: states[of(state, place)]!,
+      speaker: by && { scope: this.#words[by[1]] as PoolScope, worker: this.#words[by[2]] as WorkerId },
+      since: at + of(since, place),
+      sequence: 0,
+      token: by === undefined || by[3] === "" ? undefined : by[3] as AttemptToken,
+      place: undefined
+    }
+  }
+
+  #need(place: number): Need {
+    const { avoided = [], columns, held, sets = [], targets = [] } = this.#page
+    const need = this.#needs[of(columns.need, place)]!
+    const [holder, avoid, target, named] = [entryOf(held, place), entryOf(avoided, place), entryOf(targets, place), entryOf(sets, place)]
+    if (holder === undefined && avoid === undefined && target === undefined && named === undefined) return need
+    return {
+      ...need,
+      ...(holder && { holder: { worker: this.#words[holder[1]] as WorkerId, digest: holder[2] as Digest } }),
+      ...(avoid && { avoid: this.#words[avoid[1]] as WorkerId }),
+      ...(target && { target: this.#words[target[1]]! }),
+      ...(named && { sets: named.slice(1).map((name) => this.#words[name]!) })
     }
   }
 }
+
+const entryOf = <Entry extends readonly [at: number, ...rest: ReadonlyArray<unknown>]>(entries: ReadonlyArray<Entry>, place: number): Entry | undefined =>
+  entries.length === 0 ? undefined : entries.find(([at]) => at === place)
 
 const of = (column: Column, place: number): number => typeof column === "number" ? column : column[place]!

@@ -3,7 +3,7 @@ import { Effect, Semaphore } from "effect"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import type { WaitingDelivery } from "../../domain/ports/webhook-deliveries.ts"
 import { WebhookDeliveries } from "../../domain/ports/webhook-deliveries.ts"
-import { type Recorded, webhooksRef } from "../../domain/recorded.ts"
+import { webhooksRef } from "../../domain/recorded.ts"
 import type { RetryPolicy } from "../../domain/webhook-retry.ts"
 import { Directory } from "./directory.ts"
 import { bodyKey, type Dispatcher, makeDispatcher } from "./dispatcher.ts"
@@ -15,17 +15,15 @@ export interface Desk {
   readonly retries: RetryPolicy
   readonly directory: Directory
   readonly facts: FactsMemory
-  /** Of what is looked at once more. */
-  readonly lateFacts: FactsMemory
   readonly dispatcher: Dispatcher
   /** Plans are made and stored one after the other, so that ids grow with the order in which things are seen. */
   readonly planning: Semaphore.Semaphore
-  /** How far streams have been taken in. */
+  /** How far streams have been taken in, for those who were watched. */
   readonly positions: Map<string, number>
+  /** And how far that is stored, since when. */
+  readonly stored: Map<string, { readonly position: number; readonly at: number }>
   /** Streams that nothing can be added to, and of which all is taken in. */
   readonly finished: Set<string>
-  /** What was seen lately, for webhooks that other streams tell of a moment later. */
-  readonly recent: Array<Recorded>
   /** Somebody has asked for a replay. */
   readonly replayAsked: () => void
 }
@@ -38,8 +36,9 @@ export const openDesk = Effect.fnUntraced(function*(deployment: string, retries:
     for (const recorded of (yield* log.read(webhooksRef(tenantId))).recorded) directory.take(recorded)
   }), { concurrency: 16, discard: true })
   const dispatcher = yield* makeDispatcher(directory, retries)
+  const stored = yield* deliveries.positions
   const desk: Desk = {
-    deployment, retries, directory, dispatcher, facts: new FactsMemory(), lateFacts: new FactsMemory(), planning: Semaphore.makeUnsafe(1), positions: new Map(yield* deliveries.positions), finished: new Set(), recent: [], replayAsked
+    deployment, retries, directory, dispatcher, facts: new FactsMemory(), planning: Semaphore.makeUnsafe(1), positions: new Map(stored), stored: new Map(Array.from(stored, ([stream, position]) => [stream, { position, at: 0 }])), finished: new Set(), replayAsked
   }
   return desk
 })
@@ -49,6 +48,15 @@ export const resumeAll = Effect.fnUntraced(function*({ dispatcher }: Desk) {
   const deliveries = yield* WebhookDeliveries
   const failing = yield* deliveries.failing
   for (const webhookId of new Set([...failing.keys(), ...yield* deliveries.awaited])) dispatcher.resume(webhookId, failing.get(webhookId))
+})
+
+export const storedOf = ({ stored }: Desk, stream: string) => stored.get(stream) ?? { position: 0, at: 0 }
+
+/** What is planned, together with how far the stream has been taken in with it. */
+export const store = Effect.fnUntraced(function*(desk: Desk, stream: string, upTo: number, draft: Draft) {
+  const waiting = yield* (yield* WebhookDeliveries).take(stream, storedOf(desk, stream).position, upTo, draft)
+  desk.stored.set(stream, { position: upTo, at: draft.now })
+  handOver(desk, draft, waiting)
 })
 
 export const handOver = ({ dispatcher, replayAsked }: Desk, { changed, disabled, occurrences, removed, replays }: Draft, waiting: ReadonlyArray<WaitingDelivery>): void => {

@@ -7,6 +7,7 @@ import type { LogEntry, Recorded } from "../../domain/recorded.ts"
 import type { Webhook } from "../../domain/webhooks.ts"
 import { isWanted } from "../../domain/webhook-matches.ts"
 import type { WebhookId } from "../../domain/webhook-settings.ts"
+import type { Desk } from "./desk.ts"
 import type { Directory } from "./directory.ts"
 import { factsAfter, type FactsMemory } from "./facts.ts"
 
@@ -55,6 +56,21 @@ const hears = (webhookId: WebhookId, { disabled, settings }: Webhook, occurrence
 export const hearersOf = (directory: Directory, recorded: Recorded, occurrence: Occurrence): ReadonlyArray<WebhookId> =>
   [...directory.of(recorded.tenantId)].flatMap(([webhookId, webhook]) =>
     hears(webhookId, webhook, occurrence) && !directory.isBefore(recorded.tenantId, webhookId, recorded) ? [webhookId] : [])
+
+/** Other facts than those of who follows, and which webhooks alone: for what is looked at once more. */
+interface Again {
+  readonly facts: FactsMemory
+  readonly only: ReadonlyArray<WebhookId>
+}
+
+/** What is too old to be tried at all is not tried. */
+export const tell = Effect.fnUntraced(function*({ directory, facts, retries }: Desk, draft: Draft, recorded: Recorded, again?: Again) {
+  if (draft.now - recorded.at >= retries.forMs || !directory.isHeard(recorded)) return
+  for (const occurrence of yield* occurrencesIn(again?.facts ?? facts, recorded)) {
+    const hearers = hearersOf(directory, recorded, occurrence)
+    draft.add(recorded.tenantId, occurrence, again === undefined ? hearers : hearers.filter((each) => again.only.includes(each)))
+  }
+})
 
 /** What is asked of us in the log. */
 export const takeOrders = (draft: Draft, { events, id, revision, tenantId }: Recorded<"webhooks">): void => {

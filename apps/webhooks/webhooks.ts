@@ -1,10 +1,9 @@
 /** Tells tenants' endpoints what happens. Of several processes one works, the others wait for it to go. */
-import { Duration, Effect, Metric, Queue, Schedule, Stream } from "effect"
-import { EventLog } from "../../domain/ports/event-log.ts"
+import { Duration, Effect, Metric, Queue, Schedule } from "effect"
 import { WebhookDeliveries } from "../../domain/ports/webhook-deliveries.ts"
 import { type RetryPolicy, usualRetries } from "../../domain/webhook-retry.ts"
 import { openDesk, resumeAll } from "./desk.ts"
-import { followStream } from "./follow-log.ts"
+import { followLog } from "./follow-log.ts"
 import { failed, failingEndpoints, oldest, parked, waiting } from "./metrics.ts"
 import { runReplays } from "./replay.ts"
 
@@ -29,10 +28,7 @@ export const runWebhooks = Effect.fn("runWebhooks")(function*({ deployment, keep
     const desk = yield* openDesk(deployment, retries, () => void Queue.offerUnsafe(asked, true))
     yield* resumeAll(desk)
     yield* onReady
-    const log = yield* EventLog
-    const follow = log.streamsAsTheyCome.pipe(
-      Stream.flatMap((stream) => Stream.fromEffect(followStream(desk, stream)), { concurrency: "unbounded" }), Stream.runDrain)
-    yield* Effect.all([follow, runReplays(desk, asked), desk.dispatcher.broken, keep(keepMs), figures(desk.dispatcher.failing)], { concurrency: "unbounded", discard: true })
+    yield* Effect.all([followLog(desk), runReplays(desk, asked), desk.dispatcher.broken, keep(keepMs), figures(desk.dispatcher.failing)], { concurrency: "unbounded", discard: true })
   }))
   return yield* deliveries.alone(work).pipe(
     Effect.tapError((error) => Effect.andThen(onWaiting, Effect.logWarning(error.message, { error: error._tag }))),

@@ -20,6 +20,12 @@ export interface Stored<Kind extends AggregateKind = AggregateKind> {
   readonly revision: number
 }
 
+/** A kind of decisions: every tenant's, or those of one. */
+export interface Wanted {
+  readonly aggregate: AggregateKind
+  readonly tenantId?: TenantId
+}
+
 export class EventLog extends Context.Service<EventLog, {
   /** An aggregate's decisions after a revision, by default all. */
   read<Kind extends AggregateKind>(ref: AggregateRef<Kind>, after?: number): Effect.Effect<Stored<Kind>, LogUnavailable>
@@ -46,12 +52,20 @@ export class EventLog extends Context.Service<EventLog, {
    */
   isSealed(stream: string): boolean
 
-  /** All entries of a stream after a sequence, or those of one kind: old ones first, then new ones as they come; never ends by itself. */
-  follow(stream: string, after: number, only?: AggregateKind): Stream.Stream<LogEntry, LogUnavailable>
+  /** All entries of a stream after a sequence, or what is wanted of them: old ones first, then new ones as they come; never ends by itself. */
+  follow(stream: string, after: number, only?: AggregateKind | ReadonlyArray<Wanted>): Stream.Stream<LogEntry, LogUnavailable>
 
-  /** Entries after one sequence and up to another, or a tenant's alone of them; ends there. */
-  scan(stream: string, range: { readonly after: number; readonly upTo: number; readonly tenantId?: TenantId | undefined }): Stream.Stream<LogEntry, LogUnavailable>
+  /** Entries after one sequence and up to another, of them a tenant's alone or what is wanted; ends there. */
+  scan(stream: string, range: {
+    readonly after: number
+    readonly upTo: number
+    readonly tenantId?: TenantId | undefined
+    readonly only?: ReadonlyArray<Wanted> | undefined
+  }): Stream.Stream<LogEntry, LogUnavailable>
 
   /** The sequence of a stream's last entry, 0 when it is empty. */
   head(stream: string): Effect.Effect<number, LogUnavailable>
+
+  /** A sequence before all that was stored from a time on, by the log's own clock: the last such, except where only an archive has the stream. */
+  before(stream: string, at: number): Effect.Effect<number, LogUnavailable>
 }>()("domain/ports/EventLog") {}

@@ -5,6 +5,8 @@ import type { Spent } from "../spent.ts"
 export class Meter {
   #cpuMs = 0
   #cloudCalls = 0
+  #bytesSent = 0
+  readonly #sending = new Set<() => number>()
 
   readonly cpu = (ms: number): void => {
     this.#cpuMs += ms
@@ -14,10 +16,20 @@ export class Meter {
     this.#cloudCalls += 1
   }
 
+  /** What is on its way counts as far as it has come: an attempt may end before its last requests do. Answers with what to call at its end. */
+  readonly sending = (soFar: () => number): (() => void) => {
+    this.#sending.add(soFar)
+    return () => {
+      if (this.#sending.delete(soFar)) this.#bytesSent += soFar()
+    }
+  }
+
   /** Nothing where nothing was used. */
   get spent(): Spent | undefined {
-    const [cpuMs, cloudCalls] = [Math.round(this.#cpuMs), this.#cloudCalls]
-    return cpuMs === 0 && cloudCalls === 0 ? undefined : { ...(cpuMs > 0 && { cpuMs }), ...(cloudCalls > 0 && { cloudCalls }) }
+    const onTheWay = [...this.#sending].reduce((sum, soFar) => sum + soFar(), 0)
+    const [cpuMs, cloudCalls, bytesSent] = [Math.round(this.#cpuMs), this.#cloudCalls, this.#bytesSent + onTheWay]
+    if (cpuMs === 0 && cloudCalls === 0) return undefined
+    return { ...(cpuMs > 0 && { cpuMs }), ...(cloudCalls > 0 && { cloudCalls }), ...(bytesSent > 0 && { bytesSent }) }
   }
 }
 

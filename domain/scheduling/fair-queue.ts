@@ -93,11 +93,14 @@ export class FairQueue {
   #lastLane: Lane | undefined
   #order = 0
   readonly #accounts: TargetAccounts<Line>
+  readonly #wake: (tenantId: TenantId) => boolean
   #now = 0
 
-  constructor(shareOf: (tenantId: TenantId) => Share, accounts: TargetAccounts<Line> = new TargetAccounts({})) {
+  /** `wake`: has what is expected of a tenant put in; answers whether there was anything. */
+  constructor(shareOf: (tenantId: TenantId) => Share, accounts: TargetAccounts<Line> = new TargetAccounts({}), wake: (tenantId: TenantId) => boolean = () => false) {
     this.#shareOf = shareOf
     this.#accounts = accounts
+    this.#wake = wake
   }
 
   /** The time goes on. */
@@ -107,13 +110,23 @@ export class FairQueue {
   }
 
   add(job: OpenJob): void {
+    this.put(job, this.expect(job))
+  }
+
+  /** Counts a job that will be put in once somebody asks for its tenant's. */
+  expect(job: OpenJob): Line {
     const line = this.#lineOf(job)
-    line.jobs[job.priority].add(job)
-    job.place = line
     if (line.turn.waiting === 0) line.turn.time = Math.max(line.turn.time, line.lane.time)
     this.#count(line, 1)
     this.#enter(line)
     if (job.queuedAt < line.oldest) this.#age(line, job.queuedAt)
+    return line
+  }
+
+  /** Puts in what was expected here. */
+  put(job: OpenJob, line: Line): void {
+    line.jobs[job.priority].add(job)
+    job.place = line
   }
 
   remove(job: OpenJob): void {
@@ -217,6 +230,7 @@ export class FairQueue {
       const age = ages.peek()
       if (age === undefined) return Infinity
       const { line, queuedAt } = age
+      this.#wake(line.turn.tenant.tenantId)
       const isVoid = line.oldest !== queuedAt
       const oldest = isVoid ? Infinity : oldestIn(line)
       if (oldest === queuedAt) return queuedAt
@@ -266,7 +280,7 @@ export class FairQueue {
       } else if (line.time < line.turn.time) {
         line.time = line.turn.time
         queue.heap.settle()
-      } else {
+      } else if (!this.#wake(line.turn.tenant.tenantId)) {
         return line
       }
     }

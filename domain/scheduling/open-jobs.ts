@@ -6,6 +6,7 @@ import { type JobKind, targetsOf } from "../job.ts"
 import { credentialsOfTarget } from "../target-credentials.ts"
 import { limitKeyOf } from "../target-limits.ts"
 import { type Speaker, speakerKey } from "../work.ts"
+import { type JobPage, Resting } from "./resting.ts"
 
 /**
  * What a job asks of whoever does it. `holder`: where the image lies that it is about. `avoid`: who does it only if nobody
@@ -77,13 +78,26 @@ export class OpenJobs {
   /** The same as the last one's, as a rule. */
   #lastNeed: Need | undefined
   readonly #speakers = new Map<string, Speaker>()
+  readonly #resting = new Resting<object>()
+  readonly #woken: (job: OpenJob, place: object, earlier: OpenJob | undefined) => void
   #size = 0
 
-  get size(): number {
-    return this.#size
+  /** `woken` hears of each job that rested and where it did, and of the one whose place it has taken. */
+  constructor(woken: (job: OpenJob, place: object, earlier: OpenJob | undefined) => void) {
+    this.#woken = woken
   }
 
+  get size(): number {
+    return this.#size + this.#resting.size
+  }
+
+  /** Those that rest come first, as copies: one that is woken meanwhile is told of twice, the second time as it is. */
   *values(): Generator<OpenJob, void> {
+    yield* this.#resting.values()
+    yield* this.awake()
+  }
+
+  *awake(): Generator<OpenJob, void> {
     for (const entry of this.#composes.values()) {
       if (isOne(entry)) yield entry
       else yield* entry
@@ -91,13 +105,15 @@ export class OpenJobs {
   }
 
   /** Of one tenant's compose; none if it is another's. */
-  of(tenantId: string, composeId: string): ReadonlyArray<OpenJob> {
-    const jobs = allOf(this.#composes.get(composeId as ComposeId))
+  of(tenantId: TenantId, composeId: ComposeId): ReadonlyArray<OpenJob> {
+    this.wake(tenantId)
+    const jobs = allOf(this.#composes.get(composeId))
     return jobs[0]?.tenantId === tenantId ? jobs : none
   }
 
-  get(tenantId: string, composeId: string, jobId: string): OpenJob | undefined {
-    const entry = this.#composes.get(composeId as ComposeId)
+  get(tenantId: TenantId, composeId: ComposeId, jobId: JobId): OpenJob | undefined {
+    this.wake(tenantId)
+    const entry = this.#composes.get(composeId)
     if (entry === undefined) return undefined
     const job = isOne(entry) ? (entry.jobId === jobId ? entry : undefined) : entry.find((job) => job.jobId === jobId)
     return job?.tenantId === tenantId ? job : undefined
@@ -120,6 +136,11 @@ export class OpenJobs {
 
   /** Takes it over: whoever gave it lets go of it. Answers with the one of this name whose place it has taken. */
   add(job: OpenJob): OpenJob | undefined {
+    this.wake(job.tenantId)
+    return this.#add(job)
+  }
+
+  #add(job: OpenJob): OpenJob | undefined {
     const entry = this.#composes.get(job.composeId)
     const own: { -readonly [Field in keyof OpenJob]: OpenJob[Field] } = job
     own.tenantId = this.#word(job.tenantId)
@@ -139,7 +160,19 @@ export class OpenJobs {
     return earlier
   }
 
-  release(tenantId: string, composeId: ComposeId, jobId: JobId): OpenJob | undefined {
+  /** A job that only waits: it stays on its page until its tenant's are asked for. */
+  rest(tenantId: TenantId, page: JobPage, at: number, place: object): void {
+    if (this.#resting.add(tenantId, page, at, place) >= mostAtRest) this.wake(tenantId)
+  }
+
+  /** What is told of the tenant's jobs next is about all of them. Answers whether any rested. */
+  wake(tenantId: TenantId): boolean {
+    const rested = this.#resting.take(tenantId)
+    for (const [job, place] of rested) this.#woken(job, place, this.#add(job))
+    return rested.length > 0
+  }
+
+  release(tenantId: TenantId, composeId: ComposeId, jobId: JobId): OpenJob | undefined {
     const job = this.get(tenantId, composeId, jobId)
     if (job === undefined) return undefined
     const others = allOf(this.#composes.get(composeId)).filter((other) => other !== job)
@@ -187,6 +220,9 @@ const setsOf = ({ kind, request, target = 0 }: typeof JobQueued.Type): ReadonlyA
   const targets = kind === "build" ? targetsOf(request) : targetsOf(request).slice(target, target + 1)
   return [...new Set(targets.flatMap((each) => credentialsOfTarget(each) ?? []))]
 }
+
+/** Of one tenant: to wake them takes some milliseconds. */
+const mostAtRest = 5000
 
 const none: ReadonlyArray<OpenJob> = []
 const isOne = (entry: OpenJob | ReadonlyArray<OpenJob>): entry is OpenJob => !Array.isArray(entry)

@@ -8,10 +8,11 @@ import type { JobKind } from "../job.ts"
 import type { Recorded } from "../recorded.ts"
 import { type TargetLimits, usualLimits } from "../target-limits.ts"
 import { type Claim, type Heartbeat, type Lying, type Speaker, speakerKey } from "../work.ts"
-import { FairQueue, type Lane, type Share } from "./fair-queue.ts"
+import { FairQueue, type Lane, type Line, type Share } from "./fair-queue.ts"
 import { canDo, Fleet, slotsOf, type Worker } from "./fleet.ts"
 import { Heap } from "./heap.ts"
 import { aboutJob, type Bound, isRunning, type Need, type OpenJob, OpenJobs, type RunningJob } from "./open-jobs.ts"
+import type { JobPage } from "./resting.ts"
 import { TargetAccounts } from "./target-accounts.ts"
 
 export interface SchedulerConfig {
@@ -41,6 +42,10 @@ const tellsWithinMs = 120_000
 const isForsaken = ({ need, queuedAt }: OpenJob, worker: Worker, now: number): boolean =>
   now - queuedAt > tellsWithinMs && (!canDo(worker, need) || (need.holder !== undefined && !worker.held.has(need.holder.digest)))
 
+/** It waits for its turn and for nothing that has to be looked after. */
+const mayRest = ({ need: { holder, sets }, notBefore, state }: OpenJob, now: number): boolean =>
+  state === "ready" && notBefore <= now && holder === undefined && sets === undefined
+
 const isSameBound = ({ need: { bound } }: OpenJob, other: Bound | undefined): boolean => bound?.sets.join() === other?.sets.join()
 
 const setKey = (tenantId: TenantId, set: string): string => `${tenantId} ${set}`
@@ -53,7 +58,7 @@ const shortMs = 500
 const omissionsAllowed = 5
 
 export class Scheduler {
-  readonly jobs = new OpenJobs()
+  readonly jobs: OpenJobs
   readonly fleet: Fleet
   readonly queue: FairQueue
   readonly #config: SchedulerConfig
@@ -69,12 +74,25 @@ export class Scheduler {
   constructor(config: SchedulerConfig) {
     this.#config = config
     this.fleet = new Fleet(config.lostAfterMs, config.now)
-    this.queue = new FairQueue(config.shareOf, new TargetAccounts(config.limits ?? usualLimits, (set, tenantId) => this.fleet.offers(set, tenantId)))
+    this.jobs = new OpenJobs((job, line, earlier) => {
+      if (earlier !== undefined) this.#letGo(earlier, config.now)
+      this.queue.put(job, line as Line)
+    })
+    const accounts = new TargetAccounts<Line>(config.limits ?? usualLimits, (set, tenantId) => this.fleet.offers(set, tenantId))
+    this.queue = new FairQueue(config.shareOf, accounts, (tenantId) => this.jobs.wake(tenantId))
     this.queue.advance(config.now)
   }
 
-  /** Takes one job of a snapshot up; `settle` says what of it is still true. */
-  load(job: OpenJob, now: number): void {
+  /** Takes jobs of a snapshot up, those that only wait as they lie there; `settle` says what of it is still true. */
+  load(page: JobPage, now: number): void {
+    for (let at = 0; at < page.size; at++) {
+      const job = page.job(at)
+      if (mayRest(job, now)) this.jobs.rest(job.tenantId, page, at, this.queue.expect(job))
+      else this.#takeUp(job, now)
+    }
+  }
+
+  #takeUp(job: OpenJob, now: number): void {
     // A snapshot that was written while things went on may hold one twice; the later one is right.
     const earlier = this.jobs.add(job)
     if (earlier !== undefined) this.#letGo(earlier, now)
@@ -315,7 +333,8 @@ export class Scheduler {
 
   /** A tenant's policy has changed: what of it waits may have to wait elsewhere. */
   policyChanged(tenantId: TenantId): void {
-    const astray = [...this.jobs.values()].filter((job) => job.tenantId === tenantId && this.queue.isAstray(job))
+    this.jobs.wake(tenantId)
+    const astray = [...this.jobs.awake()].filter((job) => job.tenantId === tenantId && this.queue.isAstray(job))
     for (const job of astray) {
       this.queue.remove(job)
       this.#wait(job)

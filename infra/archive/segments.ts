@@ -13,6 +13,8 @@ export interface Line {
   readonly subject: string
   readonly message: string
   readonly data: string
+  /** What it says, where that is no text: `data` is empty then. */
+  readonly base64?: string
 }
 
 const File = { digest: Digest, bytes: Schema.Int }
@@ -42,7 +44,13 @@ export const putSegment = (place: Place, lines: ReadonlyArray<string>) => putTex
 /** Its lines, each with its end. */
 export const getSegment = (place: Place, digest: Digest): Promise<string> => getText(place, "segments", digest, "ndjson.zst")
 
-export const lineOf = ({ data, message, sequence, subject }: Line): string => `${JSON.stringify({ sequence, subject, message, data })}\n`
+export const lineOf = ({ base64, data, message, sequence, subject }: Line): string =>
+  `${JSON.stringify({ sequence, subject, message, data, ...(base64 !== undefined && { base64 }) })}\n`
+
+export const textIn = ({ base64, data }: Line): string => base64 === undefined ? data : new TextDecoder().decode(Buffer.from(base64, "base64"))
+
+/** As it was in the message. */
+export const bytesIn = ({ base64, data }: Line): string | Uint8Array => base64 === undefined ? data : Buffer.from(base64, "base64")
 
 export function* linesIn(text: string): Generator<string, void> {
   for (let at = 0, end = text.indexOf("\n"); end !== -1; at = end + 1, end = text.indexOf("\n", at)) yield text.slice(at, end)

@@ -7,6 +7,7 @@ import { debianConfigOf } from "../debian/config.ts"
 import { diskimageBuilder } from "../diskimage-builder/builder.ts"
 import { mkosiBuilder } from "../mkosi/builder.ts"
 import { osbuildBuilder } from "../osbuild/builder.ts"
+import { groupObstacle } from "../sandbox/cgroup.ts"
 import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { simulatedBuilder } from "../simulated/simulated-builder.ts"
 import { type AddedDistribution, BuildersFileWrong, readBuildersFile } from "./builders-file.ts"
@@ -21,8 +22,9 @@ export const buildersFromEnvironment = Effect.gen(function*() {
   const { cache, file, testDistribution } = yield* settings
   const path = Option.getOrElse(file, () => "")
   const { distributions } = path === "" ? { distributions: [] } : yield* readBuildersFile(path)
-  const own = [debianBuilder(debianConfigOf(cache, process.env)), ...testDistribution ? [simulatedBuilder] : []]
-  const added = addedBuilders(distributions, cache, limitsOf(process.env))
+  const limits = limitsOf(process.env)
+  const own = [inGroups(debianBuilder(debianConfigOf(cache, process.env)), limits), ...testDistribution ? [simulatedBuilder] : []]
+  const added = addedBuilders(distributions, cache, limits).map((builder) => inGroups(builder, limits))
   const ids = new Set(own.flatMap(({ offers }) => offers.map(({ id }) => id)))
   const taken = distributions.findIndex(({ distribution }) => ids.has(distribution))
   if (taken >= 0) {
@@ -31,6 +33,16 @@ export const buildersFromEnvironment = Effect.gen(function*() {
     })
   }
   return [...own, ...added]
+})
+
+/** A worker whose builds are to have groups, and cannot, says so when it begins and is asked for none. */
+export const inGroups = (builder: ImageBuilder, limits: Limits): ImageBuilder => ({
+  ...builder,
+  obstacles: Effect.suspend(() => {
+    const obstacle = groupObstacle(limits)
+    if (obstacle === undefined) return builder.obstacles
+    return Effect.succeed(new Map(builder.offers.map(({ id }) => [id, `no control group for builds (KILN_CGROUP): ${obstacle}`])))
+  })
 })
 
 /** One builder of each kind that has any distribution. */

@@ -1,7 +1,7 @@
 /** `CredentialSets` from an operator's file, JSON or YAML, that only its owner can read. It is read anew when it is needed: keys are changed under running workers. */
 import { lookup } from "node:dns/promises"
 import { readFile, stat } from "node:fs/promises"
-import { Config, Effect, Layer, Option, Schema } from "effect"
+import { Config, Effect, Layer, Option, Schema, SchemaIssue } from "effect"
 import { parse } from "yaml"
 import { credentialFaults, endpointsOf } from "../../domain/credential-faults.ts"
 import { isFor, type OfferedSet } from "../../domain/credential-sets.ts"
@@ -62,6 +62,14 @@ export const credentialSetsFile = ({ addressesOf = byDns, file, privateEndpoints
 
 const unusable = (message: string) => new CredentialsUnusable({ message })
 
+/** Where, and nothing of what stands there. */
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: ({ _tag }) => _tag === "UnexpectedKey" ? "is not known" : _tag === "MissingKey" ? "is missing" : notAsItHasToBe, checkHook: () => notAsItHasToBe
+})
+const notAsItHasToBe = "is not as it has to be"
+const faultsOf = (issue: SchemaIssue.Issue): ReadonlyArray<string> =>
+  [...new Set(format(issue).issues.map(({ message, path = [] }) => `${path.map((key) => `.${String(key).slice(0, 60)}`).join("")} ${message}`))].slice(0, 5)
+
 /** A parser's own words quote what it has read, so they are not repeated. */
 const readSets = Effect.fnUntraced(function*(file: string) {
   const wrong = (why: string) => unusable(`KILN_CREDENTIALS_FILE=${file}: ${why}`)
@@ -70,7 +78,7 @@ const readSets = Effect.fnUntraced(function*(file: string) {
   const named = yield* Effect.mapError(decodeNames(document), () => wrong("it has to hold sets by their names, lower-case letters, digits and hyphens"))
   return yield* Effect.forEach(Object.entries(named), Effect.fnUntraced(function*([name, { tenants: listed, ...values }]) {
     const tenants = yield* Effect.mapError(decodeTenants(listed), () => wrong(`${name}.tenants is no list of tenants`))
-    const credentials = yield* Effect.mapError(decodeSet(values), ({ issue }) => wrong(`${name}: ${String(issue).split("\n").join(" ")}`))
+    const credentials = yield* Effect.mapError(decodeSet(values), ({ issue }) => wrong(faultsOf(issue).map((fault) => `${name}${fault}`).join("; ")))
     const [fault] = credentialFaults(credentials, { operators: true, privateEndpoints: true })
     if (fault !== undefined) return yield* wrong(`${name}.${fault.path} ${fault.message}`)
     return { name, provider: credentials.provider, credentials, ...(tenants && { tenants }) } satisfies OwnSet

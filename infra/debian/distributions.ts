@@ -1,5 +1,5 @@
 /** The distributions this builder knows: where they come from and what every image of them holds. */
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { Architecture } from "../../domain/ids.ts"
 import type { DistributionInfo } from "../../domain/ports/image-builder.ts"
 import { imageTypes } from "./image-types/all.ts"
@@ -118,10 +118,12 @@ const infoOf = (release: Release, architectures: ReadonlyArray<Architecture>): D
   }))
 })
 
-/** Where programs of this architecture run: on a machine of it, or where the kernel hands them to an emulator. */
-const runsHere = (architecture: Architecture): boolean =>
-  architecture === (process.arch === "arm64" ? "aarch64" : "x86_64") ||
-  existsSync(`/proc/sys/fs/binfmt_misc/qemu-${architecture}`)
+/** Where programs of this architecture run: on a machine of it, or where the kernel hands them to an emulator that no tree has to have (`F`). */
+const runsHere = (architecture: Architecture): boolean => {
+  if (architecture === (process.arch === "arm64" ? "aarch64" : "x86_64")) return true
+  const emulator = `/proc/sys/fs/binfmt_misc/qemu-${architecture}`
+  return existsSync(emulator) && /^enabled$[^]*^flags: .*F/m.test(readFileSync(emulator, "utf8"))
+}
 
 /** x86_64, and what runs here; or those that KILN_DEBIAN_ARCHITECTURES names, where workers are of another kind. */
 const architecturesOf = (named = ""): ReadonlyArray<Architecture> => {

@@ -9,7 +9,7 @@ import type { Nats } from "./nats.ts"
 
 interface Append {
   readonly subject: string
-  readonly data: string
+  readonly data: string | Uint8Array
   readonly msgID: string
   readonly resolve: (sequence: number | undefined) => void
   readonly reject: (error: unknown) => void
@@ -38,7 +38,7 @@ export class Appender {
   }
 
   /** The sequence it was stored under, when it is on disk; nothing if the subject is taken by another message. */
-  append(subject: string, data: string, msgID: string): Promise<number | undefined> {
+  append(subject: string, data: string | Uint8Array, msgID: string): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ subject, data, msgID, resolve, reject })
       this.#pump()

@@ -4,7 +4,7 @@ import { LogUnavailable } from "../../domain/ports/event-log.ts"
 import type { AggregateRef, LogEntry } from "../../domain/recorded.ts"
 import { placeAt } from "../archive/place.ts"
 import { ArchiveReader } from "../archive/reader.ts"
-import type { Line } from "../archive/segments.ts"
+import { type Line, textIn } from "../archive/segments.ts"
 import type { Catalogue, PeriodRecord } from "./catalogue.ts"
 import { decode } from "./envelope.ts"
 import { unavailable } from "./follow-stream.ts"
@@ -15,8 +15,8 @@ interface Range {
   readonly stream: string
   readonly after: number
   readonly upTo: number
-  /** Only subjects that begin so. */
-  readonly beginning?: string | undefined
+  /** Only subjects that begin so, by one of these. */
+  readonly beginnings?: ReadonlyArray<string> | undefined
 }
 
 export class EndedStreams {
@@ -69,8 +69,8 @@ export class EndedStreams {
     })
   }
 
-  async *#handfuls({ after, beginning = "", stream, upTo }: Range): AsyncGenerator<ReadonlyArray<LogEntry>, void> {
-    const handfuls = this.#reader(stream).lines(this.#manifestOf(stream), after, upTo, (subject) => subject.startsWith(beginning))
+  async *#handfuls({ after, beginnings = [""], stream, upTo }: Range): AsyncGenerator<ReadonlyArray<LogEntry>, void> {
+    const handfuls = this.#reader(stream).lines(this.#manifestOf(stream), after, upTo, (subject) => beginnings.some((each) => subject.startsWith(each)))
     for await (const lines of handfuls) yield lines.map((line) => entryOf(stream, line))
   }
 
@@ -86,4 +86,4 @@ export class EndedStreams {
   }
 }
 
-const entryOf = (stream: string, { data, sequence, subject }: Line): LogEntry => decode(subject, { stream, sequence }, data)
+const entryOf = (stream: string, line: Line): LogEntry => decode(line.subject, { stream, sequence: line.sequence }, textIn(line))

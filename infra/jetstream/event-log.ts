@@ -1,7 +1,7 @@
 /** The log on JetStream. The version is the subject's last token on a write-once stream, so the server settles every race. */
 import { Effect, Layer, Stream } from "effect"
-import { EventLog, LogUnavailable, type Stored, WrongRevision } from "../../domain/ports/event-log.ts"
-import { type Period, type PeriodLength, periodAt, isPeriodic } from "../../domain/periods.ts"
+import { EventLog, LogUnavailable, type Stored, type Wanted, WrongRevision } from "../../domain/ports/event-log.ts"
+import { type Period, type PeriodLength, periodAt } from "../../domain/periods.ts"
 import type { AggregateKind, AggregateRef, Decision, LogEntry, Recorded } from "../../domain/recorded.ts"
 import { Appender } from "./appender.ts"
 import { openCatalogue } from "./catalogue.ts"
@@ -9,9 +9,10 @@ import { EndedStreams } from "./ended-stream.ts"
 import { encode } from "./envelope.ts"
 import { followStream, scanStream, unavailable } from "./follow-stream.ts"
 import { CoreNats } from "./nats.ts"
-import { loaderFor, revisionIn } from "./read-stream.ts"
+import { lastBefore, loaderFor, revisionIn } from "./read-stream.ts"
 import { rereading } from "./resending.ts"
 import { ensureEventStreams, eventStream, type EventStream, streamOf, subjectIn } from "./streams.ts"
+import { beginningsOf } from "./wanted.ts"
 import { watchAggregate } from "./watch-aggregate.ts"
 
 export interface EventLogConfig {
@@ -104,18 +105,20 @@ export const EventLogJetStream = ({ archive, partitions, period, replicas }: Eve
       return { recorded, revision: recorded.at(-1)?.revision ?? after } satisfies Stored<Kind>
     })
 
-    const filtered = (stream: string, tenant: string, kind?: AggregateKind) => `${prefixOf(stream)}.${tenant}.${kind === undefined ? "" : `${kind}.`}`
+    const wantedIn = (stream: string, only: AggregateKind | ReadonlyArray<Wanted> | undefined) => beginningsOf(`${prefixOf(stream)}`, !lasting.has(stream), only)
 
-    const follow = (stream: string, after: number, only?: AggregateKind): Stream.Stream<LogEntry, LogUnavailable> => {
-      if (only !== undefined && !lasting.has(stream) && !isPeriodic(only)) return Stream.never
-      const live = followStream(nats, { stream, after, filter: only && `${filtered(stream, "*", only)}>` })
-      return ended.withArchive({ stream, after, upTo: Infinity, live })
+    const follow: EventLog["Service"]["follow"] = (stream, after, only) => {
+      const beginnings = wantedIn(stream, only)
+      if (beginnings?.length === 0) return Stream.never
+      const live = followStream(nats, { stream, after, beginnings })
+      return ended.withArchive({ stream, after, upTo: Infinity, beginnings, live })
     }
 
-    const scan: EventLog["Service"]["scan"] = (stream, { after, tenantId, upTo }) => {
-      const beginning = tenantId === undefined ? undefined : filtered(stream, tenantId)
-      const live = scanStream(nats, { stream, after, upTo, filter: beginning && `${beginning}>` })
-      return lasting.has(stream) ? live : ended.withArchive({ stream, after, upTo, beginning, live })
+    const scan: EventLog["Service"]["scan"] = (stream, { after, only, tenantId, upTo }) => {
+      const beginnings = tenantId === undefined ? wantedIn(stream, only) : [`${prefixOf(stream)}.${tenantId}.`]
+      if (beginnings?.length === 0) return Stream.empty
+      const live = scanStream(nats, { stream, after, upTo, beginnings })
+      return lasting.has(stream) ? live : ended.withArchive({ stream, after, upTo, beginnings, live })
     }
 
     const head = (stream: string) => attempt(async () => {
@@ -130,8 +133,20 @@ export const EventLogJetStream = ({ archive, partitions, period, replicas }: Eve
       }
     })
 
+    const before = (stream: string, at: number) => attempt(async () => {
+      const { last = 0, sealedAt = Infinity } = catalogue.get(stream) ?? {}
+      if (sealedAt < at) return last
+      try {
+        return catalogue.isArchived(stream) ? 0 : await lastBefore(nats, stream, at)
+      } catch (error) {
+        await catalogue.ask(stream)
+        if (catalogue.isArchived(stream)) return 0
+        throw error
+      }
+    })
+
     return EventLog.of({
-      read, append, follow, scan, head,
+      read, append, follow, scan, head, before,
       watch: (ref, after) => watchAggregate({ nats, catalogue, ended, load, replicas, partitions }, ref, after),
       streams: catalogue.streams,
       streamsAsTheyCome: catalogue.streamsAsTheyCome,

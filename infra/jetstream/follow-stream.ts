@@ -12,8 +12,8 @@ export const unavailable = (error: unknown) => new LogUnavailable({ message: `th
 interface Whence {
   readonly stream: string
   readonly after: number
-  /** Only what is on these subjects. */
-  readonly filter?: string | undefined
+  /** Only what is on subjects that begin so. */
+  readonly beginnings?: ReadonlyArray<string> | undefined
 }
 
 /** Goes on with what is new; ends only with its stream. */
@@ -50,14 +50,14 @@ const entryOf = (stream: string, message: JsMsg): LogEntry => decode(message.sub
 
 const deleteWithinMs = 500
 
-export const consume = (nats: Nats, { after, filter, stream }: Whence) =>
+export const consume = (nats: Nats, { after, beginnings, stream }: Whence) =>
   Effect.gen(function*() {
     const [, messages, pending] = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           const consumer = await nats.js.consumers.get(stream, {
             deliver_policy: "by_start_sequence", opt_start_seq: after + 1, inactive_threshold: 60_000,
-            ...(filter !== undefined && { filter_subjects: filter })
+            ...(beginnings !== undefined && { filter_subjects: beginnings.map((beginning) => `${beginning}>`) })
           })
           const { num_pending } = await consumer.info()
           return [consumer, await consumer.consume({ max_messages: 1000, ...attentive }), num_pending] as const

@@ -8,7 +8,7 @@ import { Leases } from "../../domain/ports/lease.ts"
 import { type CopyProgress, LogCopies } from "../../domain/ports/log-copies.ts"
 import { type Export, getExport, putExport } from "../archive/exports.ts"
 import { type Place, placeAt } from "../archive/place.ts"
-import { aggregateIn, type Line } from "../archive/segments.ts"
+import { aggregateIn, bytesIn, type Line } from "../archive/segments.ts"
 import { ArchiveReader } from "../archive/reader.ts"
 import { type Archived, readArchive, writeArchive } from "../archive/write.ts"
 import { Appender } from "./appender.ts"
@@ -146,10 +146,11 @@ const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress
 
 const doneWith = (digest: string) => `done ${digest}`
 
-/** Periods reach back as far as they did: nothing is there yet whose place that could change. */
+/** Periods reach back as far as they did, and are as they were where this log has none yet: nothing is there whose place that could change. */
 const spreadBack = (catalogue: Catalogue, { layout: before }: Export) => attempt(async () => {
   const { layout } = catalogue
-  if (layout === undefined || before === undefined) return
+  if (before === undefined) return
+  if (layout === undefined) return catalogue.begin(before)
   const { from } = periodAt(layout.period, before.from)
   if (from < layout.from) await catalogue.begin({ ...layout, from })
 })
@@ -190,7 +191,7 @@ class Storing {
       places.push({ line, stream: place.name, isThere: isSealed && from === home.name, subject: `${subjectIn(place, ref)}.${revisionOf(line.subject)}` })
     }
     return places.map(async ({ isThere, line, stream, subject }) =>
-      ({ stream, sequence: isThere ? line.sequence : await this.#appender(stream).append(subject, line.data, line.message) }))
+      ({ stream, sequence: isThere ? line.sequence : await this.#appender(stream).append(subject, bytesIn(line), line.message) }))
   }
 
   #appender(stream: string): Appender {

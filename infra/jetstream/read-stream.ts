@@ -1,5 +1,5 @@
-/** One aggregate's decisions from one stream. */
-import type { StoredMsg } from "@nats-io/jetstream"
+/** One aggregate's decisions from one stream, and places in it. */
+import type { MsgRequest, StoredMsg } from "@nats-io/jetstream"
 import type { LogEntry } from "../../domain/recorded.ts"
 import { decode } from "./envelope.ts"
 import type { Nats } from "./nats.ts"
@@ -47,4 +47,14 @@ const collect = async (nats: Nats, stream: string, subjects: Array<string>): Pro
     entries.push(toEntry(stream, message))
   }
   return entries
+}
+
+/** The sequence of the last entry stored before a time, by the leader. */
+export const lastBefore = async ({ jsm }: Nats, stream: string, at: number): Promise<number> => {
+  // Asked first: what is stored while the next is looked for comes after.
+  const { state } = await jsm.streams.info(stream)
+  const query = { start_time: new Date(at).toISOString() }
+  // The client's types know of this query for other servers than the leader only.
+  const next = await jsm.streams.getMessage(stream, query as unknown as MsgRequest)
+  return next === null ? state.last_seq : next.seq - 1
 }

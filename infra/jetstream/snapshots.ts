@@ -1,6 +1,6 @@
 import { Readable } from "node:stream"
 import { createInterface } from "node:readline"
-import { setTimeout } from "node:timers/promises"
+import { setTimeout as pause } from "node:timers/promises"
 import { createGunzip, createGzip } from "node:zlib"
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj"
 import { Effect, Layer, Stream } from "effect"
@@ -34,7 +34,7 @@ async function* ended(lines: Iterable<string>): AsyncGenerator<string, void> {
   let began = performance.now()
   for (const line of lines) {
     yield `${line}\n`
-    await setTimeout(4 * (performance.now() - began))
+    await pause(4 * (performance.now() - began))
     began = performance.now()
   }
 }
@@ -65,12 +65,11 @@ const linesOf = (bucket: ObjectStore, name: string) =>
   })
 
 const within = async <A>(ms: number, promise: Promise<A>): Promise<A> => {
-  const waiting = new AbortController()
-  const late = setTimeout(ms, undefined, { signal: waiting.signal }).then(() => { throw new Error("a part of it does not come") })
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error("a part of it does not come")), ms)
   try {
-    return await Promise.race([promise, late])
+    return await Promise.race([promise, late.promise])
   } finally {
-    waiting.abort()
-    late.catch(() => {})
+    clearTimeout(timer)
   }
 }

@@ -1,13 +1,18 @@
 /** The log in memory: the same contract as on JetStream, for tests and simulations. */
-import { Effect, Layer, PubSub, Stream } from "effect"
-import { EventLog, WrongRevision } from "../../domain/ports/event-log.ts"
+import { Clock, Effect, Layer, PubSub, Stream } from "effect"
+import { EventLog, type Wanted, WrongRevision } from "../../domain/ports/event-log.ts"
 import type { AggregateKind, AggregateRef, Decision, LogEntry, Position, Recorded } from "../../domain/recorded.ts"
 
 const stream = "EVENTS"
 const keyOf = (ref: AggregateRef) => `${ref.tenantId}/${ref.aggregate}/${ref.id}`
 
+const wants = (only: AggregateKind | ReadonlyArray<Wanted> | undefined, { aggregate, tenantId }: Recorded): boolean =>
+  only === undefined || (typeof only === "string" ? only === aggregate
+    : only.some((each) => each.aggregate === aggregate && (each.tenantId === undefined || each.tenantId === tenantId)))
+
 export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
   const entries: Array<Recorded> = []
+  const storedAt: Array<number> = []
   const aggregates = new Map<string, Array<Recorded>>()
   const positions = new Map<string, Position>()
   const appended = yield* PubSub.unbounded<true>()
@@ -32,6 +37,7 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
         return { recorded, revision: after + recorded.length }
       }),
     append: Effect.fnUntraced(function*(ref: AggregateRef, after: number, decision: Decision) {
+      const now = yield* Clock.currentTimeMillis
       const message = `${keyOf(ref)}/${decision.messageId}`
       const known = positions.get(message)
       if (known !== undefined) return known
@@ -42,6 +48,7 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
       const position = { stream, sequence: entries.length + 1 }
       const entry = { _tag: "Recorded", ...ref, ...decision, position, revision: after + 1 } as Recorded
       entries.push(entry)
+      storedAt.push(now)
       aggregates.set(keyOf(ref), [...recorded, entry])
       positions.set(message, position)
       yield* PubSub.publish(appended, true)
@@ -63,13 +70,14 @@ export const EventLogInMemory = Layer.effect(EventLog, Effect.gen(function*() {
       return tail(() => {
         while (sequence < entries.length) {
           const entry = entries[sequence++]!
-          if (only === undefined || entry.aggregate === only) return entry
+          if (wants(only, entry)) return entry
         }
         return undefined
       })
     },
-    scan: (_, { after, tenantId, upTo }) =>
-      Stream.suspend(() => Stream.fromIterable(entries.slice(after, upTo).filter((entry) => tenantId === undefined || entry.tenantId === tenantId))),
-    head: () => Effect.sync(() => entries.length)
+    scan: (_, { after, only, tenantId, upTo }) =>
+      Stream.suspend(() => Stream.fromIterable(entries.slice(after, upTo).filter((entry) => tenantId === undefined ? wants(only, entry) : entry.tenantId === tenantId))),
+    head: () => Effect.sync(() => entries.length),
+    before: (_, at) => Effect.sync(() => storedAt.findLastIndex((each) => each < at) + 1)
   })
 }))

@@ -31,6 +31,11 @@ export const RowsInMemory = Layer.effect(Rows, Effect.gen(function*() {
         .filter((row) => passes(row, values(row)[0] as number | null, filter) && (before === undefined || compare(values(row), before) < 0))
         .toSorted((one, other) => compare(values(other), values(one))).slice(0, limit)
     }),
+    count: Effect.fnUntraced(function*<Row extends object, Kind extends AggregateKind>(
+      tenantId: TenantId, projection: Projection<Row, Kind>, equal: NonNullable<RowFilter<Row>["equal"]>, upTo: number
+    ) {
+      return Math.min(upTo, (yield* rows(projection, tenantId)).filter((row) => passes(row, 0, { equal })).length)
+    }),
     tenants: Effect.fnUntraced(function*<Row extends object, Kind extends AggregateKind>(
       projection: Projection<Row, Kind>, { after = "", limit }: { readonly limit: number; readonly after?: string | undefined }
     ) {

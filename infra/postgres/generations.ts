@@ -1,7 +1,7 @@
 /** Tables as wholes: made, put in another's place, compared, dropped. Each a function of one transaction. */
 import type { TenantId } from "../../domain/ids.ts"
 import type { Projection } from "../../projections/projection.ts"
-import type { Generation } from "../../projections/projection-store.ts"
+import type { Generation, Part } from "../../projections/projection-store.ts"
 import { checkpointName, createIndexes, createTable, keyColumns, schema, tableOf } from "./projection-tables.ts"
 import { createReader, createViews, dropViews } from "./reading.ts"
 import type { Transaction } from "./transaction.ts"
@@ -15,6 +15,7 @@ export const createSchema = async (tx: Transaction) => {
   await tx.unsafe(`create table if not exists ${schema}.projections (name text primary key, version integer not null, built_at timestamptz not null default now())`)
   await tx.unsafe(`create sequence if not exists ${schema}.changes`)
   await tx.unsafe(`alter table ${schema}.projections add column if not exists changes bigint not null default nextval('${schema}.changes')`)
+  await tx.unsafe(`alter table ${schema}.projections add column if not exists part text not null default ''`)
   await tx.unsafe(`create table if not exists ${schema}.parked_aggregates (
     projection text not null, tenant_id text not null, aggregate text not null, aggregate_id text not null, stream text not null,
     sequence bigint not null, reason text not null, parked_at timestamptz not null default now(),
@@ -26,20 +27,43 @@ export const createSchema = async (tx: Transaction) => {
 export const tellChange = async (tx: Transaction, projection: Projection) =>
   void await tx`update kiln.projections set changes = nextval('kiln.changes') where name = ${checkpointName(projection, "live")}`
 
-export const prepareTable = async (tx: Transaction, projection: Projection, generation: Generation): Promise<{ readonly outdated: boolean }> => {
+/** `empty`: made just now, to be filled from the live one; it is on record when that is done. */
+export const prepareTable = async (
+  tx: Transaction, projection: Projection, generation: Generation, part?: Part
+): Promise<{ readonly outdated: boolean; readonly empty?: true }> => {
   await tx`select pg_advisory_xact_lock(hashtext('kiln/schema'))`
   const name = checkpointName(projection, generation)
-  const [known] = await tx<Array<{ version: number }>>`select version from kiln.projections where name = ${name}`
-  if (known !== undefined && (generation === "live" || known.version === projection.version)) {
+  const partName = part?.name ?? ""
+  const [known] = await tx<Array<{ version: number; part: string }>>`select version, part from kiln.projections where name = ${name}`
+  if (part !== undefined && generation === "rebuild") {
+    const [live] = await tx<Array<{ version: number }>>`select version from kiln.projections where name = ${checkpointName(projection, "live")}`
+    if (live?.version !== projection.version) return { outdated: true }
+  }
+  if (known !== undefined && (generation === "live" || known.version === projection.version && known.part === partName)) {
     if (generation === "live") await ensureView(tx, projection)
     return { outdated: known.version !== projection.version }
   }
   await dropTable(tx, projection, generation)
   await tx.unsafe(createTable(projection, generation))
   if (generation === "live") await makeIndexes(tx, projection, generation)
-  await tx`insert into kiln.projections (name, version) values (${name}, ${projection.version})`
+  if (part?.from !== undefined) return { outdated: false, empty: true }
+  await tx`insert into kiln.projections (name, version, part) values (${name}, ${projection.version}, ${partName})`
   if (generation === "live") await ensureView(tx, projection)
   return { outdated: false }
+}
+
+/** Places first: what comes into the live table meanwhile is then after them, and so is taken in once more. */
+export const copyLive = async (tx: Transaction, projection: Projection, generation: Generation, { from, name: partName, tenantId }: Part) => {
+  const [live, name] = [checkpointName(projection, "live"), checkpointName(projection, generation)]
+  const ofTenant = tenantId === undefined ? tx`` : tx`and tenant_id = ${tenantId}`
+  await tx`insert into kiln.checkpoints (projection, stream, position)
+    select ${name}, stream, least(position, (${tx.json(Object.fromEntries(from ?? []))}::json ->> stream)::bigint)
+    from kiln.checkpoints where projection = ${live}`
+  await tx`insert into kiln.parked_aggregates (projection, tenant_id, aggregate, aggregate_id, stream, sequence, reason, parked_at)
+    select ${name}, tenant_id, aggregate, aggregate_id, stream, sequence, reason, parked_at
+    from kiln.parked_aggregates where projection = ${live} ${ofTenant}`
+  await tx`insert into ${tx.unsafe(tableOf(projection, generation))} select * from ${tx.unsafe(tableOf(projection, "live"))} where true ${ofTenant}`
+  await tx`insert into kiln.projections (name, version, part) values (${name}, ${projection.version}, ${partName})`
 }
 
 /** A table that is filled at one go gets its indexes at the end, which takes a fraction of the time; the key is there from the beginning. */
@@ -85,7 +109,7 @@ export const swapTables = async (tx: Transaction, projection: Projection): Promi
   for (const statement of createViews(projection)) await tx.unsafe(statement)
   await tx`update kiln.checkpoints set projection = ${live} where projection = ${rebuilt}`
   await tx`update kiln.parked_aggregates set projection = ${live} where projection = ${rebuilt}`
-  await tx`update kiln.projections set name = ${live}, built_at = now() where name = ${rebuilt}`
+  await tx`update kiln.projections set name = ${live}, part = '', built_at = now() where name = ${rebuilt}`
   return true
 }
 

@@ -4,7 +4,7 @@ import { type Projection, takeIn } from "../../projections/projection.ts"
 import {
   CheckpointMoved, type ParkedAggregate, ProjectionStore, type Refolded, StoreUnavailable
 } from "../../projections/projection-store.ts"
-import { createSchema, differingRows, dropTable, makeIndexes, prepareTable, replaceRowsOf, swapTables, tellChange } from "./generations.ts"
+import { copyLive, createSchema, differingRows, dropTable, makeIndexes, prepareTable, replaceRowsOf, swapTables, tellChange } from "./generations.ts"
 import { checkpointName } from "./projection-tables.ts"
 import { RowCache } from "./row-cache.ts"
 import { type Client, Sql } from "./sql.ts"
@@ -40,7 +40,12 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
   yield* inOne(createSchema).pipe(Effect.retry({ times: 3 }))
 
   return ProjectionStore.of({
-    prepare: (projection, generation) => inOne((tx) => prepareTable(tx, projection, generation)),
+    prepare: Effect.fnUntraced(function*(projection, generation, part) {
+      const { empty, outdated } = yield* inOne((tx) => prepareTable(tx, projection, generation, part))
+      // Apart, since others wait for the transaction in which tables are made.
+      if (empty && part !== undefined) yield* inOne((tx) => copyLive(tx, projection, generation, part))
+      return { outdated }
+    }),
     checkpoint: (projection, generation, stream) =>
       only(async () => {
         const [row] = await sql<Array<{ position: number }>>`
@@ -49,14 +54,14 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
       }),
     apply: (projection, generation, batch) =>
       Effect.suspend(() => {
-        const prepared = prepareBatch({ projection, after: batch.after }, generation, batch.entries)
+        const prepared = prepareBatch({ projection, after: batch.after }, generation, batch.entries, { anew: batch.anew })
         return attempt(() => transaction(sql, (tx) => takeBatch(tx, batch, prepared)))
       }),
     applyTogether: (shares, { entries, stream, upTo }) =>
       Effect.suspend(() => {
         const prepared = shares.map((share) => {
           const kept = cache.take(checkpointName(share.projection, "live"), stream, share.after)
-          return prepareBatch(share, "live", entries.filter(({ position }) => position.sequence > share.after), kept)
+          return prepareBatch(share, "live", entries.filter(({ position }) => position.sequence > share.after), { kept })
         })
         return Effect.map(inOne((tx) => takeShares(tx, { stream, upTo }, prepared, "leave")), (taken) => {
           for (const { changed, changes, share } of taken) cache.put(share.name, stream, upTo, { changes, rows: share.kept?.rows ?? new Map() }, changed)

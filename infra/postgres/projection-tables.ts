@@ -42,10 +42,15 @@ export const createIndexes = (projection: Projection, generation: Generation): R
     .map(([name]) => `create index on ${tableOf(projection, generation)} using gin (array_to_tsvector(${snake(name)})) with (gin_pending_list_limit = 128)`)
 ]
 
-export const selectByKeys = (projection: Projection, generation: Generation): string => {
-  const keys = keyColumns(projection).map((name) => `${name} ${keyType(projection, name)}`).join(", ")
-  return `select t.* from ${tableOf(projection, generation)} t join json_to_recordset($1::text::json) as k(${keys}) using (${keyColumns(projection).join(", ")})`
-}
+export const selectByKeys = (projection: Projection, generation: Generation): string =>
+  `select t.* from ${tableOf(projection, generation)} t join ${keysGiven(projection)} using (${keyColumns(projection).join(", ")})`
+
+export const deleteByKeys = (projection: Projection, generation: Generation): string =>
+  `delete from ${tableOf(projection, generation)} t using ${keysGiven(projection)}
+    where ${keyColumns(projection).map((name) => `t.${name} = k.${name}`).join(" and ")}`
+
+const keysGiven = (projection: Projection): string =>
+  `json_to_recordset($1::text::json) as k(${keyColumns(projection).map((name) => `${name} ${keyType(projection, name)}`).join(", ")})`
 
 /** One parameter for any number of rows. */
 export const upsert = (projection: Projection, generation: Generation): string => {

@@ -20,6 +20,13 @@ export const RowsPostgres = Layer.effect(Rows, Effect.gen(function*() {
     list: <Row extends object, Kind extends AggregateKind>(tenantId: TenantId, listing: Listing<Row, Kind>, filter: RowFilter<Row>, page: RowPage) =>
       Effect.map(read(tenantId, (sql) => rowPage(sql, listing, filter, page)),
         (rows) => rows.map((columns) => fromColumns<Row>(listing.projection as unknown as Projection, columns))),
+    count: <Row extends object, Kind extends AggregateKind>(
+      tenantId: TenantId, typed: Projection<Row, Kind>, equal: NonNullable<RowFilter<Row>["equal"]>, upTo: number
+    ) =>
+      Effect.map(
+        read(tenantId, (sql) => sql<Array<{ count: number }>>`
+          select count(*)::int as count from (${sql.unsafe(`select 1 from ${viewOf(typed as unknown as Projection)} where true`)} ${havingAll(sql, equal)} limit ${upTo}) as found`),
+        ([found]) => found?.count ?? 0),
     tenants: <Row extends object, Kind extends AggregateKind>(
       typed: Projection<Row, Kind>, { after, limit }: { readonly limit: number; readonly after?: string | undefined }
     ) => {
@@ -42,15 +49,19 @@ export const rowPage = <Row extends object, Kind extends AggregateKind>(
   const terms = columnsOf(projection).filter(([, { type }]) => type === "terms").map(([name]) => name)
   const words = wanted === undefined ? undefined : tsquery(wanted)
   const columns = order.map(snake)
-  const given = Object.entries(equal).filter(([, value]) => value !== undefined) as Array<[string, string | number]>
   return sql<Array<Columns>>`
     ${sql.unsafe(`${explain} select ${selectList(projection, terms)} from ${viewOf(projection)} where ${columns[0]} is not null`)}
-    ${given.length === 0 ? sql`` : given.map(([field, value]) => sql`and ${sql(snake(field))} = ${value}`)}
+    ${havingAll(sql, equal)}
     ${words === undefined ? sql`` : sql`and ${sql.unsafe(`array_to_tsvector(${snake(terms[0]!)})`)} @@ ${words}::text::tsquery`}
     ${since === undefined ? sql`` : sql`and ${sql(columns[0]!)} >= ${since}`}
     ${until === undefined ? sql`` : sql`and ${sql(columns[0]!)} < ${until}`}
     ${before === undefined ? sql`` : sql`and (${sql.unsafe(columns.join(", "))}) < (${before.map((value, at) => at === 0 ? sql`${value}` : sql`, ${value}`)})`}
     ${sql.unsafe(`order by ${columns.map((column) => `${column} desc`).join(", ")}`)} limit ${limit}`
+}
+
+const havingAll = (sql: Reading, equal: Readonly<Record<string, unknown>>) => {
+  const given = Object.entries(equal).filter(([, value]) => value !== undefined) as Array<[string, string | number]>
+  return given.length === 0 ? sql`` : given.map(([field, value]) => sql`and ${sql(snake(field))} = ${value}`)
 }
 
 const keys: Record<UsageBy, string> = {

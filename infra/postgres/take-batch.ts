@@ -4,7 +4,7 @@ import type { AggregateRef, LogEntry, Recorded } from "../../domain/recorded.ts"
 import { followsKind, keysIn, keyOf, type Projection, takeIn } from "../../projections/projection.ts"
 import type { Entries, Generation, Poison, Share } from "../../projections/projection-store.ts"
 import type { Kept } from "./row-cache.ts"
-import { checkpointName, fromColumns, selectByKeys, toColumns, toJson, upsert } from "./projection-tables.ts"
+import { checkpointName, deleteByKeys, fromColumns, selectByKeys, toColumns, toJson, upsert } from "./projection-tables.ts"
 import type { Transaction } from "./transaction.ts"
 
 export type Row = Record<string, unknown>
@@ -23,19 +23,25 @@ interface Prepared extends Share {
   readonly known: Map<string, Row>
   /** Where the known rows come from, if not all are read. */
   readonly kept: Kept | undefined
+  /** What is forgotten before: aggregates, and the keys of all rows that they can have. */
+  readonly anew: ReadonlyArray<AggregateRef>
+  readonly toForget: ReadonlyMap<string, Row>
 }
 
 /** All that can be done before the transaction begins. */
 export const prepareBatch = (
-  { after, projection }: Share, generation: Generation, entries: ReadonlyArray<LogEntry>, kept?: Kept
+  { after, projection }: Share, generation: Generation, entries: ReadonlyArray<LogEntry>,
+  { anew = [], kept }: { readonly anew?: ReadonlyArray<AggregateRef> | undefined; readonly kept?: Kept | undefined } = {}
 ): Prepared => {
-  const [toRead, known, seen] = [new Map<string, Row>(), new Map<string, Row>(), new Set<string>()]
+  const [toRead, toForget, known, seen] = [new Map<string, Row>(), new Map<string, Row>(), new Map<string, Row>(), new Set<string>()]
+  const forgotten = new Set(anew.map(nameOfRef))
   const steps: Array<Prepared["steps"][number]> = []
   const learn = (entry: Recorded, key: string, about: Partial<Row>) => {
     if (seen.has(key)) return
     seen.add(key)
     const row = kept?.rows.get(key)
     if (row !== undefined) known.set(key, row)
+    else if (forgotten.size > 0 && forgotten.has(nameOfRef(entry))) toForget.set(key, { tenantId: entry.tenantId, ...about })
     else if (!isNew(projection, entry)) toRead.set(key, { tenantId: entry.tenantId, ...about })
   }
   for (const entry of entries) {
@@ -52,7 +58,7 @@ export const prepareBatch = (
       for (const [key, about] of found.success) learn(entry, key, about)
     }
   }
-  return { projection, after, generation, name: checkpointName(projection, generation), steps, toRead, known, kept }
+  return { projection, after, generation, name: checkpointName(projection, generation), steps, toRead, known, kept, anew, toForget }
 }
 
 /** Rows are made of one aggregate's decisions: before its first there are none. */
@@ -60,9 +66,17 @@ const isNew = ({ insertOnly }: Projection, { revision }: Recorded) => insertOnly
 
 /** Waits for those who hold the checkpoint; `Moved` if it was not where the batch begins. */
 export const takeBatch = async (tx: Transaction, { stream, upTo }: Entries, share: Prepared): Promise<ReadonlyArray<Poison>> => {
+  if (share.anew.length > 0) await forget(tx, share)
   const [taken] = await takeShares(tx, { stream, upTo }, [share], "wait")
   if (taken === undefined) throw new Moved(share.name)
   return taken.poisons
+}
+
+const forget = async (tx: Transaction, { anew, generation, name, projection, toForget }: Prepared) => {
+  await tx.unsafe(deleteByKeys(projection, generation), [toJson([...toForget.values()].map(toColumns))])
+  await tx`delete from kiln.parked_aggregates p using json_to_recordset(${toJson(anew as ReadonlyArray<AggregateRef & Row>)}::text::json)
+    as a("tenantId" text, aggregate text, id text)
+    where p.projection = ${name} and p.tenant_id = a."tenantId" and p.aggregate = a.aggregate and p.aggregate_id = a.id`
 }
 
 /** What a share has become: its table's rows that were written, and what could not be taken in. */

@@ -3,66 +3,20 @@
  * its processes together, with what they have in shared memory and in trees that lie in memory.
  */
 import { randomBytes } from "node:crypto"
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
-import { basename, dirname, join } from "node:path"
+import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import type { Limits } from "./limits.ts"
+import { parentGroup } from "./worker-group.ts"
 
 export interface Group {
   readonly dir: string
-  /** The limit that was hit, if one was. */
-  readonly hit: () => "memory" | "processes" | undefined
+  /** The limit that was hit, if one was; `starved`: something was ended for want of memory that others have taken. */
+  readonly hit: () => "memory" | "processes" | "starved" | undefined
 }
 
-/** Where the processes of Kiln itself are, below the group that is divided. */
-const ownName = "kiln"
-const needed = ["memory", "pids"]
-const welcome = "cpu"
 const removeTries = 100
-
-const wordsOf = (path: string): ReadonlyArray<string> => readFileSync(path, "utf8").split(/\s+/).filter((word) => word !== "")
-
-/** The folder of the group that this process was begun in. */
-export const ownGroup = (mountinfo = readFileSync("/proc/self/mountinfo", "utf8"), cgroup = readFileSync("/proc/self/cgroup", "utf8")): string | undefined => {
-  const path = /^0::(\/.*)$/m.exec(cgroup)?.[1]
-  const [, root = "", place] = /^\S+ \S+ \S+ (\S+) (\S+) .* - cgroup2 /m.exec(mountinfo) ?? []
-  if (path === undefined || place === undefined) return undefined
-  const dir = join(place, path.startsWith(root) ? path.slice(root.length) : path)
-  // Another process of Kiln in the same group has moved this one there.
-  return basename(dir) === ownName ? dirname(dir) : dir
-}
-
-/** Why a folder cannot be divided. */
-class NotDivisible extends Error {}
-
-/** A group that has limited ones below it may have no processes of its own: this one goes into one of those. */
-const divided = (dir: string, cpus: boolean): string => {
-  const has = wordsOf(join(dir, "cgroup.controllers"))
-  const missing = [...needed, ...cpus ? [welcome] : []].filter((controller) => !has.includes(controller))
-  if (missing.length > 0) throw new NotDivisible(`${dir} does not have the controllers ${missing.join(" and ")}`)
-  const on = wordsOf(join(dir, "cgroup.subtree_control"))
-  const off = [...needed, welcome].filter((controller) => has.includes(controller) && !on.includes(controller))
-  if (off.length === 0) return dir
-  const own = join(dir, ownName)
-  mkdirSync(own, { recursive: true })
-  for (const pid of wordsOf(join(dir, "cgroup.procs"))) writeFileSync(join(own, "cgroup.procs"), pid)
-  writeFileSync(join(dir, "cgroup.subtree_control"), off.map((controller) => `+${controller}`).join(" "))
-  return dir
-}
-
-const parents = new Map<string, string>()
-
-/** Throws where there is none of that name, or none that can be divided: whoever asks for limits must not go without. */
-export const parentGroup = (named: string, cpus = false): string => {
-  const known = parents.get(named)
-  if (known !== undefined) return known
-  const dir = named === "own" ? ownGroup() : named
-  if (dir === undefined) throw new NotDivisible("this machine has no control groups of version 2")
-  const parent = divided(dir, cpus)
-  parents.set(named, parent)
-  return parent
-}
 
 const countIn = (dir: string, file: string, name: string): number => {
   try {
@@ -72,19 +26,11 @@ const countIn = (dir: string, file: string, name: string): number => {
   }
 }
 
-const make = (parent: string, limits: Limits): Group => {
-  const dir = join(parent, `build-${randomBytes(6).toString("hex")}`)
-  mkdirSync(dir)
-  try {
-    limit(dir, limits)
-  } catch (error) {
-    rmdirSync(dir)
-    throw error
-  }
-  return {
-    dir,
-    hit: () => countIn(dir, "memory.events", "oom_kill") > 0 ? "memory" : countIn(dir, "pids.events", "max") > 0 ? "processes" : undefined
-  }
+/** The kernel tells a group of its own limit only that it was reached, but of each end, whosever limit was the reason. */
+const hitOf = (dir: string): ReturnType<Group["hit"]> => {
+  const memory = (name: string) => countIn(dir, "memory.events", name)
+  if (memory("oom_kill") > 0) return memory("oom") > 0 ? "memory" : "starved"
+  return countIn(dir, "pids.events", "max") > 0 ? "processes" : undefined
 }
 
 const limit = (dir: string, { cpus, memory, processes, scratch = 0 }: Limits): void => {
@@ -105,14 +51,56 @@ const limit = (dir: string, { cpus, memory, processes, scratch = 0 }: Limits): v
   if (cpus !== undefined) set("cpu.max", `${Math.round(cpus * 100_000)} 100000`)
 }
 
+/** Numbers of processes mean something in their namespace alone. */
+const space = () => /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0] ?? "0"
+
+const make = (parent: string, limits: Limits): Group => {
+  sweep(parent)
+  const dir = join(parent, `build-${space()}.${process.pid}-${randomBytes(6).toString("hex")}`)
+  mkdirSync(dir)
+  try {
+    limit(dir, limits)
+  } catch (error) {
+    rmdirSync(dir)
+    throw error
+  }
+  return { dir, hit: () => hitOf(dir) }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH"
+  }
+}
+
+const kill = (dir: string): void => {
+  try {
+    writeFileSync(join(dir, "cgroup.kill"), "1")
+  } catch {
+    // Older than Linux 5.14, or gone: then the sandbox ends its processes by itself.
+  }
+}
+
+/** What a worker has left that was killed itself. A group of which something lives for another moment goes with a later build. */
+const sweep = (parent: string): void => {
+  for (const name of readdirSync(parent)) {
+    const [, where, pid] = /^build-(\d+)\.(\d+)-/.exec(name) ?? []
+    if (where !== space() || isAlive(Number(pid))) continue
+    kill(join(parent, name))
+    try {
+      rmdirSync(join(parent, name))
+    } catch {
+      // Later.
+    }
+  }
+}
+
 /** Whatever is in there ends; a group can go when the last of it is gone. */
 const remove = async ({ dir }: Group): Promise<void> => {
   for (let tries = 0; tries < removeTries; tries++) {
-    try {
-      writeFileSync(join(dir, "cgroup.kill"), "1")
-    } catch {
-      // Older than Linux 5.14, or gone: then the sandbox ends its processes by itself.
-    }
+    kill(dir)
     try {
       return rmdirSync(dir)
     } catch (error) {
@@ -131,4 +119,15 @@ export const groupOf = (limits: Limits): Effect.Effect<Group | undefined, Error,
       Effect.try({ try: () => make(parentGroup(cgroup, limits.cpus !== undefined), limits), catch: (error) => error as Error }),
       (group) => Effect.promise(() => remove(group))
     )
+}
+
+/** Why builds cannot have groups, where they are to have some. */
+export const groupObstacle = ({ cgroup, cpus }: Limits): string | undefined => {
+  if (cgroup === undefined) return undefined
+  try {
+    parentGroup(cgroup, cpus !== undefined)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
 }

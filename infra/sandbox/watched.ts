@@ -9,6 +9,10 @@ import { watch } from "./watch.ts"
 
 const noGroup = (error: Error) => new BuildFailed({ class: "platform", message: `no control group for the build (KILN_CGROUP): ${error.message}` })
 
+/** The worker's group, or its machine: another try may find it with less to do. */
+const starved = (excerpt: string) =>
+  new BuildFailed({ class: "platform", message: "the build was ended since this worker had no memory left, though the build had not all that it may have", ...(excerpt && { excerpt }) })
+
 /** `command` is told of the control group that the program has to go into, if there is to be one. */
 export const watched = (command: (group: Group | undefined) => Command, workspace: string, limits: Limits): Effect.Effect<Ran, BuildFailed> =>
   Effect.scoped(Effect.gen(function*() {
@@ -20,5 +24,6 @@ export const watched = (command: (group: Group | undefined) => Command, workspac
     const ran = run({ ...told, argv, onStart: (started) => (pid = started) })
     const ended = yield* Effect.raceFirst(ran, watch(() => pid, workspace, limits))
     const hit = ended.code === 0 ? undefined : group?.hit() ?? limitHit(ended.tail)
+    if (hit === "starved") return yield* starved(ended.tail.join("\n"))
     return hit === undefined ? ended : yield* exceeded(hit, limits, ended.tail.join("\n"))
   }))

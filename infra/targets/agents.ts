@@ -1,7 +1,8 @@
 /** Connections to targets. One that a tenant has named does not lead to the machine itself, whatever its name stands for by then. */
-import { Agent as HttpAgent } from "node:http"
+import { Agent as HttpAgent, type ClientRequest } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
-import { isIP, type LookupFunction } from "node:net"
+import { isIP, type LookupFunction, type Socket } from "node:net"
+import type { Meter } from "../../domain/ports/meter.ts"
 import { isPrivateAddress } from "../../domain/private-host.ts"
 import { type LookUp, lookupWithout, PrivateHost } from "./public-hosts.ts"
 
@@ -15,8 +16,8 @@ export interface Reach {
   readonly maxSockets?: number
   /** Certificates that count beside the system's. */
   readonly ca?: string
-  /** Told of every request, also of one that is made again and of one that follows a redirect. */
-  readonly onRequest?: (() => void) | undefined
+  /** Told of every request, also of one that is made again and of one that follows a redirect, and of what goes out by it. */
+  readonly meter?: Pick<Meter, "cloudCall" | "sending"> | undefined
 }
 
 export interface Agents {
@@ -27,7 +28,7 @@ export interface Agents {
 }
 
 /** They hold no connection until they are used; whoever made them destroys them. */
-export const agentsFor = ({ ca, lookUp, maxSockets = 50, onRequest, proxied = true, publicOnly, refuses = isPrivateAddress }: Reach): Agents => {
+export const agentsFor = ({ ca, lookUp, maxSockets = 50, meter, proxied = true, publicOnly, refuses = isPrivateAddress }: Reach): Agents => {
   // A proxy is the operator's, and may be anywhere; it looks names up itself.
   let refused: PrivateHost | undefined
   const judged = lookupWithout(refuses, lookUp)
@@ -37,7 +38,7 @@ export const agentsFor = ({ ca, lookUp, maxSockets = 50, onRequest, proxied = tr
   })
   const options = { keepAlive: true, maxSockets, ...(proxied && { proxyEnv: process.env }), ...(publicOnly && { lookup: lookup as LookupFunction }) }
   const [http, https] = [new HttpAgent(options), new HttpsAgent({ ...options, ...(ca !== undefined && { ca }) })]
-  if (onRequest !== undefined) for (const agent of [http, https]) tell(agent, onRequest)
+  if (meter !== undefined) for (const agent of [http, https]) tell(agent, meter)
   const refuse = (host: string) => (refused = new PrivateHost(host))
   return {
     http: publicOnly ? withoutNumbers(http, refuses, refuse) : http,
@@ -55,15 +56,20 @@ export const agentOf = ({ http, https }: Agents, url: string | URL): HttpAgent =
 
 /** All that Node asks of an agent for a request; only its types do not name it. */
 interface Asked {
-  addRequest(...of: ReadonlyArray<unknown>): void
+  addRequest(request: ClientRequest, ...of: ReadonlyArray<unknown>): void
 }
 
-const tell = (agent: HttpAgent, onRequest: () => void): void => {
+const tell = (agent: HttpAgent, { cloudCall, sending }: NonNullable<Reach["meter"]>): void => {
   const asked = agent as unknown as Asked
   const add = asked.addRequest.bind(agent)
-  asked.addRequest = (...of) => {
-    onRequest()
-    add(...of)
+  asked.addRequest = (request, ...of) => {
+    cloudCall()
+    request.once("socket", (socket: Socket) => {
+      // A connection has one request at a time. Of TLS it counts what was to be sent.
+      const before = socket.bytesWritten
+      request.once("close", sending(() => Math.max(0, (socket.bytesWritten ?? before) - before)))
+    })
+    add(request, ...of)
   }
 }
 

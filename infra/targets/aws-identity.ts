@@ -1,7 +1,8 @@
 /** How a set of credentials becomes what the clients of AWS's SDK want to know. */
+import { devNull } from "node:os"
 import { Effect } from "effect"
 import { BuildFailed } from "../../domain/ports/image-builder.ts"
-import { AttemptMeter } from "../../domain/ports/meter.ts"
+import { AttemptMeter, type Meter } from "../../domain/ports/meter.ts"
 import type { Credentials, CredentialsOf } from "../../domain/credentials.ts"
 import { agentsFor } from "./agents.ts"
 import { targetFailed } from "./failures.ts"
@@ -21,26 +22,30 @@ export interface AwsIdentity {
   /** Absent: the worker's own identity, which only an operator's set can mean. A provider, since uploads outlive short tokens. */
   readonly credentials?: () => Promise<AwsKeys>
   /** Of every client; one that is destroyed closes its connections. */
-  readonly options: ReturnType<typeof clientOptions>
+  readonly options: ReturnType<typeof clientOptions> & typeof nothingAmbient
 }
 
-type OnRequest = (() => void) | undefined
+/**
+ * A profile on this machine may name a program that gives keys, and an endpoint; neither is what a set of credentials asks for.
+ * Where the machine's own identity is meant, that is its environment, its web identity or its instance's role.
+ */
+const nothingAmbient = { filepath: devNull, configFilepath: devNull, ignoreConfiguredEndpointUrls: true }
 
 const usualRegion = "us-east-1"
 
 /** `region`: that of the target goes before that of the set. */
 export const awsIdentity = (credentials: Credentials | undefined, region?: string): Effect.Effect<AwsIdentity, BuildFailed> =>
-  Effect.flatMap(AttemptMeter, (meter) => identityOf(credentials, region, meter?.cloudCall))
+  Effect.flatMap(AttemptMeter, (meter) => identityOf(credentials, region, meter))
 
-const identityOf = (credentials: Credentials | undefined, region: string | undefined, onRequest: OnRequest): Effect.Effect<AwsIdentity, BuildFailed> => {
+const identityOf = (credentials: Credentials | undefined, region: string | undefined, meter: Meter | undefined): Effect.Effect<AwsIdentity, BuildFailed> => {
   if (credentials?.provider !== "aws") {
     return Effect.fail(new BuildFailed({ class: "user", message: credentials === undefined ? "there are no credentials for this target" : `credentials of ${credentials.provider} do not open this target` }))
   }
   const { endpoints = {} } = credentials
   const where = region ?? credentials.region ?? usualRegion
   const keys = keysOf(credentials)
-  const provider = credentials.role_arn === undefined ? keys && (() => Promise.resolve(keys)) : roleOf(credentials, where, keys, onRequest)
-  return Effect.succeed({ region: where, endpoints, options: clientOptions(credentials, onRequest), ...(provider && { credentials: provider }) })
+  const provider = credentials.role_arn === undefined ? keys && (() => Promise.resolve(keys)) : roleOf(credentials, where, keys, meter)
+  return Effect.succeed({ region: where, endpoints, options: { ...clientOptions(credentials, meter), ...nothingAmbient }, ...(provider && { credentials: provider }) })
 }
 
 const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredentials): AwsKeys | undefined =>
@@ -49,11 +54,11 @@ const keysOf = ({ access_key_id, secret_access_key, session_token }: AwsCredenti
     : { accessKeyId: access_key_id, secretAccessKey: secret_access_key, ...(session_token !== undefined && { sessionToken: session_token }) }
 
 /** The SDK asks again when what it was given is about to end. */
-const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | undefined, onRequest: OnRequest) => async (): Promise<AwsKeys> => {
+const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | undefined, meter: Meter | undefined) => async (): Promise<AwsKeys> => {
   const { endpoints, external_id, role_arn } = credentials
   const { AssumeRoleCommand, STSClient } = await import("@aws-sdk/client-sts")
   const client = new STSClient({
-    ...clientOptions(credentials, onRequest), region,
+    ...clientOptions(credentials, meter), ...nothingAmbient, region,
     ...(keys && { credentials: keys }), ...(endpoints?.sts !== undefined && { endpoint: endpoints.sts })
   })
   try {
@@ -73,7 +78,7 @@ const roleOf = (credentials: AwsCredentials, region: string, keys: AwsKeys | und
 }
 
 /** A connection that says nothing for two minutes is broken. */
-export const clientOptions = ({ publicOnly }: Pick<AwsCredentials, "publicOnly">, onRequest?: OnRequest) => {
-  const { http, https } = agentsFor({ publicOnly: publicOnly ?? false, onRequest })
+export const clientOptions = ({ publicOnly }: Pick<AwsCredentials, "publicOnly">, meter?: Meter) => {
+  const { http, https } = agentsFor({ publicOnly: publicOnly ?? false, meter })
   return { maxAttempts: 5, requestHandler: { connectionTimeout: 10_000, socketTimeout: 120_000, httpAgent: http, httpsAgent: https } }
 }

@@ -1,6 +1,6 @@
 /** What every `EventLog` does, races included. Run by each adapter's own test. */
 import { assert, type Vitest } from "@effect/vitest"
-import { Effect, Exit, Fiber, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Stream } from "effect"
 import { v7 } from "uuid"
 import type { ComposeEvent } from "../../domain/compose-events.ts"
 import { QuotaSettled } from "../../domain/account.ts"
@@ -144,6 +144,36 @@ export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
       const { recorded, revision } = yield* log.read(account, 1)
       assert.deepStrictEqual([recorded.map((entry) => entry.events), revision], [[second.events], 2])
       assert.deepStrictEqual(yield* log.read(account, 2), { recorded: [], revision: 2 })
+    }))
+
+  it.effect("follows and scans what is wanted: a kind of every tenant, another of one alone", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const one = TenantId.make(`t-${v7()}`)
+      const settled = { ...events(requested), events: [QuotaSettled.make({ composes: [{ composeId, bytes: 7 }], upTo: 1 })] as const }
+      const { sequence: after, stream } = yield* log.append(composeRef(one, ComposeId.make(v7())), 0, events(requested))
+      yield* log.append(fresh(), 0, events(requested))
+      const wanted = [yield* log.append(accountRef(one), 0, settled), yield* log.append(composeRef(one, ComposeId.make(v7())), 0, events(requested))]
+      const there = wanted.filter((position) => position.stream === stream)
+      const only = [{ aggregate: "account" as const }, { aggregate: "compose" as const, tenantId: one }]
+      const followed = yield* log.follow(stream, after, only).pipe(Stream.take(there.length), Stream.runCollect)
+      const range = { after, upTo: yield* log.head(stream) }
+      const scanned = yield* Stream.runCollect(log.scan(stream, { ...range, only }))
+      assert.deepStrictEqual([followed, scanned].map((entries) => entries.map(({ position }) => position)), [there, there])
+      assert.deepStrictEqual(yield* Stream.runCollect(log.scan(stream, { ...range, only: [{ aggregate: "compose", tenantId: TenantId.make("nobody") }] })), [])
+    }))
+
+  it.effect("knows how far a stream had come at a time", () =>
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const first = yield* log.append(fresh(), 0, events(requested))
+      yield* Effect.sleep("5 millis")
+      const between = yield* Clock.currentTimeMillis
+      yield* Effect.sleep("5 millis")
+      const second = yield* log.append(fresh(), 0, events(requested))
+      assert.strictEqual(yield* log.before(first.stream, between), first.sequence)
+      assert.strictEqual(yield* log.before(first.stream, between + 60_000), second.sequence)
+      assert.strictEqual(yield* log.before(first.stream, 0), 0)
     }))
 
   it.effect("watches one aggregate without a gap, from any revision", () =>

@@ -31,10 +31,12 @@ export class FairnessWatch {
   }
 
   served(due: ReadonlyArray<Assignment>, limitOf: (tenantId: TenantId) => number): void {
-    const { queue } = this.#scheduler
-    const waiting = [...[...this.#scheduler.jobs.values()].filter((job) => queue.has(job)), ...due.map(({ job }) => job)]
+    const { jobs, queue } = this.#scheduler
+    // It knows them by themselves from one look to the next, so none may be a copy.
+    for (const { tenantId } of jobs.values()) jobs.wake(tenantId)
+    const waiting = [...[...jobs.awake()].filter((job) => queue.has(job)), ...due.map(({ job }) => job)]
     const lanes = Map.groupBy(waiting, (job) => queue.laneOf(job))
-    for (const [lane, jobs] of lanes) this.#look(lane, Map.groupBy(jobs, ({ tenantId }) => tenantId))
+    for (const [lane, those] of lanes) this.#look(lane, Map.groupBy(those, ({ tenantId }) => tenantId))
     const taken = new Map<TenantId, number>()
     for (const { job } of due) taken.set(job.tenantId, (taken.get(job.tenantId) ?? queue.taken(job.tenantId)) - 1)
     const gone = new Set<OpenJob>()

@@ -11,6 +11,7 @@ import { Process, type Task, type Unavailable, until } from "./process.ts"
 import type { ReportDelivery } from "./report-queue.ts"
 import { stream } from "./sim-log.ts"
 import { takeReports } from "./take-reports.ts"
+import { pageOf } from "../support/scheduling.ts"
 import { targetsOf } from "../../domain/job.ts"
 import type { World } from "./world.ts"
 
@@ -50,7 +51,7 @@ export class SimScheduler extends Process {
     const saved = snapshots.load()
     if (saved !== undefined) {
       this.desk.restore(saved)
-      for (const job of saved.jobs) scheduler.load({ ...job }, clock.now)
+      scheduler.load(pageOf(saved.jobs), clock.now)
     }
     const head = log.entries.length
     this.every(1000, () => this.#loseAll(scheduler.lost(clock.now)))

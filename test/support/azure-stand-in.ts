@@ -1,8 +1,9 @@
-/** Azure on one port over TLS: tokens for a client's secret, the resource manager's images, and a storage account's page blobs. */
+/** Azure on one port over TLS: tokens for who shows who he is, the resource manager's images, and a storage account's page blobs. */
 import { Effect } from "effect"
 import type { CredentialsOf } from "../../domain/credentials.ts"
 import { armStandIn, place } from "./arm-stand-in.ts"
-import { azureAuthority, client, tenant } from "./azure-authority.ts"
+import { azureAuthority, client, type Service, tenant } from "./azure-authority.ts"
+import { known } from "./azure-clients.ts"
 import { certificate } from "./certificate.ts"
 import { account, blobRefusal, pageBlobStandIn, storageKey } from "./page-blob-stand-in.ts"
 import { temporaryFolder } from "./servers-mode.ts"
@@ -12,14 +13,15 @@ import { stopping } from "./stopping.ts"
 export const azureStandIn = Effect.gen(function*() {
   const dir = yield* temporaryFolder
   const tls = certificate()
-  const tokens = new Map<string, "management" | "storage">()
+  const tokens = new Map<string, Service>()
   const faults: Array<{ readonly path: RegExp; readonly status: number; readonly code: string; readonly message: string; readonly headers?: Record<string, string> }> = []
   const { guard, ...stop } = stopping()
   let base = ""
   const blobs = pageBlobStandIn(dir, (token) => tokens.get(token) === "storage")
   const arm = armStandIn(dir, () => base, blobs, account)
 
-  const authority = azureAuthority(() => base, tokens)
+  const clients = known()
+  const authority = azureAuthority(() => base, tokens, clients)
   const guarded = guard((request, body) => {
     const url = new URL(request.url!, base)
     const isArm = url.pathname.startsWith("/subscriptions/")
@@ -48,7 +50,7 @@ export const azureStandIn = Effect.gen(function*() {
     endpoints: { login: base, management: base, blob: `${base}/${account}` }, ...over
   })
   return {
-    base, ca: tls.cert, dir, blobs, arm, credentials, place, storageKey, ...stop,
+    base, ca: tls.cert, dir, tokens, clients, blobs, arm, credentials, place, storageKey, ...stop,
     /** All requests, those for tokens among them. */
     served: () => served,
     /** The next call whose method and path match fails with this. */

@@ -7,6 +7,7 @@ import { composeRef, type Recorded } from "../../domain/recorded.ts"
 import type { Share } from "../../domain/scheduling/fair-queue.ts"
 import { Fleet, type Worker } from "../../domain/scheduling/fleet.ts"
 import type { Need, OpenJob } from "../../domain/scheduling/open-jobs.ts"
+import type { JobPage } from "../../domain/scheduling/resting.ts"
 import type { Heartbeat, Speaker } from "../../domain/work.ts"
 import { decisionOf, digest, image, jobs } from "./composes.ts"
 
@@ -35,6 +36,11 @@ export const jobOf = (tenant: string, number: number, more: Partial<Need> & { re
     tenantId: TenantId.make(tenant), composeId: composeNo(number), jobId: jobs[own.kind ?? "build"], need: { ...need, ...own }, priority,
     attempt: 1, queuedAt: start, revision: number, notBefore: 0, state: "ready", speaker: undefined, since: start, sequence: 0, token: undefined
   }
+}
+/** As a snapshot would have them. */
+export const pageOf = (jobs: Iterable<OpenJob>): JobPage => {
+  const saved = Array.from(jobs, (job) => ({ ...job, place: undefined }))
+  return { size: saved.length, job: (at) => ({ ...saved[at]! }) }
 }
 export const heldBy = (worker: string) => ({ worker: WorkerId.make(worker), digest })
 

@@ -18,8 +18,8 @@ export interface Tls {
   readonly cert: string
 }
 
-/** Answers with the port. */
-export const listen = (handle: Handler, tls?: Tls) =>
+/** Answers with the port, of this machine alone unless another of its addresses is named. */
+export const listen = (handle: Handler, tls?: Tls, host = "127.0.0.1") =>
   Effect.map(Effect.acquireRelease(
     Effect.callback<Server>((resume) => {
       const listener: RequestListener = async (request, response) => {
@@ -30,7 +30,7 @@ export const listen = (handle: Handler, tls?: Tls) =>
         response.writeHead(status, { ...(json && { "content-type": "application/json" }), ...headers }).end(json ? JSON.stringify(body) : body)
       }
       const server = tls === undefined ? createServer(listener) : createTlsServer({ ...tls }, listener)
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      server.listen(0, host, () => resume(Effect.succeed(server)))
     }),
     (server) => Effect.callback<void>((resume) => {
       server.closeAllConnections()

@@ -1,6 +1,7 @@
 /** Webhooks over a real NATS and a real Postgres, and composes for them to tell of. */
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Redacted, Schema } from "effect"
 import { v7 } from "uuid"
 import { newKey } from "../../apps/webhooks/sign.ts"
 import { executeOnWebhooks } from "../../apps/tenant-webhooks.ts"
@@ -10,15 +11,19 @@ import { ComposeFinished, ComposeRequested, JobFailed, JobStarted, JobSucceeded 
 import { AttemptToken, ComposeId, JobId, Millis, type TenantId, WorkerId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
+import type { PeriodLength } from "../../domain/periods.ts"
 import { composeRef } from "../../domain/recorded.ts"
 import { AddWebhook, type WebhooksCommand } from "../../domain/webhooks.ts"
 import { WebhookId, type WebhookSettings } from "../../domain/webhook-settings.ts"
 import { EventLogJetStream } from "../../infra/jetstream/event-log.ts"
+import { PeriodsJetStream } from "../../infra/jetstream/periods.ts"
 import { SealerFiles } from "../../infra/keys/sealer-files.ts"
+import { NatsCredentials } from "../../infra/nats-server/credentials.ts"
 import { SqlLive } from "../../infra/postgres/sql.ts"
 import { TenantRowsLive } from "../../infra/postgres/tenant-rows.ts"
 import { WebhookLogPostgres } from "../../infra/postgres/webhook-log-postgres.ts"
 import { WebhookDeliveriesPostgres } from "../../infra/postgres/webhook-deliveries-postgres.ts"
+import { spawnChild } from "../../infra/process/child.ts"
 import { refusesBut } from "../../infra/webhooks/allowed-networks.ts"
 import { type SenderOptions, WebhookSenderHttp } from "../../infra/webhooks/webhook-sender-http.ts"
 import { outcomes } from "./composes.ts"
@@ -26,12 +31,24 @@ import { TestAccounts } from "./nats-layers.ts"
 import { Folder } from "./small-stack.ts"
 import { TestDatabase, TestNats } from "./servers.ts"
 
+const servers = Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer).pipe(Layer.provideMerge(TestNats.layer))
+const sql = Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url)))
+
+/** Composes lie in the streams of their period, webhooks in one that never ends. */
+export const webhooksInPeriods = (period: PeriodLength) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { dir } = yield* Folder
+    const log = { partitions: 1, replicas: 1, period, archive: join(dir, "archive") }
+    return Layer.mergeAll(
+      EventLogJetStream(log), PeriodsJetStream(log), SealerFiles(join(dir, "keys")), WebhookDeliveriesPostgres.pipe(Layer.provideMerge(sql)))
+  })).pipe(Layer.provideMerge(servers))
+
 export const WebhooksStack = Layer.unwrap(Effect.gen(function*() {
   const { dir } = yield* Folder
   return Layer.mergeAll(
     EventLogJetStream({ partitions: 1, replicas: 1 }), SealerFiles(join(dir, "keys")),
-    Layer.mergeAll(WebhookDeliveriesPostgres, WebhookLogPostgres).pipe(Layer.provideMerge(TenantRowsLive), Layer.provideMerge(Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url))))))
-})).pipe(Layer.provideMerge(Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer)), Layer.provideMerge(TestNats.layer))
+    Layer.mergeAll(WebhookDeliveriesPostgres, WebhookLogPostgres).pipe(Layer.provideMerge(TenantRowsLive), Layer.provideMerge(sql)))
+})).pipe(Layer.provideMerge(servers))
 
 const day = 24 * 3_600_000
 /** Soon enough for tests. */
@@ -48,6 +65,23 @@ export const startWebhooks = Effect.fnUntraced(function*({ config, sender }: Sta
     runWebhooks({ deployment: "test", keepMs: 30 * day, retries: hasty, ...config }).pipe(
       Effect.provide(WebhookSenderHttp({ refuses, timeoutMs: 5000, ...sender }))))
   return { stop: Fiber.interrupt(fiber) }
+})
+
+const main = join(import.meta.dirname, "../../apps/webhooks/main.ts")
+const encode = Schema.encodeSync(Schema.fromJsonString(NatsCredentials))
+
+/** The real one, to be killed. */
+export const startWebhooksProcess = Effect.gen(function*() {
+  const [{ dir }, { credentials, url }] = [yield* Folder, yield* TestNats]
+  const file = join(dir, "credentials.json")
+  writeFileSync(file, encode(credentials), { mode: 0o600 })
+  return yield* spawnChild({
+    argv: [process.execPath, main], output: join(dir, "webhooks.log"),
+    env: {
+      ...process.env, KILN_NATS_URL: url, KILN_NATS_CREDENTIALS: file, KILN_POSTGRES_URL: Redacted.value(yield* TestDatabase), KILN_KEYS: join(dir, "keys"),
+      KILN_WEBHOOK_NETWORKS: "127.0.0.1", KILN_ADMIN_PORT: undefined
+    }
+  })
 })
 
 export const command = (tenantId: TenantId, what: WebhooksCommand) =>

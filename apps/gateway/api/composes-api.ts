@@ -10,7 +10,7 @@ import { Authorization } from "./authorization.ts"
 import { ComposeStreamEvent } from "./compose-stream.ts"
 import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "./compose-views.ts"
 import { AsOfQuery, PageQuery, TargetName, WithinQuery } from "./queries.ts"
-import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, NotVerifiable, QuotaExceeded, QuotaSpent, Unavailable, WrongMediaType } from "./problems.ts"
+import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, NotVerifiable, QuotaExceeded, QuotaSpent, TooManyStreams, Unavailable, WrongMediaType } from "./problems.ts"
 
 const optional = Schema.optionalKey
 
@@ -64,13 +64,13 @@ export class ComposesApi extends HttpApiGroup.make("composes").add(
     headers: { "last-event-id": optional(Schema.String) },
     query: { after: optional(Schema.String) },
     success: HttpApiSchema.StreamSse({ events: ComposeStreamEvent }),
-    error: [BadRequest, NotFound, Unavailable]
+    error: [BadRequest, NotFound, TooManyStreams, Unavailable]
   }).annotate(OpenApi.Summary, "Follow a compose as server-sent events"),
   HttpApiEndpoint.get("logs", "/:id/logs", {
     ...one,
     query: { job: optional(JobId), follow: optional(Schema.Literals(["true", "false"])) },
     success: Schema.String.pipe(HttpApiSchema.asText()),
-    error: [BadRequest, NotFound, Unavailable]
+    error: [BadRequest, NotFound, TooManyStreams, Unavailable]
   }).annotate(OpenApi.Summary, "What its jobs have printed"),
   HttpApiEndpoint.get("artifacts", "/:id/artifacts", {
     ...one, success: Schema.Array(ArtifactView), error: [BadRequest, NotFound, Unavailable]

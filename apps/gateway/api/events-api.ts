@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { line, list } from "../../../domain/text.ts"
 import { TypePattern } from "../../../domain/webhook-settings.ts"
 import { Authorization } from "./authorization.ts"
-import { BadRequest, Unavailable } from "./problems.ts"
+import { BadRequest, TooManyStreams, Unavailable } from "./problems.ts"
 
 const optional = Schema.optionalKey
 
@@ -24,6 +24,6 @@ export class EventsApi extends HttpApiGroup.make("events").add(
     headers: { "last-event-id": optional(Schema.String) },
     query: EventsQuery,
     success: HttpApiSchema.StreamSse({ events: TenantStreamEvent }),
-    error: [BadRequest, Unavailable]
+    error: [BadRequest, TooManyStreams, Unavailable]
   }).annotate(OpenApi.Summary, "Follow what happens at the tenant as server-sent events")
 ).middleware(Authorization) {}

@@ -7,7 +7,7 @@ import { Failure } from "../../../domain/job.ts"
 import { PipelineDocument } from "../../../domain/pipeline-document.ts"
 import { BuildReason } from "../../../domain/pipeline-events.ts"
 import { Authorization } from "./authorization.ts"
-import { BadRequest, BodyTooLarge, BuildNotGood, NotFound, PipelineChanged, PipelinePaused, Unavailable, WrongMediaType } from "./problems.ts"
+import { BadRequest, BodyTooLarge, BuildNotGood, NotFound, PipelineChanged, PipelinePaused, TooManyPipelines, Unavailable, WrongMediaType } from "./problems.ts"
 import { PageQuery } from "./queries.ts"
 
 const optional = Schema.optionalKey
@@ -95,7 +95,7 @@ export class PipelinesApi extends HttpApiGroup.make("pipelines").add(
     .annotate(OpenApi.Summary, "One pipeline with its builds"),
   HttpApiEndpoint.put("declare", "/pipelines/:name", {
     ...one, query: DeclareQuery, payload: PipelineDocument, success: PipelineDeclared,
-    error: [...errors, BodyTooLarge, WrongMediaType, PipelineChanged]
+    error: [...errors, BodyTooLarge, WrongMediaType, PipelineChanged, TooManyPipelines]
   }).annotate(OpenApi.Summary, "Declare a pipeline, in place of one of that name, and say how it differs"),
   HttpApiEndpoint.delete("remove", "/pipelines/:name", { ...one, success: HttpApiSchema.NoContent, error: errors })
     .annotate(OpenApi.Summary, "Delete a pipeline; what it has built stays as any other compose"),

@@ -81,6 +81,11 @@ export class BuildNotGood extends HttpApiError.Problem<BuildNotGood>()("BuildNot
   type: type("build-not-good"), status: 409, title: "This build cannot be promoted"
 }) {}
 
+/** Another build has to be promoted first, or it has to be meant (`force`). */
+export class CopyPromoted extends HttpApiError.Problem<CopyPromoted>()("CopyPromoted", {
+  type: type("copy-promoted"), status: 409, title: "A pipeline's name stands for these images"
+}, { pipeline: Schema.String, build: Schema.Int }) {}
+
 /** Nothing is sent to it until it is enabled. */
 export class WebhookDisabled extends HttpApiError.Problem<WebhookDisabled>()("WebhookDisabled", {
   type: type("webhook-disabled"), status: 409, title: "The webhook is disabled"
@@ -103,6 +108,16 @@ export class FileTooLarge extends HttpApiError.Problem<FileTooLarge>()("FileTooL
 export class FilesFull extends HttpApiError.Problem<FilesFull>()("FilesFull", {
   type: type("files-full"), status: 403, title: "There is no room for more stored files"
 }, { limit: Schema.Int, used: Schema.Int }) {}
+
+/** Another pipeline has to be deleted first. */
+export class TooManyPipelines extends HttpApiError.Problem<TooManyPipelines>()("TooManyPipelines", {
+  type: type("too-many-pipelines"), status: 403, title: "There are as many pipelines as there may be"
+}, { rule: Schema.Literal("pipelines"), limit: Schema.Int, used: Schema.Int }) {}
+
+/** Of this tenant, at this gateway: another has to end first. */
+export class TooManyStreams extends HttpApiError.Problem<TooManyStreams>()("TooManyStreams", {
+  type: type("too-many-streams"), status: 429, title: "As many streams are open as may be"
+}, { rule: Schema.Literal("event_streams"), limit: Schema.Int, used: Schema.Int }) {}
 
 export class WrongMediaType extends HttpApiError.Problem<WrongMediaType>()("WrongMediaType", {
   type: type("wrong-media-type"), status: 415, title: "The body must be application/json"

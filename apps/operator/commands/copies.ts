@@ -14,17 +14,18 @@ interface DeleteInput {
   readonly id: string
   readonly image: Option.Option<number>
   readonly target: Option.Option<number>
+  readonly force: boolean
   readonly yes: boolean
 }
 
-export const deleteCopies = Effect.fn("deleteCopies")(function*({ id, image, target, yes }: DeleteInput) {
+export const deleteCopies = Effect.fn("deleteCopies")(function*({ force, id, image, target, yes }: DeleteInput) {
   const kiln = yield* Kiln
   const compose = yield* kiln.json<ComposeDetails>(`/composes/${id}`)
   const places = compose.images.flatMap(({ targets }, at) => targets.map(({ status, type }, place) => ({ image: at, target: place, status, type })))
     .filter((each) => each.status === "succeeded" && isWanted(image, each.image) && isWanted(target, each.target))
   if (places.length === 0) return yield* commandFailed("notFound", "Nothing of that was delivered")
   yield* confirmed(`removes what lies in ${places.length === 1 ? "1 place" : `${places.length} places`}`, yes)
-  yield* Effect.forEach(places, (place) => kiln.json(`/composes/${id}/images/${place.image}/targets/${place.target}`, { method: "DELETE" }), { discard: true })
+  yield* Effect.forEach(places, (place) => kiln.json(`/composes/${id}/images/${place.image}/targets/${place.target}`, { method: "DELETE", query: { force: force ? "true" : undefined } }), { discard: true })
   yield* answer(places.map(({ image, target, type }) => ({ image, target, type })), () =>
     places.map((place) => `image ${place.image}, target ${place.target} (${place.type}) is being removed`))
 })

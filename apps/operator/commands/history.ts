@@ -73,6 +73,7 @@ export const usage = Effect.fn("usage")(function*({ by, tenant, ...input }: List
       { title: "CPU S", of: ({ cpu_seconds }) => cpu_seconds.toFixed(1), right: true },
       { title: "STORED", of: ({ stored_bytes }) => bytes(stored_bytes), right: true },
       { title: "SENT", of: ({ sent_bytes }) => bytes(sent_bytes), right: true },
+      { title: "CLOUD CALLS", of: ({ cloud_calls }) => String(cloud_calls), right: true },
       ...(about.currency === undefined ? [] : [{ title: about.currency, of: ({ cost }: UsageItem) => (cost ?? 0).toFixed(4), right: true }])
     ], items)))
 })

@@ -122,6 +122,7 @@ export const remove = Command.make("delete", {
   id,
   image: Flag.Int("image").pipe(Flag.withMetavar("n"), described("Only image n, counted from 0"), Flag.optional),
   target: Flag.Int("target").pipe(Flag.withMetavar("n"), described("Only target n of an image, counted from 0"), Flag.optional),
+  force: Flag.Boolean("force").pipe(described("Though a pipeline's name stands for it"), off),
   yes
 }, (input) => talking(load(() => import("../commands/copies.ts"), ({ deleteCopies }) => deleteCopies(input)))).pipe(
   Command.withDescription("Remove what a compose has delivered, from its clouds and from Kiln's own store")

@@ -48,6 +48,7 @@ export const streams = Command.make("streams", {
 
 export const archive = Command.make("archive", {
   stream: Argument.String("stream").pipe(Argument.withDescription("As kiln streams shows it; else all whose time is over"), Argument.optional),
+  withUnreadable: Flag.Boolean("with-unreadable").pipe(described("Also where there are entries that nobody can read: they are kept as they are"), off),
   yes
 }, (input) => alone(load(() => import("../commands/archive.ts"), ({ archive }) => archive(input)))).pipe(
   Command.withDescription("Put periods of the log that are over into the archive now, and take them off the server")
@@ -85,7 +86,7 @@ export const parked = Command.make("parked").pipe(
 export const replay = Command.make("replay", {
   projection: Flag.Literals("projection", projectionNames).pipe(described("Which read model")),
   tenant: optional("tenant", "Only the rows of this tenant"),
-  from: Flag.Int("from").pipe(Flag.withMetavar("position"), described("Only what has an entry after this place in the log, each from its own beginning"), Flag.optional),
+  from: Flag.String("from").pipe(Flag.withMetavar("position"), described("Only what has an entry from here on, each from its own beginning: 17, EVENTS:17, 2026-01-31T12:00:00Z, or 2h"), Flag.optional),
   until: optional("until", "As it was at this time, in a table beside the live one")
 }, (input) => alone(load(() => import("../replay.ts"), ({ replay }) => replay(input)))).pipe(
   Command.withDescription("Rebuild a read model from the log, while it is being read; run it where npm start runs"),

@@ -9,6 +9,8 @@ import type { TargetOf } from "../../../domain/target.ts"
 import { type CallFailed, callFailed, has, persistently } from "../call-failed.ts"
 import { agentOf, agentsFor, destroy } from "../agents.ts"
 import { saidBy } from "../failures.ts"
+import { NoToken, tellingWhy } from "./no-token.ts"
+import { ownIdentity } from "./own-identity.ts"
 
 export interface Tuning {
   /** Before a call that failed in passing is repeated; more each time. */
@@ -24,8 +26,8 @@ export const usual: Tuning = { pauseMs: 1000, pollMs: 10_000, workers: 8 }
 
 export const clients = Effect.fn("azure.clients")(function*(target: TargetOf<"azure">, credentials: Credentials | undefined, tuning: Tuning) {
   if (credentials?.provider !== "azure") return yield* refused("an azure target needs credentials of provider azure")
-  const onRequest = (yield* AttemptMeter)?.cloudCall
-  const reach = { publicOnly: credentials.publicOnly ?? false, onRequest, ...(tuning.ca !== undefined && { ca: tuning.ca }) }
+  const meter = yield* AttemptMeter
+  const reach = { publicOnly: credentials.publicOnly ?? false, meter, ...(tuning.ca !== undefined && { ca: tuning.ca }) }
   const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor(reach)), (opened) => Effect.sync(() => destroy(opened)))
   const by = (url: string): By => ({ agent: agentOf(agents, url) })
   const identity = yield* identityOf(credentials, by)
@@ -57,39 +59,37 @@ const refused = (message: string) => new BuildFailed({ class: "user", message })
 
 /** Without secret and certificate the machine's own is meant, which only a worker's own set may say. A key of storage opens blobs alone. */
 const identityOf = Effect.fnUntraced(function*(set: CredentialsOf<"azure">, by: (url: string) => By): Effect.fn.Return<TokenCredential, BuildFailed> {
-  const { client_certificate, client_id, client_secret, endpoints, storage_key, tenant_id } = set
+  const { client_certificate, client_id, client_secret, endpoints, publicOnly, storage_key, tenant_id } = set
   const login = endpoints?.login === undefined ? {} : { authorityHost: endpoints.login, disableInstanceDiscovery: true }
   const options = { ...login, ...by(endpoints?.login ?? "https://login.microsoftonline.com"), retryOptions: { maxRetries: 0 } }
-  const { ClientCertificateCredential, ClientSecretCredential, ManagedIdentityCredential } = yield* Effect.promise(() => import("@azure/identity"))
+  const { ClientCertificateCredential, ClientSecretCredential } = yield* Effect.promise(() => import("@azure/identity"))
   if (client_secret === undefined && client_certificate === undefined) {
     if (storage_key !== undefined) return yield* refused("the credentials have a storage_key alone, with which no image can be made: tenant_id, client_id and client_secret are missing")
-    return new ManagedIdentityCredential(client_id === undefined ? {} : { clientId: client_id })
+    if (publicOnly) return yield* refused("the credentials name no client_secret and no client_certificate")
+    return yield* ownIdentity(set, options)
   }
   if (tenant_id === undefined || client_id === undefined) return yield* refused("the credentials name no tenant_id and client_id")
-  if (client_secret !== undefined) return new ClientSecretCredential(tenant_id, client_id, client_secret, options)
-  return new ClientCertificateCredential(tenant_id, client_id, { certificate: client_certificate! }, options)
+  if (client_secret !== undefined) return tellingWhy(new ClientSecretCredential(tenant_id, client_id, client_secret, options))
+  return tellingWhy(new ClientCertificateCredential(tenant_id, client_id, { certificate: client_certificate! }, options))
 })
 
 interface AzureError {
   readonly response?: { readonly headers?: { get(name: string): string | undefined } }
   readonly details?: { readonly errorCode?: string; readonly error?: { readonly code?: string; readonly message?: string } }
-  readonly errorResponse?: { readonly error?: string; readonly errorDescription?: string }
 }
 
-/** How the library for tokens says that nobody answered. */
-const noAnswer = "network_error:"
-
 export const azureSaid = (what: string, error: unknown): CallFailed => {
+  if (error instanceof NoToken) return callFailed(what, error.said)
   const said = saidBy(error)
-  const { details, errorResponse, response } = (error ?? {}) as AzureError
+  const { details, response } = (error ?? {}) as AzureError
   const wait = Number(response?.headers?.get("retry-after") ?? Number.NaN)
   const [, longCode, longMessage] = /long-running operation has failed\.?\s*([A-Za-z]+)\.\s*([\s\S]*)$/u.exec(said.message) ?? []
   return callFailed(what, {
     // What Azure's long-running operations ended with has no status of its own.
     status: longCode === undefined ? said.status : said.status ?? 200,
-    code: longCode ?? (said.message.startsWith(noAnswer) ? "REQUEST_SEND_ERROR" : undefined) ?? details?.error?.code ?? details?.errorCode ?? errorResponse?.error ?? said.code,
+    code: longCode ?? details?.error?.code ?? details?.errorCode ?? said.code,
     // Storage says its whole answer after the first line.
-    message: (longMessage ?? details?.error?.message ?? errorResponse?.errorDescription ?? said.message).split("\n")[0]!
+    message: (longMessage ?? details?.error?.message ?? said.message).split("\n")[0]!
   }, Number.isFinite(wait) ? wait * 1000 : undefined)
 }
 

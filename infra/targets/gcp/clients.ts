@@ -21,8 +21,8 @@ export const usual: Tuning = { pauseMs: 1000, pollMs: 5000, chunkSize: 16 * 2 **
 
 export const clients = Effect.fn("gcp.clients")(function*(target: TargetOf<"gcp">, credentials: Credentials | undefined, { pauseMs }: Tuning) {
   const { endpoints, key, project, publicOnly } = yield* keyOf(target, credentials)
-  const onRequest = (yield* AttemptMeter)?.cloudCall
-  const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor({ publicOnly, onRequest })), (opened) => Effect.sync(() => destroy(opened)))
+  const meter = yield* AttemptMeter
+  const agents = yield* Effect.acquireRelease(Effect.sync(() => agentsFor({ publicOnly, meter })), (opened) => Effect.sync(() => destroy(opened)))
   const agent = (url: URL) => agentOf(agents, url)
   const { Storage } = yield* Effect.promise(() => import("@google-cloud/storage"))
   const [{ ImagesClient }, { GlobalOperationsClient }] = yield* Effect.promise(() => Promise.all([

@@ -48,7 +48,7 @@ const longestAnswer = 4 * 2 ** 20
 export const requests = ({ ca, privateHosts }: Access): Effect.Effect<Send, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.map(AttemptMeter, (meter) => agentsFor({ publicOnly: !privateHosts, onRequest: meter?.cloudCall, ...(ca !== undefined && { ca }) })),
+      Effect.map(AttemptMeter, (meter) => agentsFor({ publicOnly: !privateHosts, meter, ...(ca !== undefined && { ca }) })),
       (agents) => Effect.sync(() => destroy(agents))
     ),
     (agents): Send => (asked) =>

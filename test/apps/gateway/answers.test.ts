@@ -66,7 +66,7 @@ describe("when something is away", () => {
   const away = new LogUnavailable({ message: "the log does not answer" })
   const noLog = Layer.succeed(EventLog, EventLog.of({
     read: () => Effect.fail(away), append: () => Effect.fail(away), watch: () => Stream.fail(away),
-    streams: ["EVENTS"], streamsAsTheyCome: Stream.make("EVENTS"), isSealed: () => false, follow: () => Stream.fail(away), scan: () => Stream.fail(away), head: () => Effect.fail(away)
+    streams: ["EVENTS"], streamsAsTheyCome: Stream.make("EVENTS"), isSealed: () => false, follow: () => Stream.fail(away), scan: () => Stream.fail(away), head: () => Effect.fail(away), before: () => Effect.fail(away)
   }))
   const noQueries = Layer.succeed(ComposeQueries, ComposeQueries.of({
     list: () => Effect.fail(new QueriesUnavailable({ message: "the database does not answer" }))

@@ -1,12 +1,14 @@
 /** Copies that go, over HTTP and by command. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Effect } from "effect"
-import { ComposeId, Millis } from "../../../domain/ids.ts"
+import { executeOnPipeline } from "../../../apps/pipelines.ts"
+import { ComposeId, Millis, PipelineName } from "../../../domain/ids.ts"
 import { Removed } from "../../../domain/job.ts"
+import type { PipelineCommand } from "../../../domain/pipeline-commands.ts"
 import { SchedulingAnswers } from "../../../domain/ports/scheduling.ts"
 import { kiln } from "../operator/kiln-command.ts"
-import { acme, given } from "./scenes.ts"
-import { api, type Gateway, openGateway } from "./harness.ts"
+import { acme, given, simulated } from "./scenes.ts"
+import { anImage, api, type Gateway, openGateway } from "./harness.ts"
 
 const old = { composeId: ComposeId.make("01890000-0000-7000-8000-000000000001"), image: 0, target: 1, type: "s3", bytes: 2048, deliveredAt: Millis.make(0), why: "age" as const }
 const view = { compose: old.composeId, image: 0, target: 1, type: "s3", size: 2048, delivered_at: "1970-01-01T00:00:00.000Z", why: "age" }
@@ -60,6 +62,40 @@ describe("DELETE of a delivered copy", () => {
     expect([now.status, now.images[0]!.status]).toEqual(["succeeded", "succeeded"])
     expect(now).not.toHaveProperty("failure")
     expect(await links(compose.id)).toHaveLength(1)
+  })
+
+  it("given one that a pipeline's name stands for, then it is refused with the pipeline and its build, until it is forced or another is promoted", async () => {
+    const pipeline = PipelineName.make("web")
+    await gateway.call(`${api}/pipelines/${pipeline}`, {
+      method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ compose: { distribution: "debian-13", images: [anImage] } })
+    })
+    const carryOut = (command: (at: Millis) => PipelineCommand) => {
+      const at = Millis.make(Date.now())
+      return gateway.run(executeOnPipeline({ tenantId: acme, messageId: crypto.randomUUID(), at, actor: { kind: "system", id: "pipelines" } }, pipeline, command(at)))
+    }
+    const build = async (number: number) => {
+      const compose = await given(gateway, { ...simulated, labels: { pipeline } })
+      await compose.done()
+      if (number > 1) await carryOut((at) => ({ _tag: "AskBuild", at }))
+      await carryOut((at) => ({ _tag: "RequestBuild", at, composeId: ComposeId.make(compose.id), number, why: number === 1 ? "first" : "request" }))
+      await carryOut((at) => ({ _tag: "EndBuild", at, number, outcome: "good" }))
+      return compose.id
+    }
+    const first = await build(1)
+    const refused = await remove(first)
+    expect([refused.status, await refused.json()]).toEqual([409, expect.objectContaining({ type: "urn:kiln:problem:copy-promoted", pipeline, build: 1 })])
+    const run = async (...args: ReadonlyArray<string>) => kiln([...args, "--url", gateway.url, "--token", await gateway.token()])
+    expect(await run("delete", first, "--yes")).toMatchObject({ code: 2, err: expect.stringContaining("the pipeline web stands for its build 1, which is this") })
+    expect((await shown(first)).images[0]!.targets[0]).not.toHaveProperty("removal")
+    // One that only says so in its labels is nobody's.
+    const stranger = await given(gateway, { ...simulated, labels: { pipeline } })
+    await stranger.done()
+    expect((await remove(stranger.id)).status).toBe(202)
+    const second = await build(2)
+    expect((await remove(first)).status).toBe(202)
+    expect((await remove(second)).status).toBe(409)
+    expect(await run("delete", second, "--yes", "--force")).toMatchObject({ code: 0 })
+    expect((await shown(second)).images[0]!.targets[0]).toMatchObject({ removal: { reason: "asked" } })
   })
 
   it("given one that is open, another tenant's or not there, then nothing happens", async () => {

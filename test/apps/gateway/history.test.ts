@@ -4,6 +4,7 @@ import { StandingPrices } from "../../../apps/gateway/prices.ts"
 import type { ImageCopy } from "../../../domain/image-copy.ts"
 import { Uploaded } from "../../../domain/job.ts"
 import { Millis, WorkerId } from "../../../domain/ids.ts"
+import { kiln } from "../operator/kiln-command.ts"
 import { aDigest, anArtifact, given, simulated } from "./scenes.ts"
 import { api, type Gateway, openGateway } from "./harness.ts"
 
@@ -38,6 +39,8 @@ interface Page {
 }
 const get = async (path: string, token?: string) =>
   await (await gateway.call(`${api}${path}`, token === undefined ? {} : { token })).json() as Page & Record<string, unknown>
+
+const run = async (...args: ReadonlyArray<string>) => kiln([...args, "--url", gateway.url, "--token", await gateway.token()], { columns: 200 })
 
 describe("the history of jobs", () => {
   it("has every attempt, newest first, in pages that follow each other", async () => {
@@ -88,6 +91,13 @@ describe("usage", () => {
     expect((await get("/usage?until=2020-01-01T00:00:00Z")).items).toEqual([])
   })
 
+  it("is a table and a document to people at a terminal", async () => {
+    const { out } = await run("usage")
+    const [head, row] = out.split("\n").map((line) => line.trim().split(/ {2,}/))
+    expect(Object.fromEntries(head!.map((title, at) => [title, row![at]]))).toMatchObject({ ATTEMPTS: "5", "CPU S": "1.5", SENT: "1.0 GiB", "CLOUD CALLS": "6", EUR: "4.0000" })
+    expect(JSON.parse((await run("usage", "--json")).out).items[0]).toMatchObject({ cloud_calls: 6 })
+  })
+
   it("of another tenant is for operators", async () => {
     expect((await gateway.call(`${api}/usage?tenant=birch`)).status).toBe(403)
     const installation = await gateway.token({ role: "operator", tenant: "default" })
@@ -133,6 +143,8 @@ describe("the past", () => {
     expect(await at(asked)).not.toHaveProperty("failure")
     expect(await at(Date.now())).toMatchObject({ status: "failed", revision: 3 })
     expect(await at(1)).toMatchObject({ status: 404 })
+    expect(JSON.parse((await run("show", compose.id, "--as-of", new Date(asked).toISOString(), "--json")).out)).toMatchObject({ status: "pending", revision: 1 })
+    expect((await run("show", compose.id, "--as-of", "2020-01-01")).code).toBe(4)
     expect((await gateway.call(`${api}/composes/${compose.id}?as_of=yesterday`)).status).toBe(400)
   })
 
@@ -152,6 +164,8 @@ describe("the past", () => {
     expect(await at(then)).toMatchObject([{ rule: "composes", limit: 5, used: 1, remaining: 4 }])
     expect(await at()).toMatchObject([{ rule: "composes", limit: 9, used: 2, remaining: 7 }])
     expect(await at(1)).toEqual([])
+    const shown = await kiln(["quota", "--as-of", new Date(then).toISOString(), "--json", "--url", gateway.url, "--token", cedar])
+    expect(JSON.parse(shown.out).rules).toMatchObject([{ limit: 5, used: 1, remaining: 4 }])
   })
 })
 

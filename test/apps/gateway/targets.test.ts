@@ -86,6 +86,7 @@ describe("a compose with several targets", () => {
     }
     expect(await errorsOf(target, { ...target, bucket: "Not_a_bucket" })).toEqual([400, "images[0].targets[1].bucket"])
     expect(await errorsOf({ type: "aws", bucket: "images", region: "the moon", credentials: "lab" })).toEqual([400, "images[0].targets[0].region"])
+    expect(await errorsOf({ type: "s3", bucket: "images", region: "a region", credentials: "lab" })).toEqual([400, "images[0].targets[0].region"])
     expect(await errorsOf({ type: "aws", bucket: "images", region: "eu-central-1", credentials: "lab" })).toEqual([400, "images[0].targets[0].type"])
     expect(await errorsOf({ type: "ftp" })).toEqual([400, expect.stringContaining("images[0].targets[0]")])
     expect(await errorsOf(target)).toEqual([202])

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { durationMillis, moment, readMoment } from "../../../apps/operator/moments.ts"
 import { type OutputShape, painted } from "../../../apps/operator/output.ts"
+import { progressOf } from "../../../apps/operator/progress.ts"
 import { table } from "../../../apps/operator/table.ts"
 import { bytes, rate, span } from "../../../apps/operator/units.ts"
 
@@ -56,6 +58,21 @@ describe("a table", () => {
     const lines = table({ ...plain, terminal: true }, columns, rows)
     assert.deepStrictEqual(lines[1], "a       7  a name that is much too long…")
     assert.isTrue(lines.every((line) => line.length <= 40))
+  })
+
+  it("say how far something has come, of all streams together, how fast, and when it is done", async () => {
+    const lines: Array<string> = []
+    const { clear, entries, show } = progressOf({ ...plain, terminal: true, writeError: (text) => void lines.push(text) }, "composes")
+    Effect.runSync(show({ stream: "EVENTS-2026-01", position: 1000, head: 3000 }))
+    Effect.runSync(show({ stream: "EVENTS", position: 0, head: 1000 }))
+    // Drawn again no sooner.
+    await new Promise((resolve) => setTimeout(resolve, 210))
+    Effect.runSync(show({ stream: "EVENTS-2026-01", position: 2000, head: 3000 }))
+    assert.match(lines[0]!, /^\r\u001b\[Kcomposes: \[#{8}\.{16}\] 33 % · 1,000 of 3,000 · 0 a second$/)
+    assert.match(lines[1]!, /^\r\u001b\[Kcomposes: \[#{12}\.{12}\] 50 % · 2,000 of 4,000 · [\d,]+ a second · [\d.:]+( s)? left$/)
+    assert.deepStrictEqual([lines.length, entries()], [2, 1000])
+    Effect.runSync(clear)
+    assert.strictEqual(lines.at(-1), "\r\u001b[K")
   })
 
   it("lets nothing through that would steer a terminal", () => {

@@ -17,6 +17,7 @@ import type { PipelineDefinition } from "../../../domain/pipeline-events.ts"
 import type { Pipeline } from "../../../domain/pipeline.ts"
 import type { Policy } from "../../../domain/policy.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"
+import type { Booted } from "../../../domain/ports/image-tests.ts"
 import { composeRef, pipelineRef } from "../../../domain/recorded.ts"
 import { randomOf } from "../../chaos/random.ts"
 import { historyOf, newTenant, SmallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
@@ -115,6 +116,29 @@ layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true,
       yield* startWorker("w1", { abilities: { slots } })
       const after = yield* eventually(tenantId, built(1))
       assert.deepStrictEqual([after.failures, after.lastNumber], [0, 1])
+    }).pipe(Effect.scoped))
+
+  it.effect("given a build whose image does not pass its test, then its name stays where it was, until the test passes", () =>
+    Effect.gen(function*() {
+      const tenantId = newTenant()
+      const good: Booted = { accelerator: "kvm", readyMs: 4000, tookMs: 5000, console: "box login: " }
+      let boots = good
+      yield* startWorker("w1", { abilities: { slots: { ...slots, test: 1 } }, boots: () => boots })
+      yield* startScheduler("pipelines")
+      const request = { distribution: "test-distro-1", images: [{ architecture: "x86_64", type: "simulated", test: true }] } as const
+      yield* say(tenantId, DeclarePipeline.make({ at: now(), definition: { request, retryAfterMs: 3_600_000 }, means: { builder: "simulated", resolves: false, tests: [0] } }))
+      yield* eventually(tenantId, built(1))
+      boots = { accelerator: "kvm", tookMs: 5000, console: "Kernel panic", problem: "the kernel panicked" }
+      yield* ask(tenantId)
+      const failed = yield* eventually(tenantId, ({ failures }) => failures === 1)
+      assert.deepStrictEqual([failed.lastNumber, failed.promoted!.number, failed.lastGood!.number], [2, 1, 1])
+      assert.include(failed.lastFailure!.message, "the kernel panicked")
+      const { composeId } = failed.builds[0]!
+      // Its file is there all the same.
+      assert.isTrue((yield* historyOf(tenantId, composeId)).some((event) => event._tag === "JobSucceeded" && event.outcome._tag === "Uploaded"))
+      boots = good
+      yield* execute(intent(tenantId), RetryCompose.make({ composeId }))
+      yield* eventually(tenantId, built(2))
     }).pipe(Effect.scoped))
 
   it.effect("given a build that was canceled, when it has ended, then it is neither good nor a failure, and what was asked for meanwhile comes next", () =>

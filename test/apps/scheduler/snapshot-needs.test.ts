@@ -17,7 +17,7 @@ layer(SnapshotsInMemory)("a snapshot", (it) => {
       ]
       yield* (yield* Snapshots).save("scheduler", encodeSnapshot({ positions: { EVENTS: 7 }, overrides: [] }, jobs))
       const loaded: Array<OpenJob> = []
-      assert.isTrue(yield* loadSnapshot("scheduler", () => {}, (job) => void loaded.push(job)))
+      assert.isTrue(yield* loadSnapshot("scheduler", () => {}, (page) => void loaded.push(...Array.from({ length: page.size }, (_, at) => page.job(at)))))
       assert.deepStrictEqual(loaded.map(({ need }) => need), jobs.map(({ need }) => need))
     }))
 })

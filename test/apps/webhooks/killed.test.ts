@@ -1,29 +1,8 @@
-import { writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Redacted, Schema, Scope } from "effect"
-import { NatsCredentials } from "../../../infra/nats-server/credentials.ts"
-import { spawnChild } from "../../../infra/process/child.ts"
-import { Folder, newTenant, until } from "../../support/small-stack.ts"
-import { TestDatabase, TestNats } from "../../support/servers.ts"
+import { Effect, Scope } from "effect"
+import { newTenant, until } from "../../support/small-stack.ts"
 import { firstOf, webhookReceiver } from "../../support/webhook-receiver.ts"
-import { addWebhook, live, typesOfLife, WebhooksStack } from "../../support/webhooks.ts"
-
-const main = join(import.meta.dirname, "../../../apps/webhooks/main.ts")
-const encode = Schema.encodeSync(Schema.fromJsonString(NatsCredentials))
-
-const startProcess = Effect.gen(function*() {
-  const [{ dir }, { credentials, url }] = [yield* Folder, yield* TestNats]
-  const file = join(dir, "credentials.json")
-  writeFileSync(file, encode(credentials), { mode: 0o600 })
-  return yield* spawnChild({
-    argv: [process.execPath, main], output: join(dir, "webhooks.log"),
-    env: {
-      ...process.env, KILN_NATS_URL: url, KILN_NATS_CREDENTIALS: file, KILN_POSTGRES_URL: Redacted.value(yield* TestDatabase), KILN_KEYS: join(dir, "keys"),
-      KILN_WEBHOOK_NETWORKS: "127.0.0.1", KILN_ADMIN_PORT: undefined
-    }
-  })
-})
+import { addWebhook, live, startWebhooksProcess, typesOfLife, WebhooksStack } from "../../support/webhooks.ts"
 
 layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("the process of webhooks", (it) => {
   it.effect("given kill -9 again and again while it sends, then no event of a compose is missing, and their order is kept", () =>
@@ -34,7 +13,7 @@ layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("the 
       yield* addWebhook(tenantId, { url: `${receiver.url}/one` })
       yield* addWebhook(tenantId, { url: `${receiver.url}/other` })
       const scope = yield* Effect.scope
-      const start = Scope.provide(startProcess, scope)
+      const start = Scope.provide(startWebhooksProcess, scope)
       let child = yield* start
       const composes: Array<string> = []
       for (let round = 0; round < 3; round++) {

@@ -1,29 +1,12 @@
-import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { archiveStream } from "../../../apps/scheduler/keep-periods.ts"
 import { Millis } from "../../../domain/ids.ts"
 import { Periods } from "../../../domain/ports/periods.ts"
 import { AskReplay } from "../../../domain/webhooks.ts"
-import { EventLogJetStream } from "../../../infra/jetstream/event-log.ts"
-import { PeriodsJetStream } from "../../../infra/jetstream/periods.ts"
-import { SealerFiles } from "../../../infra/keys/sealer-files.ts"
-import { SqlLive } from "../../../infra/postgres/sql.ts"
-import { WebhookDeliveriesPostgres } from "../../../infra/postgres/webhook-deliveries-postgres.ts"
-import { TestAccounts } from "../../support/nats-layers.ts"
-import { TestDatabase, TestNats } from "../../support/servers.ts"
-import { Folder, newTenant, until } from "../../support/small-stack.ts"
+import { newTenant, until } from "../../support/small-stack.ts"
 import { firstOf, webhookReceiver } from "../../support/webhook-receiver.ts"
-import { addWebhook, command, live, startWebhooks, typesOfLife } from "../../support/webhooks.ts"
-
-/** Composes lie in the streams of their period, webhooks in one that never ends. */
-const InPeriods = Layer.unwrap(Effect.gen(function*() {
-  const { dir } = yield* Folder
-  const log = { partitions: 1, replicas: 1, period: 2000, archive: join(dir, "archive") }
-  return Layer.mergeAll(
-    EventLogJetStream(log), PeriodsJetStream(log), SealerFiles(join(dir, "keys")),
-    WebhookDeliveriesPostgres.pipe(Layer.provideMerge(Layer.unwrap(Effect.map(TestDatabase, (url) => SqlLive(url))))))
-})).pipe(Layer.provideMerge(Layer.mergeAll(TestAccounts, Folder.layer, TestDatabase.layer)), Layer.provideMerge(TestNats.layer))
+import { addWebhook, append, command, lifeOf, live, newCompose, startWebhooks, typesOfLife, webhooksInPeriods } from "../../support/webhooks.ts"
 
 /** Into the archive, and off the server. */
 const drop = Effect.fnUntraced(function*(name: string) {
@@ -34,7 +17,7 @@ const drop = Effect.fnUntraced(function*(name: string) {
   assert.strictEqual((yield* find).state, "dropped")
 })
 
-layer(InPeriods, { excludeTestServices: true, timeout: "40 seconds" })("webhooks of a log with periods", (it) => {
+layer(webhooksInPeriods(2000), { excludeTestServices: true, timeout: "40 seconds" })("webhooks of a log with periods", (it) => {
   it.effect("given webhooks that are added just before composes are asked for, then each is told all, though another stream tells of it; and again when that is asked for, from the archive too", () =>
     Effect.gen(function*() {
       const receiver = yield* webhookReceiver()
@@ -56,5 +39,25 @@ layer(InPeriods, { excludeTestServices: true, timeout: "40 seconds" })("webhooks
       yield* command(one!.tenantId, AskReplay.make({ webhookId: one!.webhookId, since: Millis.make(0) }))
       yield* until(Effect.sync(() => receiver.got(one!.path).length), (count) => count >= 14)
       assert.deepStrictEqual(receiver.got(one!.path).slice(5).map(({ event }) => event.type), [...typesOfLife.slice(1), ...typesOfLife])
+    }))
+
+  it.effect("given a webhook whose tenant has but a part of a period that is sealed, when a compose of it goes on later, then that is told after all that was before", () =>
+    Effect.gen(function*() {
+      const [tenantId, other] = [newTenant(), newTenant()]
+      const receiver = yield* webhookReceiver()
+      yield* startWebhooks()
+      yield* addWebhook(tenantId, { url: `${receiver.url}/` })
+      const composeId = newCompose()
+      const [first, second, ...rest] = lifeOf(composeId)
+      yield* append(tenantId, composeId, [first!, second!])
+      yield* live(other)
+      yield* until(Effect.sync(() => receiver.got().length), (count) => count === 2)
+      const stream = receiver.got()[0]!.event.kilnposition.split(":")[0]!
+      const periods = yield* Periods
+      yield* periods.seal(stream)
+      yield* append(tenantId, composeId, rest, 2)
+      yield* until(Effect.sync(() => receiver.got().length), (count) => count >= typesOfLife.length)
+      assert.deepStrictEqual(receiver.got().map(({ event }) => event.type), typesOfLife)
+      assert.deepStrictEqual(receiver.got().map(({ event }) => event.kilnposition.split(":")[0]), [stream, stream, "EVENTS", "EVENTS", "EVENTS"])
     }))
 })

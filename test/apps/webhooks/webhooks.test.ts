@@ -74,6 +74,21 @@ layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("webh
       assert.strictEqual(receiver.got("/other").length, typesOfLife.length)
     }))
 
+  it.effect("given first webhooks of two tenants and composes of both that are made while nobody reads, then each is told all of its own", () =>
+    Effect.gen(function*() {
+      const tenants = [newTenant(), newTenant()]
+      const receiver = yield* webhookReceiver()
+      const composes = yield* Effect.forEach(tenants, Effect.fnUntraced(function*(tenantId) {
+        yield* addWebhook(tenantId, { url: `${receiver.url}/${tenantId}` })
+        return yield* live(tenantId)
+      }))
+      yield* startWebhooks()
+      for (const [at, tenantId] of tenants.entries()) {
+        yield* times(receiver, typesOfLife.length, `/${tenantId}`)
+        assert.deepStrictEqual(firstOf(receiver.got(`/${tenantId}`), composes[at]!), typesOfLife)
+      }
+    }))
+
   it.effect("given an endpoint that is away for a while, then what happened meanwhile comes in order once it is back, each under the id it had at first", () =>
     Effect.gen(function*() {
       const tenantId = newTenant()

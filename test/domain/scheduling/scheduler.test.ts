@@ -8,7 +8,7 @@ import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
 import type { Claim, Heartbeat, Lying } from "../../../domain/work.ts"
 import { failure, image, jobs, outcomes } from "../../support/composes.ts"
 import {
-  composeNo, heartbeatOf, heldBy, numberOf, queuedAs, recordedFor, second, share, speakerOf, start, startedBy, tokenIn
+  composeNo, heartbeatOf, heldBy, numberOf, pageOf, queuedAs, recordedFor, second, share, speakerOf, start, startedBy, tokenIn
 } from "../../support/scheduling.ts"
 
 const make = (shares: Record<string, Partial<Share>> = {}) =>
@@ -168,7 +168,7 @@ describe("a job that is queued again", () => {
   }
   const restarted = (scheduler: Scheduler, now: number) => {
     const after = make()
-    for (const job of scheduler.jobs.values()) after.load({ ...job, place: undefined }, now)
+    after.load(pageOf(scheduler.jobs.values()), now)
     after.hear(w1, heartbeatOf(2), now)
     return after
   }
@@ -266,7 +266,7 @@ describe("a worker", () => {
     assert.deepStrictEqual(scheduler.lost(later(30)), [])
     assert.deepStrictEqual(scheduler.lost(later(31)).map(({ job }) => job.token), [tokenIn("s1")])
     const restarted = new Scheduler({ shareOf: () => share, lostAfterMs: () => 30 * second, deadlineMs: () => 0, now: later(60) })
-    for (const job of scheduler.jobs.values()) restarted.load({ ...job, place: undefined }, later(60))
+    restarted.load(pageOf(scheduler.jobs.values()), later(60))
     assert.deepStrictEqual(restarted.lost(later(90)), [])
     assert.strictEqual(restarted.lost(later(91)).length, 1)
   })
@@ -326,7 +326,7 @@ describe("deliveries", () => {
     assert.deepStrictEqual(due(scheduler), ["a/1 w1", "b/2 w1"])
     for (const [at, tenant] of ["a", "b"].entries()) scheduler.record(recordedFor(tenant, at + 1, startedBy("w1", "upload")), start)
     const restarted = new Scheduler(config)
-    for (const job of scheduler.jobs.values()) restarted.load({ ...job, place: undefined }, start)
+    restarted.load(pageOf(scheduler.jobs.values()), start)
     restarted.hear(w1, offering, start)
     assert.deepStrictEqual(due(restarted), [])
     restarted.record(recordedFor("a", 1, JobFailed.make({ composeId: composeNo(1), jobId: jobs.upload, attempt: 1, failure, final: true })), start)
@@ -374,7 +374,7 @@ describe("a restart", () => {
     before.due(start)
     before.record(recordedFor("a", 1, startedBy("w1")), start)
     const after = make()
-    for (const job of before.jobs.values()) after.load({ ...job, place: undefined }, start)
+    after.load(pageOf(before.jobs.values()), start)
     after.settle(lyingOf(before), start)
     assert.isTrue(after.owns(w1, claimOf(2)))
     after.hear(w1, heartbeatOf(3), start)
@@ -393,10 +393,10 @@ describe("a restart", () => {
     assert.sameMembers([...written.keys()], ["1/0-build", "1/0-upload-0", "2/0-build", "2/0-upload-0"])
     // Twice is as good as once.
     const after = make()
-    for (let times = 1; times <= 2; times++) for (const job of before.jobs.values()) after.load({ ...job, place: undefined }, start)
-    assert.strictEqual(after.jobs.size, before.jobs.size)
+    for (let times = 1; times <= 2; times++) after.load(pageOf(before.jobs.values()), start)
     after.hear(w1, heartbeatOf(9), start)
     assert.strictEqual(due(after).length, before.jobs.size)
+    assert.strictEqual(after.jobs.size, before.jobs.size)
   })
   it("reads decisions once more that its snapshot has taken in, and is none the worse for it", () => {
     const decisions = [1, 2, 3].flatMap((compose) => [recordedFor("a", compose, queuedAs()), recordedFor("a", compose, startedBy("w1"))])
@@ -411,7 +411,7 @@ describe("a restart", () => {
       const before = make()
       for (const decision of decisions.slice(0, taken)) before.record(decision, start)
       const after = make()
-      for (const job of before.jobs.values()) after.load({ ...job, place: undefined }, start)
+      after.load(pageOf(before.jobs.values()), start)
       assert.sameDeepMembers(told(after, from), expected, `${taken} in the snapshot, read from ${from}`)
     }
   })
