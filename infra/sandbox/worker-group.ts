@@ -31,11 +31,13 @@ class NotDivisible extends Error {}
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code
 
+const delegation = "Delegate=memory pids cpu gives that to a unit of systemd"
+
 const reasons: Partial<Record<string, string>> = {
   ENOENT: "is no control group of version 2",
   EROFS: "can only be read here: a container, or ProtectControlGroups= of a unit, keeps it so",
-  EACCES: "does not belong to this worker: its unit needs Delegate=memory pids cpu, or the group another owner",
-  EPERM: "does not belong to this worker: its unit needs Delegate=memory pids cpu, or the group another owner",
+  EACCES: `does not belong to this worker; ${delegation}`,
+  EPERM: `does not belong to this worker; ${delegation}`,
   EBUSY: "has processes that cannot be moved out of it"
 }
 
@@ -70,7 +72,7 @@ const moveAll = (dir: string, to: string): void => {
 const divide = (dir: string, cpus: boolean): void => {
   const has = wordsOf(join(dir, "cgroup.controllers"))
   const missing = [...needed, ...cpus ? [welcome] : []].filter((controller) => !has.includes(controller))
-  if (missing.length > 0) throw new NotDivisible(`${dir} does not have the controllers ${missing.join(" and ")}`)
+  if (missing.length > 0) throw new NotDivisible(`${dir} does not have the controllers ${missing.join(" and ")}; ${delegation}`)
   const on = wordsOf(join(dir, "cgroup.subtree_control"))
   const off = [...needed, welcome].filter((controller) => has.includes(controller) && !on.includes(controller))
   if (off.length === 0) return

@@ -15,7 +15,9 @@ import { tokenOf, withStack } from "./stack.ts"
 const inFlight = 32
 const slots = 32
 const composes = 1000
-const rounds = 3
+const rounds = 5
+/** Of each side: before that, much of the time goes into compiling what is called often. */
+const warmUp = 2000
 /** A build and an upload. */
 const jobsEach = 2
 
@@ -55,8 +57,8 @@ export const lifecycle: Bench = {
       }
       const graphile = await startGraphile(Redacted.value(stack.postgresUrl))
       say("warming up")
-      await kiln(300)
-      await graphile.work(300)
+      await kiln(warmUp)
+      await graphile.work(warmUp)
       const measured: Array<Round> = []
       for (let round = 1; round <= rounds; round++) {
         const before = await cpuOf(stack)

@@ -69,7 +69,7 @@ describe("the control group of a worker", () => {
     const bare = workOf("bare")
     writeFileSync(join(bare, "cgroup.controllers"), "cpu\n")
     expect(await inside("refused", "true", { ...usual, cgroup: bare })).toMatchObject({
-      failure: { class: "platform", message: `no control group for the build (KILN_CGROUP): ${bare} does not have the controllers memory and pids` }
+      failure: { class: "platform", message: `no control group for the build (KILN_CGROUP): ${bare} does not have the controllers memory and pids; Delegate=memory pids cpu gives that to a unit of systemd` }
     })
   })
 })
