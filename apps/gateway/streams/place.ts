@@ -1,4 +1,5 @@
 /** How far a reader of a tenant's events has come, and the id that says so. */
+import { isOfPeriod } from "../../../domain/periods.ts"
 import type { EventLog } from "../../../domain/ports/event-log.ts"
 
 /** The last sequence of each stream of the log. */
@@ -10,10 +11,13 @@ const wholly = Number.MAX_SAFE_INTEGER
 
 /**
  * `EVENTS:1204,EVENTS-2026-11:77`: streams of the log and the sequence in each. A stream that was sealed before is left out:
- * it is read to its end before all others. The newest is always there, so what is left out and newer was not there yet.
+ * it is read to its end before all others. That of the newest period is always there, so what is left out and newer was not
+ * there yet; those that never end say nothing of that, being as old as the log and at the end of its list.
  */
-export const placeText = ({ isSealed, streams }: Log, place: Place): string =>
-  streams.filter((stream, at) => at === streams.length - 1 || !isSealed(stream)).map((stream) => `${stream}:${place.get(stream) ?? 0}`).join(",")
+export const placeText = ({ isSealed, streams }: Log, place: Place): string => {
+  const newest = streams.findLast(isOfPeriod)
+  return streams.filter((stream) => stream === newest || !isSealed(stream)).map((stream) => `${stream}:${place.get(stream) ?? 0}`).join(",")
+}
 
 export const placeOf = ({ streams }: Log, text: string): Place | undefined => {
   const named = new Map<string, number>()
@@ -22,7 +26,7 @@ export const placeOf = ({ streams }: Log, text: string): Place | undefined => {
     if (stream === undefined || !streams.includes(stream)) return undefined
     named.set(stream, Number(sequence))
   }
-  const newest = Math.max(...[...named.keys()].map((stream) => streams.indexOf(stream)))
+  const newest = streams.findLastIndex((stream) => isOfPeriod(stream) && named.has(stream))
   return new Map(streams.map((stream, at) => [stream, named.get(stream) ?? (at < newest ? wholly : 0)]))
 }
 
