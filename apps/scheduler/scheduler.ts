@@ -1,5 +1,5 @@
 /** Follows the log, lays jobs on workers' queues, takes in what they report. One instance works; others wait for its lease. */
-import { Effect, Metric, Schedule, Semaphore } from "effect"
+import { Effect, Latch, Metric, Schedule, Semaphore } from "effect"
 import type { Digest, WorkerId } from "../../domain/ids.ts"
 import type { Attester } from "../../domain/ports/attester.ts"
 import type { Blobs } from "../../domain/ports/blobs.ts"
@@ -82,6 +82,7 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const desk = yield* restoredDesk(options)
   const { scheduler } = desk
   let isReady = false
+  const ready = yield* Latch.make()
 
   const pipelines = yield* pipelinesKeeper({
     positions: { ...desk.positions }, isHeld,
@@ -127,6 +128,7 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
   const begin = reportsTakenIn.pipe(
     Effect.andThen(dispatch.rollCall),
     Effect.andThen(Effect.sync(() => isReady = true)),
+    Effect.andThen(ready.open),
     Effect.andThen(onReady)
   )
 
@@ -183,10 +185,13 @@ const schedule = Effect.fn("schedule")(function*(options: SchedulerOptions, { is
     pump.pipe(Effect.delay("100 millis"), Effect.forever),
     measure.pipe(Effect.delay("1 second"), Effect.forever),
     save.pipe(Effect.delay(snapshotEvery), Effect.forever),
-    Effect.provide(Effect.all([quota.run, pipelines.run], { concurrency: "unbounded" }), AccountsLive),
-    copies.run,
-    reaper.run,
-    keepPeriods({ ...usualPeriods, ...options.periods, isHeld }),
+    // Each may have much of the log to read anew, and jobs are given out without them.
+    ready.whenOpen(Effect.all([
+      Effect.provide(Effect.all([quota.run, pipelines.run], { concurrency: "unbounded" }), AccountsLive),
+      copies.run,
+      reaper.run,
+      keepPeriods({ ...usualPeriods, ...options.periods, isHeld })
+    ], { concurrency: "unbounded", discard: true })),
     // The log knows workers by name; only the desk knows whose pool a name is of.
     dispatch.serveSecrets((speaker, claim) =>
       scheduler.owns(speaker, claim) ? Effect.provideContext(secretsFor(speaker, claim), context) : Effect.succeed(undefined)),

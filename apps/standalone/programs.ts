@@ -17,7 +17,8 @@ const youngGeneration: Record<ProgramName, number> = { gateway: 4, scheduler: 4,
 /** Thousands of streams are opened at once, and what that leaves behind should go before as much again has come. */
 const others: Partial<Record<ProgramName, string>> = { gateway: "--heap-growing-percent=20" }
 
-const lean = (program: ProgramName) =>
+/** What Node is started with. */
+export const nodeFlags = (program: ProgramName): ReadonlyArray<string> =>
   (process.env["KILN_NODE_FLAGS"] ?? `--max-semi-space-size=${youngGeneration[program]} ${others[program] ?? ""}`).split(" ").filter((flag) => flag !== "")
 
 const apps = join(import.meta.dirname, "..")
@@ -43,7 +44,7 @@ export const runProgram = Effect.fnUntraced(function*({ env, home, name, program
   yield* endOrphan(pidFile)
   const main = join(apps, program, "main.ts")
   const child = yield* spawnChild({
-    argv: dieWithParent("SIGTERM", [process.execPath, ...lean(program), main]),
+    argv: dieWithParent("SIGTERM", [process.execPath, ...nodeFlags(program), main]),
     env: environmentOf(program, env),
     output: log
   })

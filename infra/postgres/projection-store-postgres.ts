@@ -8,6 +8,7 @@ import { copyLive, createSchema, differingRows, dropTable, makeIndexes, prepareT
 import { checkpointName } from "./projection-tables.ts"
 import { RowCache } from "./row-cache.ts"
 import { type Client, Sql } from "./sql.ts"
+import { takeAtOnce, Written } from "./take-at-once.ts"
 import { Moved, park, prepareBatch, type Row, takeBatch, takeShares, write } from "./take-batch.ts"
 import { type Transaction, transaction } from "./transaction.ts"
 
@@ -17,7 +18,7 @@ const toUnavailable = ({ message }: { readonly message: string }) => new StoreUn
 const lockTimedOut = "55P03"
 
 export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(function*() {
-  const { session, sql } = yield* Sql
+  const { byKey, session, sql } = yield* Sql
   const attempt = <A>(run: () => Promise<A>) =>
     Effect.tryPromise({
       try: run,
@@ -36,7 +37,7 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
       return yield* Effect.raceFirst(effect(begun), Effect.mapError(lost, toUnavailable))
     }))
 
-  const cache = new RowCache()
+  const [cache, written] = [new RowCache(), new Written()]
   yield* inOne(createSchema).pipe(Effect.retry({ times: 3 }))
 
   return ProjectionStore.of({
@@ -63,8 +64,13 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
           const kept = cache.take(checkpointName(share.projection, "live"), stream, share.after)
           return prepareBatch(share, "live", entries.filter(({ position }) => position.sequence > share.after), { kept })
         })
-        return Effect.map(inOne((tx) => takeShares(tx, { stream, upTo }, prepared, "leave")), (taken) => {
-          for (const { changed, changes, share } of taken) cache.put(share.name, stream, upTo, { changes, rows: share.kept?.rows ?? new Map() }, changed)
+        const batch = { stream, upTo }
+        const allTaken = Effect.flatMap(only(() => takeAtOnce(byKey, written, batch, prepared)), (taken) =>
+          taken === undefined ? inOne((tx) => takeShares(tx, batch, prepared, "leave")) : Effect.succeed(taken))
+        return Effect.map(allTaken, (taken) => {
+          for (const { changed, changes, parked, share } of taken) {
+            cache.put(share.name, stream, upTo, { changes, parked, rows: share.kept?.rows ?? new Map() }, changed)
+          }
           const poisons = new Map(taken.map(({ poisons, share }) => [share.projection, poisons]))
           return { poisons, left: shares.map(({ projection }) => projection).filter((projection) => !poisons.has(projection)) }
         })

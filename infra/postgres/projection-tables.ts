@@ -52,13 +52,20 @@ export const deleteByKeys = (projection: Projection, generation: Generation): st
 const keysGiven = (projection: Projection): string =>
   `json_to_recordset($1::text::json) as k(${keyColumns(projection).map((name) => `${name} ${keyType(projection, name)}`).join(", ")})`
 
-/** One parameter for any number of rows. */
-export const upsert = (projection: Projection, generation: Generation): string => {
-  const table = tableOf(projection, generation)
+/** One parameter for any number of rows, the first unless said; `only` is a table that has one row if they are to be written. */
+export const upsert = (projection: Projection, generation: Generation, { only, parameter = 1 }: { readonly parameter?: number; readonly only?: string } = {}): string => {
   const rest = columnsOf(projection).map(([name]) => snake(name)).filter((name) => !keyColumns(projection).includes(name))
-  return `insert into ${table} select * from json_populate_recordset(null::${table}, $1::text::json)
+  return `insert into ${tableOf(projection, generation)} select r.* from ${only === undefined ? "" : `${only}, `}${rowsGiven(projection, generation, parameter)}
     on conflict (${keyColumns(projection).join(", ")}) do update set ${rest.map((name) => `${name} = excluded.${name}`).join(", ")}`
 }
+
+/** Of rows that are there, these columns alone. */
+export const update = (projection: Projection, columns: Iterable<string>, { only, parameter }: { readonly parameter: number; readonly only: string }): string =>
+  `update ${tableOf(projection, "live")} t set ${Array.from(columns, (name) => `${snake(name)} = r.${snake(name)}`).join(", ")}
+    from ${only}, ${rowsGiven(projection, "live", parameter)} where ${keyColumns(projection).map((name) => `t.${name} = r.${name}`).join(" and ")}`
+
+const rowsGiven = (projection: Projection, generation: Generation, parameter: number): string =>
+  `json_populate_recordset(null::${tableOf(projection, generation)}, $${parameter}::text::json) r`
 
 const keyType = (projection: Projection, column: string): string => {
   const field = columnsOf(projection).find(([name]) => snake(name) === column)
@@ -78,6 +85,9 @@ const storable = (_: string, value: unknown) =>
   typeof value === "string" && !isStorable(value) ? value.replaceAll("\u0000", "\ufffd").toWellFormed() : value
 
 const isStorable = (text: string) => text.isWellFormed() && !text.includes("\u0000")
+
+/** Their names as the projection has them. */
+export const keyFields = (projection: Projection): ReadonlyArray<string> => ["tenantId", ...projection.key]
 
 export const toColumns = (row: Record<string, unknown>): Record<string, unknown> => {
   const columns: Record<string, unknown> = {}

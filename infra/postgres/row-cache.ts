@@ -7,6 +7,8 @@ import type { Row } from "./take-batch.ts"
 export interface Kept {
   readonly changes: number
   readonly rows: Map<string, Row>
+  /** Aggregates that are parked for this table. */
+  readonly parked: ReadonlySet<string>
 }
 
 /** Of a table and stream: as many as are likely to change soon. */
@@ -23,7 +25,7 @@ export class RowCache {
     return kept?.position === after ? kept : undefined
   }
 
-  put(table: string, stream: string, position: number, { changes, rows }: Kept, changed: ReadonlyMap<string, Row>): void {
+  put(table: string, stream: string, position: number, { changes, parked, rows }: Kept, changed: ReadonlyMap<string, Row>): void {
     for (const [key, row] of changed) {
       rows.delete(key)
       rows.set(key, row)
@@ -32,6 +34,6 @@ export class RowCache {
       if (rows.size <= most) break
       rows.delete(key)
     }
-    this.#kept.set(`${stream} ${table}`, { position, changes, rows })
+    this.#kept.set(`${stream} ${table}`, { position, changes, parked, rows })
   }
 }

@@ -18,6 +18,8 @@ export interface Session {
 
 export class Sql extends Context.Service<Sql, {
   readonly sql: Client
+  /** For statements that touch few rows, each by its key: they are planned once, and not as if they read whole tables. */
+  readonly byKey: Client
   run<A>(query: (sql: Client) => Promise<A>): Effect.Effect<A, SqlFailed>
   /** Not of the pool: its client writes to a reserved connection that has broken, which nobody can catch. */
   readonly session: Effect.Effect<Session, SqlFailed, Scope.Scope>
@@ -31,14 +33,24 @@ const secondsToReconnect = 0.2
 
 const options = {
   types: { bigint }, onnotice: () => {}, connect_timeout: 5, backoff: () => secondsToReconnect,
-  // Rows and checkpoints are made from the log: what a crash of the server takes back, it takes back of both.
-  connection: { application_name: "kiln", synchronous_commit: "off" }
+  connection: {
+    application_name: "kiln",
+    // Rows and checkpoints are made from the log: what a crash of the server takes back, it takes back of both.
+    synchronous_commit: "off",
+    // Pages are read in a few milliseconds; to compile such a query takes two hundred.
+    jit: "off"
+  }
 } as const
+
+const noScans = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" }
 
 export const SqlLive = (url: Redacted.Redacted<string>, max = 12) =>
   Layer.effect(Sql, Effect.gen(function*() {
     const end = (pool: Client) => Effect.promise(() => pool.end({ timeout: 2 }))
     const sql = yield* Effect.acquireRelease(Effect.sync(() => postgres(Redacted.value(url), { ...options, max, idle_timeout: 300 })), end)
+    const byKey = yield* Effect.acquireRelease(Effect.sync(() => postgres(Redacted.value(url), {
+      ...options, max: 3, idle_timeout: 300, connection: { ...options.connection, plan_cache_mode: "force_generic_plan", ...noScans }
+    })), end)
     const session = Effect.gen(function*() {
       const broken = yield* Deferred.make<never, SqlFailed>()
       const own = yield* Effect.acquireRelease(
@@ -49,5 +61,5 @@ export const SqlLive = (url: Redacted.Redacted<string>, max = 12) =>
       yield* Effect.tryPromise({ try: () => own`select 1`, catch: toSqlFailed })
       return { sql: own, lost: Deferred.await(broken) }
     })
-    return Sql.of({ sql, session, run: (query) => Effect.tryPromise({ try: () => query(sql), catch: toSqlFailed }) })
+    return Sql.of({ sql, byKey, session, run: (query) => Effect.tryPromise({ try: () => query(sql), catch: toSqlFailed }) })
   }))

@@ -5,6 +5,7 @@ import { followsKind, keysIn, keyOf, type Projection, takeIn } from "../../proje
 import type { Entries, Generation, Poison, Share } from "../../projections/projection-store.ts"
 import type { Kept } from "./row-cache.ts"
 import { checkpointName, deleteByKeys, fromColumns, selectByKeys, toColumns, toJson, upsert } from "./projection-tables.ts"
+import type { Client } from "./sql.ts"
 import type { Transaction } from "./transaction.ts"
 
 export type Row = Record<string, unknown>
@@ -12,7 +13,7 @@ export type Row = Record<string, unknown>
 /** Says that a checkpoint was not where it should be; turned into CheckpointMoved once the transaction is rolled back. */
 export class Moved extends Error {}
 
-interface Prepared extends Share {
+export interface Prepared extends Share {
   readonly generation: Generation
   /** Of its table. */
   readonly name: string
@@ -20,7 +21,7 @@ interface Prepared extends Share {
   readonly steps: ReadonlyArray<{ readonly recorded: Recorded } | { readonly poison: Poison; readonly ref: AggregateRef | undefined }>
   /** Keys of rows that have to be read. */
   readonly toRead: ReadonlyMap<string, Row>
-  readonly known: Map<string, Row>
+  readonly known: ReadonlyMap<string, Row>
   /** Where the known rows come from, if not all are read. */
   readonly kept: Kept | undefined
   /** What is forgotten before: aggregates, and the keys of all rows that they can have. */
@@ -85,6 +86,8 @@ export interface Taken {
   readonly changes: number
   readonly changed: ReadonlyMap<string, Row>
   readonly poisons: ReadonlyArray<Poison>
+  /** All that are, those of `poisons` included. */
+  readonly parked: ReadonlySet<string>
 }
 
 /**
@@ -104,23 +107,21 @@ export const takeShares = async (
         where stream = $1 and projection = any($2::text[]) order by projection for update of c ${ifHeld === "leave" ? "skip locked" : ""}`, [stream, names], { prepare: true }),
     tx<Array<{ projection: string; tenant_id: string; aggregate: string; aggregate_id: string }>>`
       select projection, tenant_id, aggregate, aggregate_id from kiln.parked_aggregates where projection = any(${names}::text[])`,
-    ...shares.map(({ generation, projection, toRead }) =>
-      toRead.size === 0 ? [] : tx.unsafe<Array<Row>>(selectByKeys(projection, generation), [toJson([...toRead.values()].map(toColumns))], { prepare: true }))
+    ...shares.map((share) => storedRows(tx, share))
   ])
   const checkpoints = new Map(held.map((row) => [row.projection, row]))
   const [writes, taken] = [[] as Array<Promise<unknown>>, [] as Array<Taken>]
   for (const [at, share] of shares.entries()) {
-    const { after, generation, known, name, projection, steps } = share
+    const { after, generation, name, projection } = share
     const checkpoint = checkpoints.get(name)
     if (checkpoint?.position !== after || share.kept !== undefined && checkpoint.changes !== share.kept.changes) continue
     const passedOver = new Set(parked.filter((row) => row.projection === name).map((row) => nameOf(row.tenant_id, row.aggregate, row.aggregate_id)))
-    for (const columns of stored[at]!) known.set(...keyed(projection, columns))
-    const { changed, poisons } = foldSteps(projection, steps, known, passedOver)
+    const { changed, poisons } = foldSteps(share, stored[at]!, passedOver)
     if (changed.size > 0) writes.push(write(tx, projection, generation, changed.values()))
     for (const { poison: { entry, reason }, ref } of poisons) {
       if (ref !== undefined) writes.push(park(tx, name, ref, stream, entry.position.sequence, reason))
     }
-    taken.push({ share, changes: checkpoint.changes, changed, poisons: poisons.map(({ poison }) => poison) })
+    taken.push({ share, changes: checkpoint.changes, changed, poisons: poisons.map(({ poison }) => poison), parked: passedOver })
   }
   const moved = taken.map(({ share }) => share.name)
   if (moved.length > 0) {
@@ -132,7 +133,14 @@ export const takeShares = async (
 /** Plans are made for the table's size of now: one that was made while it was small would go on reading the whole of it. */
 const planAnew = (tx: Transaction) => tx`select set_config('plan_cache_mode', 'force_custom_plan', true)`
 
-const foldSteps = (projection: Projection, steps: Prepared["steps"], rows: Map<string, Row>, passedOver: Set<string>) => {
+export const storedRows = async (sql: Client | Transaction, { generation, projection, toRead }: Prepared, mark = ""): Promise<ReadonlyArray<Row>> =>
+  toRead.size === 0 ? [] : await sql.unsafe<Array<Row>>(`${mark} ${selectByKeys(projection, generation)}`, [toJson([...toRead.values()].map(toColumns))], { prepare: true })
+
+/** Adds to `passedOver` what cannot be taken in. */
+export const foldSteps = ({ known, projection, steps }: Prepared, stored: ReadonlyArray<Row>, passedOver: Set<string>) => {
+  const before = new Map(known)
+  for (const columns of stored) before.set(...keyed(projection, columns))
+  const rows = new Map(before)
   const changed = new Map<string, Row>()
   const poisons: Array<Extract<Prepared["steps"][number], { readonly poison: Poison }>> = []
   const poisoned = (poison: Poison, ref: AggregateRef | undefined) => {
@@ -157,7 +165,7 @@ const foldSteps = (projection: Projection, steps: Prepared["steps"], rows: Map<s
       changed.set(key, row)
     }
   }
-  return { changed, poisons }
+  return { before, changed, poisons }
 }
 
 export const write = async (tx: Transaction, projection: Projection, generation: Generation, rows: Iterable<Row>) =>

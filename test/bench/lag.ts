@@ -1,17 +1,17 @@
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
-import { Effect } from "effect"
-import { runProjector } from "../../apps/projector/projector.ts"
+import { Effect, Redacted } from "effect"
+import { nodeFlags } from "../../apps/standalone/programs.ts"
 import { projections } from "../../projections/all.ts"
-import { ProjectionStore } from "../../projections/projection-store.ts"
 import { atLeast, atMost, type Bench, percentile, told } from "./bench.ts"
-import { type Servers, withLogAndRows } from "./log-and-rows.ts"
+import { withLogAndRows } from "./log-and-rows.ts"
+import type { Committed } from "./project-lives.ts"
 
 const perSecond = 300
-const seconds = 30
-/** The first seconds plan statements and fill caches. */
-const warmUp = 5
+const seconds = 40
+/** The first seconds compile code, plan statements and fill caches. */
+const warmUp = 10
 
 export const lag: Bench = {
   name: "lag",
@@ -19,22 +19,12 @@ export const lag: Bench = {
   run: (say) =>
     withLogAndRows((servers) =>
       Effect.gen(function*() {
-        const store = yield* ProjectionStore
-        const committed = new Map<number, { readonly at: number; readonly decidedAt: number }>()
-        const counts: Array<number> = []
-        const watched = ProjectionStore.of({
-          ...store,
-          applyTogether: (shares, batch) => Effect.tap(store.applyTogether(shares, batch), ({ left }) => Effect.sync(() => {
-            counts.push(batch.entries.length)
-            // What is left out is committed later than can be told here: it must not look like a small lag.
-            const at = left.length > 0 ? Infinity : Date.now()
-            for (const entry of batch.entries) if (entry._tag === "Recorded") committed.set(entry.position.sequence, { at, decidedAt: entry.at })
-          }))
-        })
-        yield* runProjector([...projections.values()]).pipe(Effect.provideService(ProjectionStore, watched), Effect.forkScoped)
-        say(`appending ${perSecond} composes a second for ${seconds} s, from another process`)
-        const { rate, stored } = yield* Effect.promise(() => load(servers))
+        const projector = yield* forked("project-lives.ts", [servers.nats, Redacted.value(servers.postgres)], nodeFlags("projector"))
+        say(`appending ${perSecond} composes a second for ${seconds} s`)
+        const { rate, stored } = yield* (yield* forked("append-lives.ts", [servers.nats, String(perSecond), String(seconds)])).answer<Load>()
         yield* Effect.sleep("1 second")
+        const { batches, commits } = yield* projector.answer<Committed>("stop")
+        const committed = new Map(commits.map(([sequence, at, decidedAt]) => [sequence, { at, decidedAt }]))
         const measured = stored.filter(([, at]) => at > stored[0]![1] + warmUp * 1000)
         const missing = { at: Infinity, decidedAt: 0 }
         const since = (from: (storedAt: number, decidedAt: number) => number) =>
@@ -46,7 +36,7 @@ export const lag: Bench = {
         return [
           atLeast("composes", rate, perSecond * 0.99, "composes/s"),
           told("read models", projections.size, ""),
-          told("entries in a transaction", percentile(counts, 0.5), "entries"),
+          told("entries in a transaction", percentile(batches, 0.5), "entries"),
           told("lag p50", percentile(lags, 0.5), "ms"),
           atMost("lag p99", percentile(lags, 0.99), 50, "ms"),
           told("from the decision, its storing included, p50", percentile(whole, 0.5), "ms"),
@@ -60,11 +50,18 @@ interface Load {
   readonly stored: ReadonlyArray<readonly [sequence: number, at: number]>
 }
 
-const load = async ({ nats }: Servers): Promise<Load> => {
-  const child = fork(join(import.meta.dirname, "append-lives.ts"), [nats, String(perSecond), String(seconds)])
-  const [answer] = await Promise.race([
-    once(child, "message"),
-    once(child, "exit").then(([code]) => { throw new Error(`the load ended with ${code}`) })
-  ]) as [Load]
-  return answer
-}
+/** A process of its own, that ends with the bench. */
+const forked = (script: string, args: ReadonlyArray<string>, execArgv: ReadonlyArray<string> = []) =>
+  Effect.acquireRelease(
+    Effect.sync(() => fork(join(import.meta.dirname, script), [...args], { execArgv: [...execArgv] })),
+    (child) => Effect.sync(() => child.kill())
+  ).pipe(Effect.map((child) => ({
+    answer: <A>(question?: string) => Effect.promise(async () => {
+      if (question !== undefined) child.send(question)
+      const [answer] = await Promise.race([
+        once(child, "message"),
+        once(child, "exit").then(([code]) => { throw new Error(`${script} ended with ${code}`) })
+      ]) as [A]
+      return answer
+    })
+  })))

@@ -40,7 +40,7 @@ export const withLogAndRows = async <A>(use: (servers: Servers) => Effect.Effect
   }
 }
 
-const ports = (url: string, core: { readonly user: string; readonly password: Redacted.Redacted }, postgres: Redacted.Redacted) =>
+export const ports = (url: string, core: { readonly user: string; readonly password: Redacted.Redacted }, postgres: Redacted.Redacted) =>
   Layer.merge(
     Layer.merge(EventLogJetStream({ partitions: 1, replicas: 1 }), ParkedJetStream({ replicas: 1 })).pipe(
       Layer.provideMerge(CoreNatsLive({ servers: url, user: core.user, password: Redacted.value(core.password) }, "bench"))),

@@ -1,5 +1,6 @@
 /** What would keep a delivery to Google from working, as far as one may ask without making anything. */
 import { Effect } from "effect"
+import { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { Obstacle } from "../../../domain/ports/image-targets.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import type { CallFailed } from "../call-failed.ts"
@@ -30,10 +31,23 @@ const ofImages = Effect.fnUntraced(function*({ call, images, project }: Clients)
   return []
 })
 
+/**
+ * How many images a project may have is no rate: it is known before gigabytes are sent for nothing. Where the credentials may not
+ * look, the import tells.
+ */
+export const ensureRoom = Effect.fn("gcp.ensureRoom")(function*(clients: Clients) {
+  const [full] = yield* ofQuota(clients).pipe(Effect.scoped, Effect.catchTag("CallFailed", () => Effect.succeed([])))
+  if (full === undefined) return
+  yield* new BuildFailed({
+    class: "target-quota",
+    message: `${full.what}: ${full.problem}; nothing was sent, and this waits until there is room: remove some, or ask Google for more`
+  })
+})
+
 const ofQuota = Effect.fnUntraced(function*({ call, project, projects }: Clients) {
   const client = yield* projects
   const [{ quotas }] = yield* call("compute.projects.get", () => client.get({ project }))
   const quota = quotas?.find(({ metric }) => String(metric) === "IMAGES")
   if (quota === undefined || (quota.usage ?? 0) < (quota.limit ?? Infinity)) return []
-  return [{ what: "compute.images.insert", problem: `the project has ${quota.usage} images, and may have ${quota.limit}` }]
+  return [{ what: "compute.images.insert", problem: `the project ${project} has ${quota.usage} images, and may have ${quota.limit}` }]
 })

@@ -7,7 +7,7 @@ import type { Delivery, ImageTarget, Journal } from "../../../domain/ports/image
 import type { TargetOf } from "../../../domain/target.ts"
 import { diskFormats } from "../../formats/convert.ts"
 import { CallFailed, inKilnsWords } from "../call-failed.ts"
-import { obstaclesOf } from "./check.ts"
+import { ensureRoom, obstaclesOf } from "./check.ts"
 import { type Clients, clients, type Tuning, usual } from "./clients.ts"
 import { failedImport, findImage, forgetInsert, insertImage, nameOf, removeImage, share, waitFor } from "./image.ts"
 import { markedBy } from "./marked.ts"
@@ -56,6 +56,7 @@ const ensureImage = Effect.fnUntraced(function*(
   const found = yield* settled(google, delivery, tuning)
   if (found?.status === "READY") return
   if (found !== undefined) yield* removeImage(google, nameOf(delivery), tuning.pollMs)
+  yield* ensureRoom(google)
   const object = yield* ensureObject(google, delivery, journal, report, tuning)
   importing(0)
   const operation = yield* insertImage(google, delivery, object, journal).pipe(

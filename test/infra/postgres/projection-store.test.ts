@@ -127,4 +127,46 @@ layer(ReadModels, { excludeTestServices: true, timeout: "30 seconds" })("the sto
       assert.deepStrictEqual(again.left, [composes])
       assert.notInclude((yield* rowsOf("composes")).map((row) => row["compose_id"]), composeAt(34))
     }))
+
+  it.effect("given batch after batch, then rows are those of one fold, though tables are held, changed by others, and entries cannot be taken in meanwhile", () =>
+    Effect.gen(function*() {
+      const store = yield* ProjectionStore
+      const { sql } = yield* Sql
+      const [stream, faulty, images] = ["BATCHES", dyingOf("JobLost"), named("images")]
+      const run = (text: string) => Effect.promise(() => sql.unsafe<Array<Record<string, unknown>>>(text))
+      const row = (n: number) => Effect.map(run(`select status, revision, name from kiln.composes where compose_id = '${composeAt(n)}'`), ([found]) => found)
+      let position = 0
+      const of = (n: number, revision: number, ...events: Parameters<typeof decided>[3][]) =>
+        ({ ...decided(acme, composeAt(n), revision, ...events as [Parameters<typeof decided>[3]]), position: { stream, sequence: ++position } })
+      const own = <Event extends object>(n: number, event: Event) => ({ ...event, composeId: composeAt(n) })
+      const first = (n: number) => ({ ...asked(acme, n), position: { stream, sequence: ++position } })
+      const next = Effect.fnUntraced(function*(...entries: ReadonlyArray<ReturnType<typeof first>>) {
+        const after = entries[0]!.position.sequence - 1
+        return yield* store.applyTogether([{ projection: faulty, after }, { projection: images, after }], { stream, upTo: position, entries })
+      })
+      yield* next(first(51), first(52))
+      yield* next(of(51, 2, own(51, queued(jobs.resolve)), own(51, started(jobs.resolve))))
+      assert.deepInclude(yield* row(51), { status: "running", revision: 2 })
+
+      // Somebody else, who says so: the table is left out, and read anew by whoever comes back to it.
+      yield* run(`with told as (update kiln.projections set changes = nextval('kiln.changes') where name = 'composes')
+        update kiln.composes set name = 'renamed' where compose_id = '${composeAt(51)}'`)
+      const third = of(51, 3, own(51, started(jobs.resolve, 2)))
+      assert.deepStrictEqual((yield* next(third)).left, [faulty])
+      assert.deepInclude(yield* row(51), { name: "renamed", revision: 2 })
+      yield* store.apply(faulty, "live", { stream, after: position - 1, upTo: position, entries: [third] })
+      assert.deepInclude(yield* row(51), { name: "renamed", revision: 3 })
+
+      // One that dies is put aside, and stays so in the batches after it.
+      const { poisons } = yield* next(of(52, 2, own(52, lost(jobs.resolve, 1, true))), of(51, 4, own(51, started(jobs.resolve, 3))))
+      assert.deepStrictEqual(poisons.get(faulty)?.map(({ entry }) => entry.position.sequence), [5])
+      yield* next(of(52, 3, own(52, started(jobs.resolve, 2))), of(51, 5, own(51, started(jobs.resolve, 4))))
+      assert.deepStrictEqual([yield* row(51), yield* row(52)].map((each) => each?.["revision"]), [5, 1])
+
+      // A table that is held has no part in a batch; the other does.
+      const held = yield* store.whileStill(images, () => next(of(51, 6, own(51, started(jobs.resolve, 5)))))
+      assert.deepStrictEqual(held.left, [images])
+      assert.deepInclude(yield* row(51), { revision: 6 })
+      assert.deepStrictEqual(yield* Effect.forEach([composes, images], (each) => store.checkpoint(each, "live", stream)), [position, position - 1])
+    }))
 })

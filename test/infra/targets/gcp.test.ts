@@ -127,8 +127,8 @@ describe("an image delivered to Compute Engine", () => {
   it.live("is sent from where the last attempt stopped", () =>
     Effect.gen(function*() {
       const { deliver, gcs, imageOf, journalFile, killedAt } = yield* make
-      // Image, object, session, then chunks.
-      yield* killedAt(6)
+      // Image, quota, object, session, then chunks.
+      yield* killedAt(7)
       const before = gcs.bytesReceived()
       assert.isAbove(before, 0)
       assert.isBelow(before, size)
@@ -204,6 +204,21 @@ describe("an image delivered to Compute Engine", () => {
       assert.strictEqual(gce.images.size, 1)
     }))
 
+  it.live("waits, with nothing sent, while its project has as many images as it may have", () =>
+    Effect.gen(function*() {
+      const { deliver, gce, gcs } = yield* make
+      gce.setQuota(0)
+      const full = yield* Effect.flip(deliver())
+      assert.deepInclude(full, { class: "target-quota" })
+      assert.include(full.message, "example-project has 0 images, and may have 0")
+      assert.deepStrictEqual([gcs.bytesReceived(), gcs.objects.size, gcs.sessions.size, gce.images.size], [0, 0, 0, 0])
+      gce.setQuota(1)
+      yield* deliver()
+      // What is there needs no room any more.
+      yield* deliver()
+      assert.deepStrictEqual([gcs.bytesReceived(), gce.images.size, gce.inserts()], [size, 1, 1])
+    }))
+
   it.live("fails with Google's code and words, in the class that says whose turn it is", () =>
     Effect.gen(function*() {
       const { deliver, credentials, failWith, gce, gcs } = yield* make
@@ -216,6 +231,8 @@ describe("an image delivered to Compute Engine", () => {
       gce.failImportWith("INVALID_ARCHIVE", "The tar archive is not a valid image.")
       assert.match(yield* why(), /^target-fault .*INVALID_ARCHIVE: The tar archive is not a valid image/)
       gce.setQuota(0)
+      // Who may not read the quota hears of it at the import.
+      failWith(/^GET \/compute\/v1\/projects\/[^/]+$/, 403, "forbidden", "Required 'compute.projects.get' permission")
       assert.match(yield* why(), /^target-quota .*Quota 'IMAGES' exceeded/)
       gce.setQuota(1000)
       for (let time = 0; time < 7; time++) failWith(/^PUT \/upload/, 503, "backendError", "We encountered an internal error.")
@@ -237,7 +254,7 @@ describe("what is kept at Google", () => {
       for (const each of ["one", "two", "three"]) yield* deliver({ deliveryId: each })
       yield* deliver({ deliveryId: "foreign", deployment: "another" })
       // The object is whole then, the import begun.
-      yield* killedAt(9)
+      yield* killedAt(10)
       const found = yield* target.marked(where, who, marks.deployment)
       assert.deepStrictEqual(found.map(({ resource }) => resource.id).toSorted(), [
         "kiln-one", "kiln-three", "kiln-two", `kiln-${deliveryId}`, `kiln-${deliveryId}.tar.gz`
