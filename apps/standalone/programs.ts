@@ -12,7 +12,7 @@ export const programs = ["gateway", "scheduler", "projector", "webhooks", "worke
 export type ProgramName = typeof programs[number] | "scaler"
 
 /** MiB. Small young generations save tens of MiB in each of the processes; the busiest get more, for their speed. */
-const youngGeneration: Record<ProgramName, number> = { gateway: 4, scheduler: 4, projector: 4, webhooks: 4, worker: 8, scaler: 2 }
+const youngGeneration: Record<ProgramName, number> = { gateway: 8, scheduler: 8, projector: 8, webhooks: 4, worker: 8, scaler: 2 }
 
 /** Thousands of streams are opened at once, and what that leaves behind should go before as much again has come. */
 const others: Partial<Record<ProgramName, string>> = { gateway: "--heap-growing-percent=20" }

@@ -15,7 +15,7 @@ import { tokenOf, withStack } from "./stack.ts"
 const inFlight = 32
 const slots = 32
 const composes = 1000
-const rounds = 5
+const rounds = 9
 /** Of each side: before that, much of the time goes into compiling what is called often. */
 const warmUp = 2000
 /** A build and an upload. */
