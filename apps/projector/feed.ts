@@ -8,6 +8,7 @@ import { type CheckpointMoved, ProjectionStore, type Share, type StoreUnavailabl
 import { measure } from "./metrics.ts"
 import { parkPoisons } from "./poison.ts"
 import { takeRange } from "./replay-part.ts"
+import { type Lags, Waiting } from "./waiting.ts"
 
 const batchSize = 1000
 /** Nobody sees a row so soon; each transaction is work for Postgres, however little is in it. */
@@ -19,19 +20,24 @@ const near = 1000
  * Goes on for ever. A read model that is behind, whose table somebody holds, or for which Postgres refuses a row, takes
  * what it lacks by itself and comes back: the others do not wait for it.
  */
-export const feed = Effect.fn("feed")(function*(projections: Iterable<Projection>, stream: string) {
+export const feed = Effect.fn("feed")(function*(projections: Iterable<Projection>, stream: string, lags: Lags) {
   const log = yield* EventLog
   const store = yield* ProjectionStore
   const together = new Map<Projection, number>()
+  const waiting = new Waiting()
+  /** Those that take what they lack by themselves, with the time of its first entry. */
+  const behind = new Map<Projection, number>()
   const someone = yield* Latch.make()
   const turn = yield* Semaphore.make(1)
   const apart = yield* FiberSet.make<void, CheckpointMoved | LogUnavailable | StoreUnavailable | ParkedUnavailable>()
+  lags.works(stream, (projection) => behind.get(projection) ?? waiting.since)
   const checkpoints = yield* Effect.forEach(projections, (projection) =>
     Effect.map(store.checkpoint(projection, "live", stream), (after) => ({ projection, after })))
   let position = Math.max(0, ...checkpoints.map(({ after }) => after))
 
   const join = ({ after, projection }: Share) => {
     together.set(projection, after)
+    behind.delete(projection)
     return someone.open
   }
 
@@ -51,6 +57,7 @@ export const feed = Effect.fn("feed")(function*(projections: Iterable<Projection
 
   const leave = (projection: Projection) => {
     together.delete(projection)
+    behind.set(projection, waiting.since ?? Date.now())
     if (together.size === 0) someone.closeUnsafe()
     const untilJoined = catchUp(projection).pipe(
       Effect.tapError((error) => Effect.logWarning(error.message, { projection: projection.name, error: error._tag })),
@@ -82,11 +89,15 @@ export const feed = Effect.fn("feed")(function*(projections: Iterable<Projection
       yield* measure(projection, "live", entries)
     }
     yield* Effect.forEach(left, leave, { discard: true })
+    waiting.taken(upTo)
   })
 
   for (const share of checkpoints) yield* share.after === position ? join(share) : leave(share.projection)
   const entries = yield* Queue.bounded<LogEntry>(batchSize)
-  const follow = Stream.runForEachArray(log.follow(stream, position), (some) => Queue.offerAll(entries, some))
+  const follow = Stream.runForEachArray(log.follow(stream, position), (some) => {
+    waiting.heard(some, Date.now())
+    return Queue.offerAll(entries, some)
+  })
   const takeNext = Effect.gen(function*() {
     yield* someone.await
     const next = yield* Queue.takeBetween(entries, 1, batchSize)

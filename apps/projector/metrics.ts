@@ -4,14 +4,17 @@ import type { Projection } from "../../projections/projection.ts"
 import type { Generation } from "../../projections/projection-store.ts"
 
 const projected = Metric.counter("kiln_projected_entries_total", { description: "Log entries taken into a read model", incremental: true })
-/** Milliseconds between an entry's own time and its commit to the read model. */
-const lag = Metric.gauge("kiln_projection_lag_ms", { description: "Age of the newest entry when its rows were committed" })
+/** Milliseconds since 1970 of the first entry that a read model lacks, against now. */
+const lag = Metric.gauge("kiln_projection_lag_ms", { description: "Age of the first entry whose rows are not there yet" })
 const position = Metric.gauge("kiln_projection_position", { description: "Sequence of the last entry taken in" })
 
 export const measure = Effect.fnUntraced(function*(projection: Projection, generation: Generation, entries: ReadonlyArray<LogEntry>) {
-  const newest = entries.at(-1)!
+  const { position: { sequence, stream } } = entries.at(-1)!
   const labels = { projection: projection.name, generation }
   yield* Metric.update(Metric.withAttributes(projected, labels), entries.length)
-  yield* Metric.update(Metric.withAttributes(position, labels), newest.position.sequence)
-  if (newest._tag === "Recorded") yield* Metric.update(Metric.withAttributes(lag, labels), Date.now() - newest.at)
+  yield* Metric.update(Metric.withAttributes(position, { ...labels, stream }), sequence)
 })
+
+/** `since`: the time of the first entry that is not in its rows yet, if there is one. */
+export const measureLag = (projection: Projection, stream: string, since: number | undefined) =>
+  Metric.update(Metric.withAttributes(lag, { projection: projection.name, stream }), since === undefined ? 0 : Math.max(0, Date.now() - since))

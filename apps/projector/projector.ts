@@ -4,8 +4,10 @@ import { EventLog } from "../../domain/ports/event-log.ts"
 import type { Projection } from "../../projections/projection.ts"
 import { ProjectionStore } from "../../projections/projection-store.ts"
 import { feed } from "./feed.ts"
+import { measureLag } from "./metrics.ts"
 import { rebuild } from "./rebuild.ts"
 import { takeRange } from "./replay-part.ts"
+import { Lags } from "./waiting.ts"
 
 export const runProjector = Effect.fn("runProjector")(function*(
   projections: ReadonlyArray<Projection>,
@@ -14,21 +16,25 @@ export const runProjector = Effect.fn("runProjector")(function*(
   const store = yield* ProjectionStore
   yield* Effect.forEach(projections, (projection) => Effect.retry(prepare(projection), Schedule.spaced("1 second")), { discard: true })
   yield* onReady
-  return yield* store.alone("projector", feedAll(projections)).pipe(
+  const lags = new Lags()
+  const tellLags = Effect.suspend(() => Effect.forEach(lags.now(projections, Date.now()), (each) => measureLag(...each), { discard: true }))
+  yield* tellLags.pipe(Effect.delay("1 second"), Effect.forever, Effect.forkScoped)
+  return yield* store.alone("projector", feedAll(projections, lags)).pipe(
+    Effect.tapError(() => Effect.sync(() => lags.fails(Date.now()))),
     Effect.tapError((error) => Effect.logWarning(error.message, { error: error._tag })),
     Effect.retry(Schedule.spaced("500 millis")),
     Effect.andThen(Effect.never)
   )
-})
+}, Effect.scoped)
 
-const feedAll = Effect.fnUntraced(function*(projections: ReadonlyArray<Projection>) {
+const feedAll = Effect.fnUntraced(function*(projections: ReadonlyArray<Projection>, lags: Lags) {
   const log = yield* EventLog
   // What the aggregates of a sealed stream decided later lies in one that goes on: its rows are made before.
   const sealed = new Set(log.streams.filter((stream) => log.isSealed(stream)))
   for (const stream of sealed) yield* takeSealed(projections, stream)
   yield* log.streamsAsTheyCome.pipe(
     Stream.filter((stream) => !sealed.has(stream)),
-    Stream.mapEffect((stream) => feed(projections, stream), { concurrency: "unbounded" }),
+    Stream.mapEffect((stream) => feed(projections, stream, lags), { concurrency: "unbounded" }),
     Stream.runDrain
   )
 })

@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted } from "effect"
+import { PrometheusMetrics } from "effect/observability"
 import postgres from "postgres"
 import { retryAggregate } from "../../../apps/projector/poison.ts"
 import { runProjector } from "../../../apps/projector/projector.ts"
@@ -18,6 +19,10 @@ const composes = composeHistory as unknown as Projection
 const rowCount = (count: number) => (rows: ReadonlyArray<unknown>) => rows.length === count
 const rowsSoon = (tenantId: ReturnType<typeof newTenant>, count: number) =>
   until(Effect.orElseSucceed(rowsOf("composes", tenantId), () => []), rowCount(count))
+
+/** Of the most backward stream, as operators see it. */
+const lagShown = Effect.map(Effect.context<never>(), (context) =>
+  Math.max(...[...PrometheusMetrics.formatUnsafe(context).matchAll(/^kiln_projection_lag_ms\{[^}]*projection="composes"[^}]*\} (\d+)/gm)].map(([, value]) => Number(value))))
 
 layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: true, timeout: "40 seconds" })("projectors", (it) => {
   it.effect("given two on one read model, then one works and the other waits, and takes over when the first is gone", () =>
@@ -47,7 +52,7 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       assert.deepStrictEqual([...new Set(worked)], ["second"])
     }))
 
-  it.effect("given Postgres that goes away, then the projector waits, and goes on with nothing lost when it is back", () =>
+  it.effect("given Postgres that goes away, then the projector waits and says for how long, and goes on with nothing lost when it is back", () =>
     Effect.gen(function*() {
       yield* startProjector
       const tenantId = newTenant()
@@ -66,8 +71,10 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       yield* requestSimulated(tenantId)
       yield* requestSimulated(tenantId)
       assert.isTrue((yield* Effect.result(rowsOf("composes", tenantId)))._tag === "Failure")
+      yield* until(lagShown, (ms) => ms > 1500)
       yield* cut(true)
       yield* rowsSoon(tenantId, 3)
+      yield* until(lagShown, (ms) => ms === 0)
     }))
 
   it.effect("given what cannot be taken in, then it is on the list of what is parked, and a retry by a better program brings its rows up to date", () =>
