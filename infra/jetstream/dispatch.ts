@@ -186,7 +186,8 @@ const reports = (nats: Nats, patience: Patience, unreadable: EffectQueue.Queue<U
         await newReportConsumer(nats.jsm, patience)
         return (await nats.js.consumers.get("RESULTS", "scheduler")).consume({ max_messages: 256, ...attentive })
       }),
-      (messages) => Effect.promise(async () => void await messages.close())
+      // What it answers with waits for whoever iterates, and who is let go of before the first pull never does.
+      (messages) => Effect.sync(() => void messages.close())
     )
     return Stream.fromAsyncIterable(messages, unavailable).pipe(
       Stream.map((message) => {

@@ -122,7 +122,8 @@ const jobs = (js: JetStreamClient, speaker: Speaker): Stream.Stream<JobDelivery,
   Stream.unwrap(Effect.gen(function*() {
     const messages = yield* Effect.acquireRelease(
       attempt(async () => (await js.consumers.get("JOBS", queueConsumer(speaker))).consume({ max_messages: 64, ...attentive, abort_on_missing_resource: true })),
-      (messages: ConsumerMessages) => Effect.promise(async () => void await messages.close())
+      // What it answers with waits for whoever iterates, and who is let go of before the first pull never does.
+      (messages: ConsumerMessages) => Effect.sync(() => void messages.close())
     )
     return Stream.fromAsyncIterable(messages, unavailable).pipe(
       Stream.mapEffect((message) => delivered(message, speaker)),
