@@ -1,31 +1,28 @@
 /** What a booted image has to show for what was asked of it. Pure: from the request and the machine's own words. */
-import type { Check, TestOptions } from "./boot-test.ts"
+import { lookedFor, placed, type Sha256 } from "./boot-checks-files.ts"
+import { type Judged, of, same } from "./boot-checks-judged.ts"
+import { certificateLines, settings } from "./boot-checks-settings.ts"
+import type { TestOptions } from "./boot-test.ts"
 import type { SealedCustomizations } from "./customizations.ts"
 import type { BootOrder, Facts } from "./ports/image-tests.ts"
 
 /** What to look at in the machine. Whatever a first boot may remove again is no sign of anything. */
-export const looksOf = ({ directories = [], files = [], first_boot, services = {}, sysctl = {} }: SealedCustomizations): Pick<BootOrder, "files" | "units" | "sysctl"> => ({
-  files: first_boot === undefined ? [...directories, ...files].map(({ path }) => path).filter((path) => !/^(\/var)?\/tmp\//.test(path)) : [],
-  units: [...new Set([...services.enabled ?? [], ...services.disabled ?? [], ...services.masked ?? []])],
-  sysctl: Object.keys(sysctl).filter((key) => !key.includes("*"))
-})
-
-/** `isOwn`: it is about what the requester has brought, so it is his to mend. */
-export interface Judged extends Check {
-  readonly isOwn: boolean
+export const looksOf = (customizations: SealedCustomizations): Pick<BootOrder, "certificates" | "files" | "units" | "sysctl"> => {
+  const { cacerts, directories = [], files = [], services = {}, sysctl = {} } = customizations
+  return {
+    files: lookedFor(customizations, [...directories, ...files]).map(({ path }) => path),
+    units: [...new Set([...services.enabled ?? [], ...services.disabled ?? [], ...services.masked ?? []])],
+    sysctl: Object.keys(sysctl).filter((key) => !key.includes("*")),
+    certificates: certificateLines(cacerts)
+  }
 }
 
-export const judge = (customizations: SealedCustomizations, options: TestOptions, facts: Facts): ReadonlyArray<Judged> => [
+export const judge = (customizations: SealedCustomizations, options: TestOptions, facts: Facts, sha256: Sha256): ReadonlyArray<Judged> => [
   systemd(customizations, facts),
-  ...own(customizations, facts),
+  ...own(customizations, facts, sha256),
   ...(options.ports ?? []).map((port) => of(`port ${port}`, facts.listening.has(port), `nobody listens there; there is ${[...facts.listening].join(" ") || "nobody at all"}`)),
   ...script(options, facts)
 ]
-
-const of = (name: string, passed: boolean, message: string, isOwn = true): Judged => ({
-  name: name.slice(0, 200), passed, ...(!passed && { message: message.slice(0, 4000) }), isOwn
-})
-const same = (name: string, expected: string, found: string): Judged => of(name, expected === found, `expected ${expected}, found ${found === "" ? "nothing" : found}`)
 
 /** There is no cloud around the machine for them to ask. */
 const ofClouds = /^(cloud-(init|config|final)|(wa|walinux|google-guest-)agent|google-|gce-|ec2-)/
@@ -40,7 +37,7 @@ const systemd = (customizations: SealedCustomizations, { failed, state }: Facts)
   return of("systemd", passed, `its state is ${state}, not running${failures === "" ? "" : `\n${failures}`}`, isOwn)
 }
 
-const own = (customizations: SealedCustomizations, facts: Facts): ReadonlyArray<Judged> => {
+const own = (customizations: SealedCustomizations, facts: Facts, sha256: Sha256): ReadonlyArray<Judged> => {
   const { groups = [], hostname, kernel, locale, packages = [], services = {}, timezone, users = [] } = customizations
   const args = facts.kernelArguments.split(/\s+/)
   return [
@@ -54,9 +51,10 @@ const own = (customizations: SealedCustomizations, facts: Facts): ReadonlyArray<
     ...(services.disabled ?? []).map((name) => off(name, "disabled", facts)),
     ...(services.masked ?? []).map((name) => off(name, "masked", facts)),
     ...(kernel?.append ?? "").split(" ").filter((arg) => arg !== "").map((arg) => of(`kernel argument ${arg}`, args.includes(arg), `found ${facts.kernelArguments}`)),
-    ...placed(customizations, facts),
+    ...placed(customizations, facts, sha256),
     ...Object.entries(customizations.sysctl ?? {}).filter(([key]) => facts.sysctl.has(key))
-      .map(([key, value]) => same(`sysctl ${key}`, words(String(value)), words(facts.sysctl.get(key)!)))
+      .map(([key, value]) => same(`sysctl ${key}`, words(String(value)), words(facts.sysctl.get(key)!))),
+    ...settings(customizations, facts)
   ]
 }
 
@@ -97,11 +95,6 @@ const off = (name: string, wanted: "disabled" | "masked", { units }: Facts): Jud
   const unit = units.get(name)
   const passed = unit === undefined || (wanted === "masked" ? unit.file === "masked" || unit.load === "masked" : unit.file !== "enabled")
   return of(`service ${name}`, passed, `expected ${wanted}, found ${unit?.file ?? "nothing"}`)
-}
-
-const placed = ({ directories = [], files = [], ...customizations }: SealedCustomizations, facts: Facts): ReadonlyArray<Judged> => {
-  const looked = new Set(looksOf({ directories, files, ...customizations }).files)
-  return [...directories, ...files].filter(({ path }) => looked.has(path)).map(({ path }) => of(`file ${path}`, facts.files.has(path), "it is not there"))
 }
 
 const script = ({ script }: TestOptions, facts: Facts): ReadonlyArray<Judged> => {

@@ -1,5 +1,6 @@
 /** What is wrong with customizations that no single field shows: said before anything is stored. Pure. */
 import type { Customizations } from "./customizations.ts"
+import { isTimeZone } from "./pipeline-schedule.ts"
 import { isPrivateHost } from "./private-host.ts"
 
 export interface CustomizationFault {
@@ -13,7 +14,7 @@ const mostBytes = 524_288
 
 /** `privateRepositories`: whether a repository may be on the machine that resolves, or on its link. */
 export const customizationFaults = (customizations: Customizations, privateRepositories = false): ReadonlyArray<CustomizationFault> => {
-  const { cacerts, cloud_init, directories = [], files = [], firewall, first_boot, groups = [], repositories = [], users = [] } = customizations
+  const { cacerts, cloud_init, directories = [], files = [], firewall, first_boot, groups = [], locale, repositories = [], timezone, users = [] } = customizations
   return [
     ...repeated(users, "users", "name"),
     ...repeated(groups, "groups", "name"),
@@ -25,6 +26,8 @@ export const customizationFaults = (customizations: Customizations, privateRepos
     ...packageFaults(customizations),
     ...repeated(repositories, "repositories", "id"),
     ...repositories.flatMap((repository, index) => repositoryFaults(repository, `repositories[${index}]`, privateRepositories)),
+    ...(timezone === undefined ? [] : timeZoneFaults(timezone)),
+    ...(locale === undefined ? [] : localeFaults(locale)),
     ...(firewall?.ports ?? []).flatMap((port, index) => portFaults(port, `firewall.ports[${index}]`)),
     ...(cacerts?.pem_certs.length === 0 ? [{ path: "cacerts.pem_certs", message: "there is no certificate" }] : []),
     ...(first_boot === undefined || first_boot.script.startsWith("#!") ? [] : [
@@ -99,6 +102,32 @@ const repositoryFaults = (
 ]
 
 export const hostOf = (uri: string): string => /^https?:\/\/([^/:]+)/.exec(uri)?.[1] ?? ""
+
+/** Zones of the tz database that this process does not know; `posix/` and `right/` are trees of the same names. */
+const zonesUnknownHere = /^(Factory|GMT[+-]0|(posix|right)\/.+)$/
+
+const timeZoneFaults = (name: string): ReadonlyArray<CustomizationFault> => {
+  if (zonesUnknownHere.test(name)) return []
+  // An offset is no name.
+  if (!/^[A-Za-z]/.test(name) || !isTimeZone(name))
+    return [{ path: "timezone", message: `there is no time zone "${name}"; names are those of the tz database, such as Europe/Berlin` }]
+  // Intl takes any letters, files do not.
+  const { timeZone } = new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions()
+  return timeZone !== name && timeZone.toLowerCase() === name.toLowerCase()
+    ? [{ path: "timezone", message: `there is no time zone "${name}", but ${timeZone}` }]
+    : []
+}
+
+const countries = new Intl.DisplayNames("en", { type: "region", fallback: "none" })
+const languages = new Intl.DisplayNames("en", { type: "language", fallback: "none" })
+
+/** Every country of a locale that there is has a name here, and every language of two letters; the build knows the rest. */
+const localeFaults = (locale: string): ReadonlyArray<CustomizationFault> => {
+  const [, language, country] = /^([a-z]{2,3})(?:_([A-Z]{2}))?/.exec(locale) ?? []
+  const isNone = (country !== undefined && countries.of(country) === undefined) ||
+    (language?.length === 2 && languages.of(language) === undefined)
+  return isNone ? [{ path: "locale", message: `there is no locale "${locale}"; one is such as de_DE.UTF-8 or C.UTF-8` }] : []
+}
 
 const portFaults = (port: string, path: string): ReadonlyArray<CustomizationFault> => {
   const [, from, to = from] = /^(\d+)(?:-(\d+))?:/.exec(port) ?? []

@@ -44,6 +44,7 @@ export const jobAttempts: Projection<AttemptRow, "compose"> = {
   name: "jobs",
   version: 2,
   aggregates: ["compose"],
+  acrossTenants: true,
   row: AttemptRow,
   columns: {
     tenantId: { type: "text" },

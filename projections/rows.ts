@@ -5,7 +5,7 @@ import type { AggregateKind } from "../domain/recorded.ts"
 import type { QueriesUnavailable } from "./compose-queries.ts"
 import type { Projection } from "./projection.ts"
 import type { Wanted } from "./terms.ts"
-import type { UsageQuery, UsageSum } from "./usage.ts"
+import type { UsageBy, UsageQuery, UsageSum } from "./usage.ts"
 
 /** Newest first: downwards by `order`, whose first field is the time that `since` and `until` are about; rows without one are left out. */
 export interface Listing<Row extends object, Kind extends AggregateKind = AggregateKind> {
@@ -41,5 +41,7 @@ export class Rows extends Context.Service<Rows, {
     projection: Projection<Row, Kind>, page: { readonly limit: number; readonly after?: string | undefined }
   ): Effect.Effect<ReadonlyArray<Row>, QueriesUnavailable>
   /** Sums of what attempts have used, the latest first. */
-  usage(tenantId: TenantId, query: UsageQuery): Effect.Effect<ReadonlyArray<UsageSum>, QueriesUnavailable>
+  usage(tenantId: TenantId, query: UsageQuery & { readonly by: Exclude<UsageBy, "tenant"> }): Effect.Effect<ReadonlyArray<UsageSum>, QueriesUnavailable>
+  /** One for each tenant, by their names; for operators of the installation. */
+  usageOfTenants(query: Omit<UsageQuery, "by">): Effect.Effect<ReadonlyArray<UsageSum>, QueriesUnavailable>
 }>()("projections/Rows") {}

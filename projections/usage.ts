@@ -2,7 +2,7 @@
 import type { Used } from "../domain/prices.ts"
 import type { AttemptRow } from "./job-attempts.ts"
 
-export type UsageBy = "total" | "day" | "compose"
+export type UsageBy = "total" | "day" | "compose" | "tenant"
 
 /** `before`: the last key of the page before. */
 export interface UsageQuery {
@@ -13,15 +13,28 @@ export interface UsageQuery {
   readonly before?: string | undefined
 }
 
-/** `key`: a day such as `2026-01-31`, a compose, or nothing. `cpuMs` and `cloudCalls` only count what was reported. */
+/** `key`: a day such as `2026-01-31`, a compose, a tenant, or nothing. `cpuMs` and `cloudCalls` only count what was reported. */
 export interface UsageSum extends Used {
   readonly key: string
 }
 
 export const dayOf = (millis: number): string => new Date(millis).toISOString().slice(0, 10)
 
-export const keyOfUsage = (by: UsageBy, row: Pick<AttemptRow, "composeId" | "endedAt">): string =>
-  by === "total" ? "" : by === "day" ? dayOf(row.endedAt!) : row.composeId
+/** Of whole days, so that all pages of one answer are about the same. */
+export const usualUsageSince = (now: number): number => Date.parse(`${dayOf(now - 31 * 24 * 3600_000)}T00:00:00Z`)
+
+export const keyOfUsage = (by: UsageBy, row: Pick<AttemptRow, "composeId" | "endedAt" | "tenantId">): string => {
+  switch (by) {
+    case "total":
+      return ""
+    case "day":
+      return dayOf(row.endedAt!)
+    case "compose":
+      return row.composeId
+    case "tenant":
+      return row.tenantId
+  }
+}
 
 export const nothingUsed = (key: string): UsageSum =>
   ({ key, attempts: 0, buildMs: 0, testMs: 0, otherMs: 0, cpuMs: 0, storedBytes: 0, sentBytes: 0, cloudCalls: 0 })

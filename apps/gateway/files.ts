@@ -4,7 +4,9 @@ import { HttpIncomingMessage, type HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { ComposeRequest } from "../../domain/compose-request.ts"
 import { Millis, type TenantId } from "../../domain/ids.ts"
+import { EventLog } from "../../domain/ports/event-log.ts"
 import { type StoredFile, StoredFiles } from "../../domain/ports/stored-files.ts"
+import { onRecord } from "../operations.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import type { StoredFileView } from "./api/files-api.ts"
 import { KilnApi } from "./api/kiln-api.ts"
@@ -17,6 +19,7 @@ import { orUnavailable } from "./find-compose.ts"
 export const FilesLive = HttpApiBuilder.group(KilnApi, "files", Effect.fnUntraced(function*(handlers) {
   const stored = yield* StoredFiles
   const { storedFileBytes, storedFilesBytes } = yield* GatewayConfig
+  const ports = yield* Effect.context<EventLog>()
 
   return handlers.handleAll({
     store: Effect.fnUntraced(function*({ request }) {
@@ -37,9 +40,13 @@ export const FilesLive = HttpApiBuilder.group(KilnApi, "files", Effect.fnUntrace
       return { items, bytes: sizeOf(files), limit_bytes: storedFilesBytes }
     }),
     remove: Effect.fnUntraced(function*({ params: { digest } }) {
-      const { tenantId } = yield* CurrentIdentity
-      if (!(yield* orUnavailable(stored.remove(tenantId, digest)))) return yield* new NotFound({ detail: `there is no stored file ${digest}` })
-    })
+      const { role, subject, tenantId } = yield* CurrentIdentity
+      const missing = new NotFound({ detail: `there is no stored file ${digest}` })
+      // What changes nothing is not put on record.
+      if (!(yield* orUnavailable(stored.list(tenantId))).some((file) => file.digest === digest)) return yield* missing
+      const removed = onRecord({ tenantId, actor: { kind: role, id: subject } }, { operation: "file-remove", on: digest }, stored.remove(tenantId, digest))
+      if (!(yield* orUnavailable(removed))) return yield* missing
+    }, Effect.provideContext(ports))
   })
 }))
 

@@ -12,11 +12,13 @@ import type { Listing } from "../../projections/rows.ts"
 import { Rows } from "../../projections/rows.ts"
 import { RunningJobs } from "../../projections/running-jobs.ts"
 import { type TermKind, termOf } from "../../projections/terms.ts"
-import type { UsageBy, UsageSum } from "../../projections/usage.ts"
+import { type UsageBy, type UsageSum, usualUsageSince } from "../../projections/usage.ts"
 import { Accounts } from "../accounts.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import { KilnApi } from "./api/kiln-api.ts"
+import { time } from "./compose-details.ts"
 import { GatewayConfig } from "./config.ts"
+import { fault } from "./faults.ts"
 import { attemptItem, auditItem, imageItem, tenantItem } from "./history-items.ts"
 import { orUnavailable } from "./find-compose.ts"
 import { linked, pageOf } from "./list-page.ts"
@@ -63,11 +65,18 @@ export const HistoryLive = HttpApiBuilder.group(KilnApi, "history", Effect.fnUnt
     usage: Effect.fnUntraced(function*({ query, request }) {
       const identity = yield* CurrentIdentity
       const { by = "total", tenant = identity.tenantId } = query
-      if (tenant !== identity.tenantId) yield* operatorOf(operatorTenant, tenant)
-      const page = yield* pageOf(query, ["string"],
-        (limit, before) => rows.usage(tenant, { by, ...within(query), limit, before: before?.[0] as string | undefined }),
-        { item: usageItem(by, prices), valuesOf: ({ key }) => [key] })
-      return linked({ tenant, by, ...(prices !== undefined && { currency: prices.currency }), ...page }, request.url)
+      if (by === "tenant") {
+        yield* operator(operatorTenant)
+        if (query.tenant !== undefined) return yield* fault("query", "tenant", "does not go with by=tenant, which is of all of them")
+      } else if (tenant !== identity.tenantId) yield* operatorOf(operatorTenant, tenant)
+      const said = within(query)
+      const span = said.since === undefined && said.until === undefined ? { since: usualUsageSince(yield* Clock.currentTimeMillis), until: undefined } : said
+      const page = yield* pageOf(query, ["string"], (limit, before) => {
+        const asked = { ...span, limit, before: before?.[0] as string | undefined }
+        return by === "tenant" ? rows.usageOfTenants(asked) : rows.usage(tenant, { ...asked, by })
+      }, { item: usageItem(by, prices), valuesOf: ({ key }) => [key] })
+      const about = { ...(by !== "tenant" && { tenant }), by, ...times(span), ...(prices !== undefined && { currency: prices.currency }) }
+      return linked({ ...about, ...page }, request.url)
     }),
 
     audit: Effect.fnUntraced(function*({ query, request }) {
@@ -94,12 +103,16 @@ export const HistoryLive = HttpApiBuilder.group(KilnApi, "history", Effect.fnUnt
 const within = ({ since, until }: { readonly since?: string; readonly until?: string }) =>
   ({ since: since === undefined ? undefined : Date.parse(since), until: until === undefined ? undefined : Date.parse(until) })
 
+const times = ({ since, until }: ReturnType<typeof within>) =>
+  ({ ...(since !== undefined && { since: time(since) }), ...(until !== undefined && { until: time(until) }) })
+
 const valuesOf = <Row extends object>({ order }: { readonly order: Listing<Row>["order"] }) => (row: Row) =>
   order.map((field) => row[field] as string | number)
 
 const usageItem = (by: UsageBy, prices: Prices | undefined) => (sum: UsageSum) => ({
   ...(by === "day" && { day: sum.key }),
   ...(by === "compose" && { compose: sum.key as never }),
+  ...(by === "tenant" && { tenant: sum.key as never }),
   attempts: sum.attempts,
   build_minutes: minutes(sum.buildMs),
   test_minutes: minutes(sum.testMs),

@@ -1,7 +1,7 @@
 /** From a built image to the request for a compose that builds it again and compares. */
 import { Effect } from "effect"
 import type { Compose } from "../../domain/compose.ts"
-import type { SealedComposeRequest } from "../../domain/compose-request.ts"
+import type { ImageRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import { type ComposeId, JobId, type TenantId } from "../../domain/ids.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
 import type { Verifies } from "../../domain/verification.ts"
@@ -18,6 +18,7 @@ export const verification = Effect.fnUntraced(function*(tenantId: TenantId, id: 
   if (asked === undefined) return yield* new NotFound({ detail: `compose ${id} has no image ${image}` })
   const verifies = yield* verifiesOf(compose, id, image)
   yield* reproducible(request.distribution)
+  yield* steady(asked)
   yield* openable(tenantId, request)
   const { test: _, ...made } = asked
   const sealed: SealedComposeRequest = {
@@ -47,6 +48,14 @@ const reproducible = Effect.fnUntraced(function*(id: string) {
   if (distribution === undefined) return yield* new NotVerifiable({ detail: `distribution ${id} is not built here any more` })
   if (distribution.reproducible !== true) {
     return yield* new NotVerifiable({ detail: `the builder of ${id}, ${distribution.builder}, does not promise the same image twice` })
+  }
+})
+
+/** No tool here reads the files of a btrfs, and `mkfs.btrfs` takes ids by chance: the bytes are never the same. */
+const steady = Effect.fnUntraced(function*({ options: { filesystem, mountpoints = [] } = {} }: ImageRequest) {
+  const parts = [...(filesystem === "btrfs" ? ["the root"] : []), ...mountpoints.filter((each) => each.filesystem === "btrfs").map(({ mountpoint }) => mountpoint)]
+  if (parts.length > 0) {
+    return yield* new NotVerifiable({ detail: `btrfs of ${parts.join(", ")} comes out with other ids each time, and its files cannot be compared` })
   }
 })
 

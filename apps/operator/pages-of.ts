@@ -16,18 +16,21 @@ interface Page<Item> {
 const usual = 20
 const largestPage = 100
 
-export const pagesOf = Effect.fnUntraced(function*<Item>(path: string, query: Query, { all, limit: given }: HowMany) {
+/** `about`: what an answer says beside its items. */
+export const pagesOf = Effect.fnUntraced(function*<Item, Answer extends Page<Item> = Page<Item>>(path: string, query: Query, { all, limit: given }: HowMany) {
   const kiln = yield* Kiln
   const most = Option.getOrElse(given, () => (all ? Infinity : usual))
   const items: Array<Item> = []
   let next: string | undefined
+  let about: Omit<Answer, keyof Page<Item>> = {} as Answer
   do {
     const limit = Math.min(most - items.length, largestPage)
-    const got: Page<Item> = yield* kiln.json<Page<Item>>(path, { query: { ...query, limit, cursor: next } })
-    items.push(...got.items)
-    next = got.next
+    const { items: some, next: following, ...rest }: Answer = yield* kiln.json<Answer>(path, { query: { ...query, limit, cursor: next } })
+    items.push(...some)
+    next = following
+    about = rest
   } while (next !== undefined && items.length < most)
-  return { items, next }
+  return { items, next, about }
 })
 
 export const withMore = (output: OutputShape, more: boolean, rows: ReadonlyArray<string>) =>

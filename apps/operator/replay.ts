@@ -30,10 +30,11 @@ export const replay = Effect.fn("replay")(function*(input: ReplayInput) {
   const reach = yield* backends("replay")
   const progress = progressOf(yield* Output, projection.name)
 
-  const past = Effect.fnUntraced(function*(until: string) {
+  // The one of before goes for it.
+  const past = (until: string) => onRecordHere({ operation: "replay", on: `${projection.name} until ${until}`, result: ({ words }) => words }, Effect.gen(function*() {
     yield* rebuildPast(projection, Date.parse(until), tenantId, progress.show)
     return { words: `as of ${until} stands beside the live one as kiln.${projection.name}__past`, table: `kiln.${projection.name}__past` }
-  })
+  }), tenantId)
   const anew = (part: Part | undefined) => onRecordHere({
     operation: "replay", on: [projection.name, ...part === undefined ? [] : [part.name]].join(" "), result: ({ words }) => words
   }, Effect.gen(function*() {

@@ -1,10 +1,13 @@
 /** Boots an image in each firmware it has to boot in, and judges what it says of itself. */
+import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { createWriteStream } from "node:fs"
 import { finished } from "node:stream/promises"
 import { Effect, Schema, Stream } from "effect"
-import { judge, type Judged, looksOf } from "../../domain/boot-checks.ts"
+import { judge, looksOf } from "../../domain/boot-checks.ts"
+import type { Sha256 } from "../../domain/boot-checks-files.ts"
+import type { Judged } from "../../domain/boot-checks-judged.ts"
 import { type Firmware, insists, type TestOptions, testOptionsOf, WorkTestReport } from "../../domain/boot-test.ts"
 import { Failure } from "../../domain/job.ts"
 import { Artifacts } from "../../domain/ports/artifacts.ts"
@@ -70,10 +73,12 @@ const within = (report: Report, firmware: Firmware, at: number, of: number): Rep
   progress: ({ percent, stage }) => report.progress({ stage: `${firmware}: ${stage}`, percent: (100 * at + percent) / of })
 })
 
+const sha256: Sha256 = (data, encoding) => createHash("sha256").update(data, encoding).digest("hex")
+
 const verdictOf = ({ customizations }: WorkItem, options: TestOptions, { facts, problem, readyMs }: Booted): ReadonlyArray<Judged> => {
   const isReady: Judged = { name: "ready", passed: readyMs !== undefined, isOwn: false, ...(readyMs === undefined && { message: problem ?? "it was not" }) }
   if (readyMs === undefined) return [isReady]
-  if (facts !== undefined) return [isReady, ...judge(customizations, options, facts)]
+  if (facts !== undefined) return [isReady, ...judge(customizations, options, facts, sha256)]
   const unasked = [
     ...(problem === undefined ? [] : [{ name: "answers", passed: false, isOwn: false, message: problem }]),
     ...(options.script === undefined ? [] : [{ name: "script", passed: false, isOwn: true, message: "nothing in the image could run it" }]),

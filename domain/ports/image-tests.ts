@@ -16,6 +16,8 @@ export interface BootOrder {
   readonly files: ReadonlyArray<string>
   readonly units: ReadonlyArray<string>
   readonly sysctl: ReadonlyArray<string>
+  /** A line of each certificate that has to be trusted. */
+  readonly certificates?: ReadonlyArray<string>
   /** A program to run at the end. */
   readonly script?: string
 }
@@ -38,9 +40,27 @@ export interface Facts {
   readonly listening: ReadonlySet<string>
   /** By the names that were asked for; as systemd's `Load`, `Active`, `Result` and `UnitFileState` have it. */
   readonly units: ReadonlyMap<string, { readonly load: string; readonly active: string; readonly result: string; readonly file: string }>
-  /** Of those that are there. */
-  readonly files: ReadonlyMap<string, { readonly mode: string; readonly user: string; readonly group: string }>
+  /** Of those that are there. `sha256`: of a file that nothing has written to since the machine began. */
+  readonly files: ReadonlyMap<string, {
+    readonly mode: string
+    readonly user: string
+    readonly group: string
+    readonly uid: number
+    readonly gid: number
+    readonly sha256?: string
+  }>
   readonly sysctl: ReadonlyMap<string, string>
+  /** Lines of `authorized_keys`, by user. */
+  readonly keys: ReadonlyMap<string, ReadonlyArray<string>>
+  /** What sudo says of those that may use it because the request says so. */
+  readonly sudo: ReadonlyMap<string, ReadonlyArray<string>>
+  /** Of the lines that were asked for, those in the bundle of trusted certificates. */
+  readonly certificates: ReadonlySet<string>
+  /** Lines of the files and programs that have these settings. */
+  readonly keyboard: ReadonlyArray<string>
+  readonly timeServers: ReadonlyArray<string>
+  readonly firewall: ReadonlyArray<string>
+  readonly environment: ReadonlyArray<string>
   readonly script?: { readonly exit: number; readonly output: string }
 }
 

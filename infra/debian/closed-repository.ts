@@ -14,7 +14,7 @@ import { digestOf, privateApt } from "./apt-index.ts"
 import { packagesOf } from "./apt-output.ts"
 import type { Release } from "./distributions.ts"
 import { diskFailure, failureOf } from "./failures.ts"
-import { checkPackage, fetchPackages, type Guarded, poolOf } from "./packages.ts"
+import { checkedPackages, fetchPackages, type Guarded, poolOf } from "./packages.ts"
 import { scriptPath } from "./scripts.ts"
 
 export interface ClosedRepository {
@@ -80,8 +80,10 @@ export const closedRepository = Effect.fn("debian.repository")(function*(
   const index = known ?? (yield* make(release, architecture, packages, extras, shelf, limits, report, share, guarded))
   if (known === undefined) yield* keep(shelf, key, index)
   const base = new Set(index.facts.base)
+  // To know the index they were all read; with a known one the cache may have rotted since.
+  const bring = known === undefined ? fetchPackages : checkedPackages
   const layOut = (part: "base" | "extras") =>
-    fetchPackages(packages.filter(({ sha256 }) => base.has(sha256) === (part === "base")), shelf, report, share, guarded)
+    bring(packages.filter(({ sha256 }) => base.has(sha256) === (part === "base")), shelf, report, share, guarded)
   return { dir, facts: index.facts, layOut } satisfies ClosedRepository as ClosedRepository
 })
 
@@ -112,8 +114,7 @@ const make = Effect.fnUntraced(function*(
   share: number,
   guarded: Guarded
 ) {
-  yield* fetchPackages(packages, shelf, report, share, guarded)
-  yield* Effect.forEach(packages, (item) => checkPackage(item, shelf), { concurrency: 4, discard: true })
+  yield* checkedPackages(packages, shelf, report, share, guarded)
   const pool = poolOf(shelf)
   const { stdout } = yield* confinedOrFail(
     { argv: ["bash", scriptPath("closed-repository.sh"), pool], collect: true, onLine: (line) => report.line(line) },

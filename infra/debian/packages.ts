@@ -1,6 +1,7 @@
 /** The archives a lock names, by their SHA-256: fetched once, and checked when they come. */
 import { createHash } from "node:crypto"
-import { createReadStream, createWriteStream, existsSync } from "node:fs"
+import { once } from "node:events"
+import { createReadStream, createWriteStream, existsSync, type WriteStream } from "node:fs"
 import { mkdir, rename, rm } from "node:fs/promises"
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from "node:http"
 import type { LookupFunction } from "node:net"
@@ -86,9 +87,12 @@ const download = async (
   const part = `${path}.part`
   const hash = createHash("sha256")
   let size = 0
+  let file: WriteStream | undefined
   try {
+    const archive = await opened(item.url, agent, signal, guarded)
+    file = createWriteStream(part)
     await pipeline(
-      await opened(item.url, agent, signal, guarded),
+      archive,
       async function*(source: AsyncIterable<Buffer>) {
         for await (const chunk of source) {
           size += chunk.length
@@ -98,7 +102,7 @@ const download = async (
           yield chunk
         }
       },
-      createWriteStream(part),
+      file,
       { signal }
     )
     const got = hash.digest("hex")
@@ -106,6 +110,8 @@ const download = async (
     await rename(part, path)
   } catch (error) {
     onBytes(-size)
+    // A file that is still being opened would be there after it was removed.
+    if (file !== undefined && !file.closed) await once(file, "close").catch(() => {})
     await rm(part, { force: true })
     throw error
   }
@@ -123,7 +129,7 @@ export const fetchPackages = Effect.fn("debian.fetch")(function*(
   guarded: Guarded = () => false
 ) {
   const pool = poolOf(shelf)
-  const place = ({ sha256 }: LockedPackage) => join(pool, `${sha256}.deb`)
+  const place = (item: LockedPackage) => placeIn(shelf, item)
   yield* Effect.tryPromise({ try: () => mkdir(pool, { recursive: true }), catch: diskFailure("fetching packages") })
   const wanted = packages.filter((item) => !existsSync(place(item)))
   const found = yield* Effect.forEach(
@@ -172,23 +178,29 @@ export const fetchPackages = Effect.fn("debian.fetch")(function*(
   )
 })
 
-/** A file that rotted in the cache is thrown out, to be fetched again by the next attempt. */
-export const checkPackage = (item: LockedPackage, shelf: Shelf): Effect.Effect<void, BuildFailed> =>
+/** The same, and each is read whole: what rotted in the cache is thrown out and fetched anew. */
+export const checkedPackages = Effect.fn("debian.check")(function*(...wanted: Parameters<typeof fetchPackages>) {
+  const [packages, shelf, report, ...rest] = wanted
+  yield* fetchPackages(...wanted)
+  const damaged = yield* Effect.filter(packages, (item) => Effect.map(isSound(item, shelf), (sound) => !sound), { concurrency: 4 })
+  if (damaged.length === 0) return
+  for (const item of damaged) {
+    report.line(`warning: ${item.name} ${item.version} was damaged in the cache and is fetched again`)
+    yield* thrownOut(item, shelf)
+  }
+  yield* fetchPackages(damaged, shelf, report, ...rest)
+})
+
+const placeIn = (shelf: Shelf, { sha256 }: LockedPackage) => join(poolOf(shelf), `${sha256}.deb`)
+
+const isSound = (item: LockedPackage, shelf: Shelf): Effect.Effect<boolean, BuildFailed> =>
   Effect.tryPromise({
-    try: () => sha256Of(join(poolOf(shelf), `${item.sha256}.deb`)),
+    try: async () => (await sha256Of(placeIn(shelf, item))) === item.sha256,
     catch: diskFailure(`reading ${item.name}`)
-  }).pipe(
-    Effect.flatMap((found) =>
-      found === item.sha256
-        ? Effect.void
-        : Effect.andThen(
-            shelf.drop("packages", item.sha256),
-            Effect.fail(
-              new BuildFailed({
-                class: "repository",
-                message: `${item.name} ${item.version} was damaged in the cache and is thrown out`
-              })
-            )
-          )
-    )
+  })
+
+const thrownOut = (item: LockedPackage, shelf: Shelf): Effect.Effect<void, BuildFailed> =>
+  Effect.andThen(
+    shelf.drop("packages", item.sha256),
+    Effect.tryPromise({ try: () => rm(placeIn(shelf, item), { force: true }), catch: diskFailure(`reading ${item.name}`) })
   )

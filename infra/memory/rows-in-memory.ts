@@ -50,6 +50,12 @@ export const RowsInMemory = Layer.effect(Rows, Effect.gen(function*() {
         if (before === undefined || key < before) sums.set(key, withAttempt(sums.get(key) ?? nothingUsed(key), row))
       }
       return [...sums.values()].toSorted((one, other) => one.key < other.key ? 1 : -1).slice(0, limit)
+    }),
+    usageOfTenants: Effect.fnUntraced(function*({ before = "", limit, since = 0, until = Infinity }) {
+      const all = yield* Effect.forEach((yield* tenantsInLog).filter((tenantId) => tenantId > before), (tenantId) => rows(jobAttempts, tenantId))
+      const ended = all.map((attempts) => attempts.filter(({ endedAt }) => endedAt !== null && endedAt >= since && endedAt < until))
+      return ended.flatMap(([first, ...others]) =>
+        first === undefined ? [] : [[first, ...others].reduce(withAttempt, nothingUsed(first.tenantId))]).slice(0, limit)
     })
   })
 }))

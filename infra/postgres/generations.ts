@@ -76,8 +76,10 @@ export const makeIndexes = async (tx: Transaction, projection: Projection, gener
 }
 
 const ensureView = async (tx: Transaction, projection: Projection) => {
-  const [there] = await tx`select 1 from pg_views where schemaname = 'kiln_read' and viewname = ${projection.name}`
-  if (there !== undefined) return
+  const wanted = projection.acrossTenants === true ? [projection.name, `all_${projection.name}`] : [projection.name]
+  const there = await tx`select 1 from pg_views where schemaname = 'kiln_read' and viewname = any(${wanted})`
+  if (there.length === wanted.length) return
+  await tx.unsafe(dropViews(projection))
   for (const statement of createViews(projection)) await tx.unsafe(statement)
 }
 

@@ -9,13 +9,14 @@ const look = readFileSync(join(import.meta.dirname, "look.sh"), "utf8")
 const listing = (name: string, lines: ReadonlyArray<string>) => `${name}() {\ncat <<'KILN END'\n${lines.map((line) => `${line}\n`).join("")}KILN END\n}\n`
 
 /** The program that the agent runs. Names that a tenant chose are data in it, never words of it. */
-export const lookProgram = ({ files, script, sysctl, units }: Pick<BootOrder, "files" | "script" | "sysctl" | "units">, limitSeconds: number): string => {
+export const lookProgram = ({ certificates = [], files, script, sysctl, units }: Pick<BootOrder, "certificates" | "files" | "script" | "sysctl" | "units">, limitSeconds: number): string => {
   const encoded = script === undefined ? [] : Buffer.from(script).toString("base64").match(/.{1,76}/g) ?? []
   return [
     `LIMIT=${limitSeconds}\n`,
     listing("files", files),
     listing("units", units),
     listing("keys", sysctl),
+    listing("certificates", certificates),
     listing("encoded", encoded),
     script === undefined ? "" : "PROGRAM=1\n",
     "program() { encoded | base64 -d; }\n",
@@ -47,11 +48,15 @@ export const factsOf = (answer: string): Facts => {
       state === "installed" && version !== undefined ? [[name!, version]] : [])),
     listening: new Set(each("sockets").flatMap(([table, content]) => content.flatMap((line) => portOf(table, line)))),
     units: new Map(each("unit").map(([name, content]) => [name, unitOf(content)])),
-    files: new Map(each("file").flatMap(([path, [line]]) => {
-      const [mode, user, group] = line?.split(" ") ?? []
-      return group === undefined ? [] : [[path, { mode: mode!, user: user!, group }]]
-    })),
+    files: new Map(each("file").flatMap(([path, content]) => fileOf(path, content))),
     sysctl: new Map(each("sysctl").filter(([, content]) => content.length > 0).map(([key, content]) => [key, content.join(" ")])),
+    keys: new Map(each("keys")),
+    sudo: new Map(each("sudo")),
+    certificates: new Set(lines("certificates")),
+    keyboard: lines("keyboard"),
+    timeServers: lines("timeservers"),
+    firewall: lines("firewall"),
+    environment: lines("environment"),
     ...(exit !== "" && { script: { exit: Number(exit), output: lines("said").join("\n") } })
   }
 }
@@ -76,6 +81,13 @@ const portOf = (table: string, line: string): ReadonlyArray<string> => {
   const waits = state === (table.startsWith("tcp") ? "0A" : "07")
   const isLoopback = address.length === 8 ? address.endsWith("7F") : address === "00000000000000000000000001000000"
   return waits && !isLoopback ? [`${Number.parseInt(port, 16)}:${table.slice(0, 3)}`] : []
+}
+
+/** What `stat` says, and what `sha256sum` does if it was asked. */
+const fileOf = (path: string, [line = "", sum = ""]: ReadonlyArray<string>): ReadonlyArray<readonly [string, Facts["files"] extends ReadonlyMap<string, infer File> ? File : never]> => {
+  const [mode, user, group, uid, gid] = line.split(" ")
+  const sha256 = /^[0-9a-f]{64}(?= )/.exec(sum)?.[0]
+  return gid === undefined ? [] : [[path, { mode: mode!, user: user!, group: group!, uid: Number(uid), gid: Number(gid), ...(sha256 !== undefined && { sha256 }) }]]
 }
 
 const unitOf = (content: ReadonlyArray<string>) => {

@@ -1,5 +1,5 @@
 # Sent to the agent of a booted machine and run there by sh: says what the machine is. facts.ts reads its words.
-# In front of it come LIMIT, in seconds, and the functions files, units, keys and program: what to look at.
+# In front of it come LIMIT, in seconds, and the functions files, units, keys, certificates and program: what to look at.
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 part() {
   printf '= %s\n' "$*"
@@ -23,13 +23,29 @@ done
 units | while IFS= read -r unit; do
   systemctl show --property=LoadState,ActiveState,Result,UnitFileState -- "$unit" 2>&1 | part "unit $unit"
 done
+began=$(sed -n 's/^btime //p' /proc/stat)
 files | while IFS= read -r path; do
-  stat -c '%a %U %G' -- "$path" 2>/dev/null | part "file $path"
+  {
+    stat -L -c '%a %U %G %u %g' -- "$path"
+    # What was written to since the machine began is not what the image brought.
+    [ ! -f "$path" ] || [ "$(stat -L -c %Y -- "$path")" -ge "${began:-0}" ] || timeout "$LIMIT" sha256sum <"$path"
+  } 2>/dev/null | part "file $path"
 done
 keys | while IFS= read -r key; do
   case $key in *[!./]/* | /*) path=$key ;; *) path=$(printf %s "$key" | tr . /) ;; esac
   cat "/proc/sys/$path" 2>/dev/null | part "sysctl $key"
 done
+getent passwd | while IFS=: read -r name _ _ _ _ home _; do
+  [ ! -f "$home/.ssh/authorized_keys" ] || part "keys $name" <"$home/.ssh/authorized_keys"
+  [ ! -f "/etc/sudoers.d/90-kiln-$name" ] || sudo -n -l -U "$name" </dev/null 2>/dev/null | part "sudo $name"
+done
+certificates | while IFS= read -r line; do
+  grep -m 1 -xF -e "$line" /etc/ssl/certs/ca-certificates.crt 2>/dev/null
+done | part certificates
+cat /etc/default/keyboard 2>/dev/null | part keyboard
+cat /etc/systemd/timesyncd.conf /etc/systemd/timesyncd.conf.d/*.conf 2>/dev/null | sed -n 's/^NTP=//p' | part timeservers
+cat /etc/environment 2>/dev/null | part environment
+nft list chain inet filter input 2>/dev/null | part firewall
 if [ -n "${PROGRAM:-}" ]; then
   place=$(mktemp -d /var/tmp/kiln-test-XXXXXX)
   program >"$place/program"

@@ -1,8 +1,17 @@
 /** What a booted machine says of itself, against what was asked of its image. */
 import { assert, describe, it } from "@effect/vitest"
-import { judge, looksOf } from "../../domain/boot-checks.ts"
+import { createHash } from "node:crypto"
+import { judge as judgeBy, looksOf } from "../../domain/boot-checks.ts"
+import type { Sha256 } from "../../domain/boot-checks-files.ts"
+import type { TestOptions } from "../../domain/boot-test.ts"
 import type { SealedCustomizations } from "../../domain/customizations.ts"
+import { Digest } from "../../domain/ids.ts"
 import type { Facts } from "../../domain/ports/image-tests.ts"
+
+const sha256: Sha256 = (data, encoding) => createHash("sha256").update(data, encoding).digest("hex")
+const judge = (customizations: SealedCustomizations, options: TestOptions, facts: Facts) => judgeBy(customizations, options, facts, sha256)
+const file = (mode = "644", [uid, gid]: readonly [number, number] = [0, 0], text?: string) =>
+  ({ mode, user: `user ${uid}`, group: `group ${gid}`, uid, gid, ...(text !== undefined && { sha256: sha256(text, "utf8") }) })
 
 const asked: SealedCustomizations = {
   hostname: "box", timezone: "Europe/Berlin", locale: "de_DE.UTF-8",
@@ -26,8 +35,9 @@ const asAsked: Facts = {
     ["cron", { load: "loaded", active: "inactive", result: "success", file: "disabled" }],
     ["systemd-timesyncd", { load: "masked", active: "inactive", result: "success", file: "masked" }]
   ]),
-  files: new Map([["/etc/motd", { mode: "644", user: "root", group: "root" }], ["/srv/data", { mode: "755", user: "root", group: "root" }]]),
+  files: new Map([["/etc/motd", file("644", [0, 0], "hi")], ["/srv/data", file("755")]]),
   sysctl: new Map([["net.ipv4.ip_forward", "1"], ["net.ipv4.ping_group_range", "0\t10"]]),
+  keys: new Map(), sudo: new Map(), certificates: new Set(), keyboard: [], timeServers: [], firewall: [], environment: [],
   script: { exit: 0, output: "" }
 }
 const options = { ports: ["22:tcp"], script: "true" }
@@ -82,5 +92,91 @@ describe("the checks of a boot test", () => {
     assert.deepStrictEqual(looksOf(asked).files, ["/srv/data", "/etc/motd"])
     assert.deepStrictEqual(looksOf({ ...asked, first_boot: { script: "rm /etc/motd" } }).files, [])
     assert.deepStrictEqual(looksOf(asked).sysctl, ["net.ipv4.ip_forward", "net.ipv4.ping_group_range"])
+  })
+  it("say of a file whose mode, owner and group are others than was asked for, by name or by number", () => {
+    const path = "/etc/motd"
+    const found = (mode: string, ids: readonly [number, number]) => ({ files: new Map([[path, file(mode, ids)]]) })
+    const faults = (more: object, mode: string, ids: readonly [number, number]) => wrong(found(mode, ids), { files: [{ path, data: "", ...more }] })
+    assert.deepStrictEqual(faults({ mode: "0640", user: "ann", group: "ops" }, "640", [1500, 2000]), [])
+    assert.deepStrictEqual(faults({ user: 1500, group: 2000 }, "600", [1500, 2000]), [])
+    assert.deepStrictEqual(faults({}, "600", [1500, 2000]), [])
+    assert.deepStrictEqual(faults({ mode: "4755", user: "ann", group: 7 }, "755", [0, 2000]), [
+      ["file /etc/motd", "its mode is 755, not 4755; its owner is user 0, not ann; its group is group 2000, not 7", true]
+    ])
+    assert.deepStrictEqual(faults({ user: "nobody-known" }, "644", [0, 0]).length, 1)
+    const directories = [{ path: "/srv/data", mode: "0700" }]
+    assert.deepStrictEqual(wrong({}, { directories }), [["file /srv/data", "its mode is 755, not 0700", true]])
+    assert.deepStrictEqual(wrong({}, { directories, cloud_init: { user_data: "#!/bin/sh\nchmod 755 /srv/data" } }), [])
+  })
+  it("say of a file that holds something else, unless what was run may have changed it or the machine has", () => {
+    const other = { files: new Map([["/etc/motd", file("644", [0, 0], "ho")]]) }
+    const inline = { files: [{ path: "/etc/motd", data: "hi" }] }
+    assert.deepStrictEqual(wrong(other, inline), [["file /etc/motd", `its SHA-256 is ${sha256("ho", "utf8")}, not ${sha256("hi", "utf8")}`, true]])
+    for (const same of [{ data: "aG8=", data_encoding: "base64" as const }, { digest: Digest.make(`sha256:${sha256("ho", "utf8")}`) }]) {
+      assert.deepStrictEqual(wrong(other, { files: [{ path: "/etc/motd", ...same }] }), [])
+    }
+    assert.strictEqual(wrong(other, { files: [{ path: "/etc/motd", digest: Digest.make(`sha256:${"0".repeat(64)}`) }] }).length, 1)
+    assert.deepStrictEqual(wrong({ files: new Map([["/etc/motd", file()]]) }, inline), [])
+    assert.deepStrictEqual(wrong(other, { ...inline, cloud_init: { user_data: "#cloud-config" } }), [])
+    assert.deepStrictEqual(wrong(other, { ...inline, first_boot: { script: "#!/bin/sh" } }), [])
+  })
+})
+
+describe("settings that the builder has put into files", () => {
+  const line = "A".repeat(63)
+  const wanted: SealedCustomizations = {
+    users: [{ name: "ann", keys: ["ssh-ed25519 AAAA ann@home", "ssh-ed25519 BBBB"], sudo: true }, { name: "bob", keys: ["ssh-ed25519 CCCC"] }],
+    keyboard: { layout: "de", variant: "nodeadkeys" },
+    cacerts: { pem_certs: [1, 2].map((n) => `-----BEGIN CERTIFICATE-----\n${"x".repeat(64)}\n${line}${n}\nrest=\n-----END CERTIFICATE-----\n`) },
+    ntp_servers: ["a.example", "b.example"],
+    firewall: { ports: ["8443:tcp", "6000-6010:udp", "imap2:tcp"] },
+    proxy: { http: "http://proxy:3128", no_proxy: [".local", "10.0.0.0/8"] }
+  }
+  const found: Facts = {
+    ...asAsked,
+    users: new Map([...asAsked.users, ["bob", { uid: 1501, gid: 1501, home: "/home/bob", shell: "/bin/bash" }]]),
+    keys: new Map([["ann", ["ssh-ed25519 AAAA ann@home", "ssh-ed25519 BBBB"]], ["bob", ["# bob's", "ssh-ed25519 CCCC"]]]),
+    sudo: new Map([["ann", ["User ann may run the following commands on box:", "    (ALL : ALL) NOPASSWD: ALL"]]]),
+    certificates: new Set([`${line}1`, `${line}2`]),
+    keyboard: ["XKBMODEL=\"pc105\"", "XKBLAYOUT=\"de\"", "XKBVARIANT=\"nodeadkeys\""],
+    timeServers: ["a.example b.example"],
+    firewall: ["\t\ttype filter hook input priority filter; policy drop;", "\t\ttcp dport 8443 accept", "\t\tudp dport 6000-6010 accept"],
+    environment: ["http_proxy=http://proxy:3128", "HTTP_PROXY=http://proxy:3128", "no_proxy=.local,10.0.0.0/8"]
+  }
+  const faults = (facts: Partial<Facts>, customizations = wanted) =>
+    judge(customizations, {}, { ...found, ...facts }).flatMap(({ message, name, passed }) => passed ? [] : [[name, message]])
+
+  it("are looked at, each by its name", () => {
+    assert.deepStrictEqual(faults({}), [])
+    assert.deepStrictEqual(judge(wanted, {}, found).slice(3).map(({ name }) => name), [
+      "keys of ann", "keys of bob", "sudo of ann", "keyboard", "certificate 1", "certificate 2", "time servers", "firewall", "firewall 8443:tcp", "firewall 6000-6010:udp",
+      "http_proxy", "no_proxy"
+    ])
+    assert.deepStrictEqual(looksOf(wanted).certificates, [`${line}1`, `${line}2`])
+  })
+  it("are said of where they are others, or none", () => {
+    assert.deepStrictEqual(faults({ keys: new Map([["ann", ["ssh-ed25519 AAAA", "ssh-ed25519 BBBBB"]]]) }), [
+      ["keys of ann", "1 of 2 not in authorized_keys; the first is ssh-ed25519 BBBB"], ["keys of bob", "1 of 1 not in authorized_keys; the first is ssh-ed25519 CCCC"]
+    ])
+    assert.deepStrictEqual(faults({ sudo: new Map([["ann", ["    (ALL : ALL) ALL"]]]) }), [["sudo of ann", "    (ALL : ALL) ALL"]])
+    assert.deepStrictEqual(faults({ sudo: new Map() }), [["sudo of ann", "sudo knows of nothing that is allowed"]])
+    assert.deepStrictEqual(faults({ keyboard: ["XKBLAYOUT=us", "XKBVARIANT="] }), [["keyboard", "expected de nodeadkeys, found us"]])
+    assert.deepStrictEqual(faults({ certificates: new Set([`${line}1`]) }).map(([name]) => name), ["certificate 2"])
+    assert.deepStrictEqual(faults({ timeServers: ["a.example"] }), [["time servers", "expected a.example b.example, found a.example"]])
+    assert.deepStrictEqual(faults({ firewall: ["\t\tudp dport 6000-6010 accept"] }).map(([name]) => name), ["firewall", "firewall 8443:tcp"])
+    assert.deepStrictEqual(faults({ environment: ["http_proxy=http://other:1"] }), [
+      ["http_proxy", "expected http://proxy:3128, found http://other:1"], ["no_proxy", "expected .local,10.0.0.0/8, found nothing"]
+    ])
+  })
+  it("are not looked at where the requester's own file is in their place, or what was run may have changed them", () => {
+    const none: Partial<Facts> = { keys: new Map(), sudo: new Map(), certificates: new Set(), keyboard: [], timeServers: [], firewall: [], environment: [] }
+    const paths = [
+      "/home/ann/.ssh/authorized_keys", "/home/bob/.ssh/authorized_keys", "/etc/sudoers.d/90-kiln-ann", "/etc/default/keyboard", "/etc/systemd/timesyncd.conf.d/90-kiln.conf",
+      "/etc/nftables.conf", "/etc/environment"
+    ]
+    const files = paths.map((path) => ({ path, data: "" }))
+    assert.deepStrictEqual(faults({ ...none, files: new Map(paths.map((path) => [path, file()])) }, { ...wanted, files }).map(([name]) => name), ["certificate 1", "certificate 2"])
+    assert.deepStrictEqual(faults(none, { ...wanted, first_boot: { script: "#!/bin/sh" } }), [])
+    assert.deepStrictEqual(faults(none, { ...wanted, cloud_init: { user_data: "#cloud-config" } }), [])
   })
 })

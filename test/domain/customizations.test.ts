@@ -80,6 +80,14 @@ describe("what no single field shows", () => {
   it("is no fault of a repository where the operator allows it", () =>
     expect(customizationFaults({ repositories: [{ ...own, uri: "http://127.0.0.1:8080/" }] }, true)).toEqual([]))
 
+  it.each([
+    "UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Asia/Calcutta", "US/Pacific", "EST5EDT", "Etc/GMT+5", "GMT-0", "Factory", "posix/Europe/Berlin"
+  ])("is nothing for the time zone %s", (timezone) => expect(customizationFaults({ timezone })).toEqual([]))
+
+  it.each(["C", "POSIX", "C.UTF-8", "de_DE.UTF-8", "sr_RS@latin", "iw_IL", "nan_TW@latin", "agr_PE", "mnw_MM", "eo", "de_DE@euro"])(
+    "is nothing for the locale %s", (locale) => expect(customizationFaults({ locale })).toEqual([])
+  )
+
   it("is nothing for what fits together", () =>
     expect(customizationFaults({
       packages: ["vim", "vim", { name: "vim", version: "9" }],
@@ -107,6 +115,11 @@ describe("what no single field shows", () => {
     ["a port beyond the last", { firewall: { ports: ["65536:tcp"] } }, "firewall.ports[0]"],
     ["no port", { firewall: { ports: ["0:tcp"] } }, "firewall.ports[0]"],
     ["a range the wrong way round", { firewall: { ports: ["20-10:tcp"] } }, "firewall.ports[0]"],
+    ["a time zone of another planet", { timezone: "Mars/Olympus" }, "timezone"],
+    ["a time zone in other letters", { timezone: "Europe/berlin" }, "timezone"],
+    ["an offset for a time zone", { timezone: "+02" }, "timezone"],
+    ["a locale of no country", { locale: "de_XX.UTF-8" }, "locale"],
+    ["a locale of no language", { locale: "xx_DE.UTF-8" }, "locale"],
     ["no certificates", { cacerts: { pem_certs: [] } }, "cacerts.pem_certs"],
     ["a script that says not what runs it", { first_boot: { script: "reboot\n" } }, "first_boot.script"],
     ["user data that cloud-init would pass over", { cloud_init: { user_data: "runcmd: []\n" } }, "cloud_init.user_data"]

@@ -12,7 +12,7 @@ import { sha256Of } from "../../infra/files/sha256-of.ts"
 import { imageTypes } from "../../infra/debian/image-types/all.ts"
 import { isDisk } from "../../infra/debian/image-types/image-type.ts"
 import { convert, type DiskFormat } from "../../infra/formats/convert.ts"
-import { buildImpossible, built, rawDisk, typedSpec } from "../infra/debian/real.ts"
+import { buildImpossible, built, coldCache, openedDisk, rawDisk, typedSpec } from "../infra/debian/real.ts"
 import { needs, skipWhere } from "../support/needs.ts"
 
 const MiB = 2 ** 20
@@ -211,4 +211,33 @@ describe("image types", () => {
     for (const [there, here] of [["vmlinuz", "vmlinuz"], ["initrd.img", "initrd.img"], ["filesystem.squashfs", "root.squashfs"]] as const)
       expect(await sha256Of(join(live, there))).toBe(await sha256Of(join(booted, here)))
   })
+})
+
+describe("Debian 12", () => {
+  skipWhere(impossible !== undefined, impossible ?? "")
+
+  let dir = ""
+  afterAll(async () => {
+    if (dir !== "") await rm(dir, { recursive: true, force: true })
+  })
+
+  it("is built as 13 is: a disk for both firmwares, with the ready unit and with nothing of one machine alone", async () => {
+    dir = await mkdtemp(join(tmpdir(), "kiln-twelve-"))
+    const spec = typedSpec("guest-image", { ...customizations, timezone: "Europe/Berlin", files: [] }, undefined, "debian-12")
+    const { filename, path } = Result.getOrThrow(await built(spec, dir, { cacheDir: await coldCache(dir) }))
+    expect(filename).toBe("box.qcow2")
+    const disk = await openedDisk(path, dir)
+    expect(await disk.text("/etc/os-release") + await disk.text("/usr/lib/os-release")).toMatch(/^VERSION_CODENAME=bookworm$/m)
+    expect(await disk.text("/var/lib/dpkg/status")).toMatch(/\nPackage: libc6\n(?:.+\n)*?Version: 2\.36-/)
+    expect((await disk.text("/etc/apt/sources.list")).trim().split("\n").map((line) => line.split(" ")[3])).toEqual([
+      "bookworm", "bookworm-updates", "bookworm-security"
+    ])
+    expect(await disk.esp("/loader/entries/linux.conf")).toMatch(/^options root=PARTUUID=\S+ ro /m)
+    expect(await disk.esp("/syslinux.cfg")).toContain("DEFAULT linux")
+    expect(await disk.text("/etc/machine-id")).toBe("")
+    expect((await disk.names("/etc/ssh")).filter((file) => file.startsWith("ssh_host"))).toEqual([])
+    expect(await disk.names("/etc/systemd/system/multi-user.target.wants")).toContain("kiln-ready.service")
+    expect(await disk.text("/etc/hostname")).toBe("box\n")
+    expect(await disk.stat("/etc/localtime")).toContain("/usr/share/zoneinfo/Europe/Berlin")
+  }, 300_000)
 })

@@ -78,6 +78,7 @@ export type ImageItem = typeof ImageItem.Type
 export const UsageItem = Schema.Struct({
   day: optional(Schema.String),
   compose: optional(ComposeId),
+  tenant: optional(TenantId),
   attempts: Schema.Int,
   build_minutes: Schema.Finite,
   test_minutes: Schema.Finite,
@@ -90,9 +91,12 @@ export const UsageItem = Schema.Struct({
 }).annotate({ identifier: "UsageItem" })
 export type UsageItem = typeof UsageItem.Type
 
+/** Without `tenant` it is of all. `since` and `until`: what it is about, where nothing was said as well. */
 export const UsagePage = Schema.Struct({
-  tenant: TenantId,
-  by: Schema.Literals(["total", "day", "compose"]),
+  tenant: optional(TenantId),
+  by: Schema.Literals(["total", "day", "compose", "tenant"]),
+  since: optional(Time),
+  until: optional(Time),
   currency: optional(Schema.String),
   items: Schema.Array(UsageItem),
   next: optional(Schema.String)
@@ -156,7 +160,7 @@ export class HistoryApi extends HttpApiGroup.make("history").add(
   HttpApiEndpoint.get("images", "/images", { query: ImageQuery, success: linked(ImagePage), error: [BadRequest, Unavailable] })
     .annotate(OpenApi.Summary, "Images that were built, and where their copies are"),
   HttpApiEndpoint.get("usage", "/usage", { query: UsageQuery, success: linked(UsagePage), error: [BadRequest, Forbidden, Unavailable] })
-    .annotate(OpenApi.Summary, "What was used, in all, by day or by compose"),
+    .annotate(OpenApi.Summary, "What was used, in all, by day, by compose or by tenant"),
   HttpApiEndpoint.get("audit", "/audit", { query: AuditQuery, success: linked(AuditPage), error: [BadRequest, Forbidden, Unavailable] })
     .annotate(OpenApi.Summary, "Who did what, newest first"),
   HttpApiEndpoint.get("tenants", "/tenants", { query: Schema.Struct(PageQuery), success: linked(TenantPage), error: [BadRequest, Forbidden, Unavailable] })

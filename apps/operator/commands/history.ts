@@ -1,7 +1,6 @@
 /** What ran, what was built, what was used, and who did what. */
 import { Effect, Option } from "effect"
 import type { AuditItem, HistoryItem, ImageItem, TenantItem, UsageItem, UsagePage } from "../../gateway/api/history-api.ts"
-import { Kiln } from "../client.ts"
 import { moment } from "../moments.ts"
 import { answer, type OutputShape, paintedStatus } from "../output.ts"
 import { type HowMany, pagesOf, withMore } from "../pages-of.ts"
@@ -61,12 +60,10 @@ export const listImages = (
 
 export const usage = Effect.fn("usage")(function*({ by, tenant, ...input }: ListInput & { readonly by: UsagePage["by"]; readonly tenant: Option.Option<string> }) {
   const query = { ...yield* queryOf(input, { tenant }), by }
-  // Beside the items, the answer says what they are about.
-  const { items: _, next: _next, ...about } = yield* (yield* Kiln).json<UsagePage>("/usage", { query: { ...query, limit: 1 } })
-  const { items, next } = yield* pagesOf<UsageItem>("/usage", query, input)
+  const { about, items, next } = yield* pagesOf<UsageItem, UsagePage>("/usage", query, input)
   yield* answer({ ...about, items, ...(next === undefined ? {} : { next }) }, (output) =>
     items.length === 0 ? ["Nothing was used"] : withMore(output, next !== undefined, table<UsageItem>(output, [
-      ...(by === "total" ? [] : [{ title: by.toUpperCase(), of: ({ compose, day }: UsageItem) => day ?? compose ?? "" }]),
+      ...(by === "total" ? [] : [{ title: by.toUpperCase(), of: ({ compose, day, tenant }: UsageItem) => day ?? compose ?? tenant ?? "" }]),
       { title: "ATTEMPTS", of: ({ attempts }) => String(attempts), right: true },
       { title: "BUILD MIN", of: ({ build_minutes }) => build_minutes.toFixed(1), right: true },
       { title: "TEST MIN", of: ({ test_minutes }) => test_minutes.toFixed(1), right: true },

@@ -5,6 +5,7 @@ import { ByteSize } from "../../../domain/policy-document.ts"
 import { type CacheUse, WorkerCache, type WorkerCacheUnavailable } from "../../../domain/ports/worker-cache.ts"
 import { Adapters } from "../adapters.ts"
 import { commandFailed } from "../command-failed.ts"
+import { confirmed } from "../confirm.ts"
 import { fromHere, homeFolder } from "../endpoint.ts"
 import { moment } from "../moments.ts"
 import { answer, type OutputShape } from "../output.ts"
@@ -55,9 +56,13 @@ export const pruneCache = Effect.fn("pruneCache")(function*({ keep, kind, yes, .
   )
   const { kinds, prune } = yield* cacheAt(where)
   if (Option.isSome(kind) && !kinds.includes(kind.value)) return yield* commandFailed("invalid", `--kind ${kind.value} is none of ${kinds.join(", ")}`)
-  const gone = yield* Effect.mapError(prune(least, Option.isSome(kind) ? [kind.value] : kinds, yes), notThere)
+  const run = (really: boolean) => Effect.mapError(prune(least, Option.isSome(kind) ? [kind.value] : kinds, really), notThere)
+  const found = yes ? [] : yield* run(false)
+  if (found.length > 0) yield* confirmed(`removes ${bytes(sumOf(found))} (${found.map((each) => `${each.kind}: ${each.entries}`).join(", ")}) from ${folderOf(where)}`, yes)
+  const gone = yes || found.length > 0 ? yield* run(true) : []
   const views = gone.map(viewOf)
-  const sum = views.reduce((total, view) => total + view.bytes, 0)
-  yield* answer({ cache: folderOf(where), pruned: yes, bytes: sum, kinds: views }, (output) =>
-    views.length === 0 ? ["There is nothing to remove"] : [...tableOf(output, views), yes ? `${bytes(sum)} removed` : `${bytes(sum)} would go; --yes removes it`])
+  yield* answer({ cache: folderOf(where), pruned: true, bytes: sumOf(gone), kinds: views }, (output) =>
+    views.length === 0 ? ["There is nothing to remove"] : [...tableOf(output, views), `${bytes(sumOf(gone))} removed`])
 })
+
+const sumOf = (uses: ReadonlyArray<CacheUse>) => uses.reduce((total, use) => total + use.bytes, 0)

@@ -12,11 +12,11 @@ export const quota = Command.make("quota", {
 )
 
 export const usage = Command.make("usage", {
-  by: Flag.Literals("by", ["total", "day", "compose"]).pipe(described("Summed up in all, by day (UTC) or by compose (total)"), Flag.withDefault("total" as const)),
+  by: Flag.Literals("by", ["total", "day", "compose", "tenant"]).pipe(described("Summed up in all, by day (UTC), by compose or, for operators of the installation, by tenant (total)"), Flag.withDefault("total" as const)),
   tenant: ofTenant,
   ...within("Of attempts that ended"), limit, all
 }, (input) => talking(load(() => import("../commands/history.ts"), ({ usage }) => usage(input)))).pipe(
-  Command.withDescription("Show build minutes, bytes and what they cost")
+  Command.withDescription("Show build minutes, bytes and what they cost, of the last 31 days unless --since or --until say when")
 )
 
 export const audit = Command.make("audit", {

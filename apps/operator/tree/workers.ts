@@ -1,7 +1,7 @@
 /** Workers, what they hold and what they serve. */
 import { Argument, Command, Flag } from "effect/cli"
 import { alone, talking } from "../root.ts"
-import { described, off, optional, yes } from "./flags.ts"
+import { described, optional, yes } from "./flags.ts"
 import { load } from "./load.ts"
 
 export const workers = Command.make("workers", {
@@ -24,7 +24,7 @@ export const worker = Command.make("worker").pipe(
           cache: cacheFolder,
           keep: Flag.String("keep").pipe(Flag.withMetavar("size"), described("How much may stay, such as 2 GiB (0)"), Flag.withDefault("0")),
           kind: optional("kind", "Only of this kind"),
-          yes: Flag.Boolean("yes").pipe(described("Remove it; otherwise it is only said what would go"), off)
+          yes
         }, (input) => alone(load(() => import("../commands/worker-cache.ts"), ({ pruneCache }) => pruneCache(input)))).pipe(
           Command.withDescription("Remove what was used longest ago; what running builds use stays")
         )

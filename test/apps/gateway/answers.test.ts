@@ -16,7 +16,7 @@ describe("what can be asked for", () => {
     expect(listed.map(({ id }) => id)).toEqual(distributions.map(({ id }) => id))
     expect(await (await gateway.call(`${api}/distributions/debian-13`)).json()).toEqual({
       id: "debian-13", name: "Debian 13", architectures: [{
-        architecture: "x86_64", image_types: [{ type: "guest-image", description: "For virtual machines", options: ["size_bytes"], bootable: true }]
+        architecture: "x86_64", image_types: [{ type: "guest-image", description: "For virtual machines", options: ["size_bytes", "filesystem", "mountpoints"], bootable: true }]
       }]
     })
     expect((await gateway.call(`${api}/distributions/plan-9`)).status).toBe(404)

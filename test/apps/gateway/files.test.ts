@@ -50,13 +50,18 @@ describe("a file that is stored before it is named", () => {
     expect(await faults(await gateway.post({ ...simulated, customizations: { files: [{ path: "/a", digest }] } }))).toEqual([400, "customizations.files[0].digest"])
   })
 
-  it("given it is removed, then it is gone from the list and cannot be named, and to remove it again finds nothing", async () => {
+  it("given it is removed, then it is gone from the list, cannot be named, and is on record once, and to remove it again finds nothing", async () => {
     const { digest } = await stored("for a while")
     const remove = () => gateway.call(`${api}/files/${digest}`, { method: "DELETE" })
     expect((await remove()).status).toBe(204)
     expect((await listed()).items.map((item) => item.digest)).not.toContain(digest)
     expect((await gateway.post(naming(digest))).status).toBe(400)
     expect((await remove()).status).toBe(404)
+    const token = await gateway.token({ role: "operator" })
+    const { items } = await (await gateway.call(`${api}/audit`, { token })).json() as { items: ReadonlyArray<Record<string, unknown>> }
+    expect(items.filter(({ id }) => (id as string).startsWith("file-remove-")).map(({ action, actor, detail }) => [action, actor, detail])).toEqual([
+      ["OperationSucceeded", { kind: "requester", id: "anna" }, undefined], ["OperationBegun", { kind: "requester", id: "anna" }, digest]
+    ])
   })
 
   it("given more than one file may have, or more than there is room for, then it is refused with the limit", async () => {

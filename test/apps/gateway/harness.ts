@@ -35,7 +35,7 @@ import { StoredFilesInMemory } from "../../../infra/memory/stored-files.ts"
 import { WebhookLogNone } from "../../../infra/memory/webhook-log.ts"
 import { PackageIndexInMemory } from "../../../infra/memory/package-index.ts"
 
-const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes"], bootable: true }
+const guestImage = { type: "guest-image", description: "For virtual machines", options: ["size_bytes", "filesystem", "mountpoints"], bootable: true }
 const simulated = { type: "simulated", description: "Builds nothing", options: ["duration_ms", "lines"], bootable: false }
 
 export const distributions: ReadonlyArray<DistributionInfo> = [

@@ -98,6 +98,31 @@ describe("usage", () => {
     expect(JSON.parse((await run("usage", "--json")).out).items[0]).toMatchObject({ cloud_calls: 6 })
   })
 
+  it("is of the last 31 days unless it was said when, and says so", async () => {
+    const since = `${new Date(Date.now() - 31 * 24 * 3600_000).toISOString().slice(0, 10)}T00:00:00.000Z`
+    expect(await get("/usage")).toMatchObject({ since })
+    expect(await get("/usage")).not.toHaveProperty("until")
+    const until = "2020-01-01T00:00:00.000Z"
+    const past = await get(`/usage?until=${until}`)
+    expect([past["until"], "since" in past]).toEqual([until, false])
+    expect(JSON.parse((await run("usage", "--json")).out)).toMatchObject({ tenant: "acme", by: "total", since, currency: "EUR" })
+  })
+
+  it("of each tenant is for operators of the installation, in pages by their names", async () => {
+    for (const token of [await gateway.token(), operator]) expect((await gateway.call(`${api}/usage?by=tenant`, { token })).status).toBe(403)
+    const installation = await gateway.token({ role: "operator", tenant: "default" })
+    const token = await gateway.token({ tenant: "zoe" })
+    const { id } = await (await gateway.post(simulated, {}, token)).json() as { id: string }
+    await gateway.call(`${api}/composes/${id}/cancel`, { method: "POST", token })
+    const first = await get("/usage?by=tenant&limit=1", installation)
+    expect(first.items).toMatchObject([{ tenant: "acme", attempts: 5, cost: 4 }])
+    expect(first).not.toHaveProperty("tenant")
+    expect((await get(`/usage?by=tenant&limit=1&cursor=${first.next}`, installation)).items).toMatchObject([{ tenant: "zoe", attempts: 1 }])
+    expect((await gateway.call(`${api}/usage?by=tenant&tenant=acme`, { token: installation })).status).toBe(400)
+    const { code, out } = await kiln(["usage", "--by", "tenant", "--url", gateway.url, "--token", installation], { columns: 200 })
+    expect([code, out]).toEqual([0, expect.stringMatching(/^TENANT +ATTEMPTS [^]*\nacme +5 [^]*\nzoe +1 /)])
+  })
+
   it("of another tenant is for operators", async () => {
     expect((await gateway.call(`${api}/usage?tenant=birch`)).status).toBe(403)
     const installation = await gateway.token({ role: "operator", tenant: "default" })

@@ -90,6 +90,21 @@ describe("a verification", () => {
   })
 })
 
+describe("an image with btrfs", () => {
+  const withOptions = (options: object) => resolvedAndBuilt({ images: [{ ...debian.images[0], options }] })
+  it("given that it is its root's or a mount point's, then the image is refused, since it never comes out the same", async () => {
+    const root = await withOptions({ filesystem: "btrfs" })
+    expect(await problem(await verify(root.id))).toEqual([409, "not-verifiable", expect.stringMatching(/^btrfs of the root comes out /)])
+    const mounts = [{ mountpoint: "/home", size_bytes: 2 ** 26 }, { mountpoint: "/srv", size_bytes: 2 ** 26, filesystem: "btrfs" }]
+    const mount = await withOptions({ filesystem: "ext4", mountpoints: mounts })
+    expect(await problem(await verify(mount.id))).toEqual([409, "not-verifiable", expect.stringMatching(/^btrfs of \/srv comes out /)])
+  })
+  it("given that all of it is ext4, then it is taken", async () => {
+    const { id } = await withOptions({ filesystem: "ext4", mountpoints: [{ mountpoint: "/home", size_bytes: 2 ** 26, filesystem: "ext4" }] })
+    expect((await verify(id)).status).toBe(202)
+  })
+})
+
 describe("an image with secrets", () => {
   it("given that they are erased, then it cannot be verified any more", async () => {
     const { id } = await resolvedAndBuilt({ customizations: { users: [{ name: "ann", password: "pass word" }] } })

@@ -165,10 +165,12 @@ layer(Servers, { excludeTestServices: true, timeout: "60 seconds" })("past the g
       }))
       assert.strictEqual((yield* run("replay", "--projection", "jobs")).code, 0)
       yield* run("parked", "retry", "--projection", "jobs")
+      // Puts the table of an earlier one away.
+      assert.strictEqual((yield* run("replay", "--projection", "jobs", "--until", "2026-01-31T12:00:00.000Z")).code, 0)
       const operations = yield* tail("--from", "1", "--aggregate", "operation")
       assert.deepStrictEqual(operations.map(({ events: [{ _tag, on }] }: any) => [_tag, on]),
-        [["OperationBegun", "jobs"], ["OperationSucceeded", undefined], ["OperationBegun", "jobs"], ["OperationSucceeded", undefined]])
-      assert.deepStrictEqual(operations.map(({ id }) => id.slice(0, -37)), ["replay", "replay", "parked-retry", "parked-retry"])
+        ["jobs", "jobs", "jobs until 2026-01-31T12:00:00.000Z"].flatMap((on) => [["OperationBegun", on], ["OperationSucceeded", undefined]]))
+      assert.deepStrictEqual(operations.map(({ id }) => id.slice(0, -37)), ["replay", "parked-retry", "replay"].flatMap((name) => [name, name]))
       assert.strictEqual(operations[0]!.actor.kind, "operator")
       assert.match(operations[0]!.actor.id, /^.+@.+$/)
       assert.strictEqual(operations[0]!.tenant, "default")

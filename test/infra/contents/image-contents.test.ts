@@ -9,7 +9,7 @@ import { ImageContents } from "../../../domain/ports/image-contents.ts"
 import { ImageContentsTools } from "../../../infra/contents/image-contents.ts"
 import { needs } from "../../support/needs.ts"
 
-needs("perl", "unshare", "qemu-img", "sfdisk", "mke2fs", "debugfs", "mkfs.vfat", "mcopy", "mksquashfs", "unsquashfs", "zstd")
+needs("perl", "unshare", "qemu-img", "sfdisk", "mke2fs", "debugfs", "mkfs.vfat", "mcopy", "mksquashfs", "unsquashfs", "zstd", "pigz", "xorriso")
 
 let dir = ""
 beforeEach(() => {
@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 const run = (program: string, ...args: ReadonlyArray<string>) =>
-  execFileSync(program, args, { cwd: dir, stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, MTOOLS_SKIP_CHECK: "1", TZ: "UTC" } })
+  execFileSync(program, args, { cwd: dir, stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, MTOOLS_SKIP_CHECK: "1", TZ: "UTC", E2FSPROGS_FAKE_TIME: "1000000000" } })
 
 interface Wishes {
   readonly text: string
@@ -100,6 +100,74 @@ describe("two archives", () => {
     run("mksquashfs", "a", "a.squashfs", "-quiet", "-no-progress")
     run("mksquashfs", "b", "b.squashfs", "-quiet", "-no-progress")
     expect(await differences(join(dir, "a.squashfs"), join(dir, "b.squashfs"))).toEqual(expected("squashfs"))
+  })
+})
+
+describe("two archives that hold images", () => {
+  const script = (name: string) => join(import.meta.dirname, "../../../infra/formats", name)
+  const pair = async (make: (name: string, from: string) => void) => {
+    for (const [name, wishes] of [["a", plain], ["b", plain], ["c", other]] as const) make(name, tree(name, wishes))
+    return { alike: await differences(join(dir, "a.out"), join(dir, "b.out")), unlike: await differences(join(dir, "a.out"), join(dir, "c.out")) }
+  }
+  const bundle = (name: string, ...members: ReadonlyArray<string>) =>
+    run("tar", "--owner=0", "--group=0", "--mtime=@0", "--format=ustar", "-C", `${name}.parts`, "-cf", `${name}.out`, ...members)
+
+  it("of a cloud's disk without its zeros, differ by the files of the disk alone", async () => {
+    const { alike, unlike } = await pair((name, from) => run("bash", script("convert.sh"), "raw", disk(`${name}.raw`, from), "gcp", `${name}.out`))
+    expect(alike).toEqual([])
+    expect(unlike).toEqual(expected("disk.raw:root"))
+  })
+  it("of a machine and its disk, differ by the files of the disk, and by the list of checksums", async () => {
+    const { alike, unlike } = await pair((name, from) => run("bash", script("convert.sh"), "raw", disk(`${name}.raw`, from), "ova", `${name}.out`))
+    expect(alike.filter(({ where }) => where.startsWith("disk.vmdk:"))).toEqual([])
+    expect(unlike.filter(({ where }) => !/^archive:\/image\.(mf|ovf)$/.test(where))).toEqual(expected("disk.vmdk:root"))
+  })
+  it("of what a network boots, differ by the files of the root", async () => {
+    const { alike, unlike } = await pair((name, from) => {
+      mkdirSync(join(dir, `${name}.parts`))
+      writeFileSync(join(dir, `${name}.parts/vmlinuz`), "kernel")
+      run("mksquashfs", from, `${name}.parts/root.squashfs`, "-quiet", "-no-progress", ...(name === "b" ? ["-comp", "xz"] : []))
+      utimesSync(join(dir, `${name}.parts`), 1e9, 1e9)
+      bundle(name, ".")
+    })
+    expect(alike).toEqual([])
+    expect(unlike).toEqual(expected("root.squashfs:squashfs"))
+  })
+  it("of a container's layers, differ by the files of each layer, in their order", async () => {
+    const { alike, unlike } = await pair((name, from) => {
+      run("tar", "--owner=0", "--group=0", "--sort=name", "--mtime=@0", "-C", from, "-cf", `${name}.layer`, ".")
+      execFileSync("bash", [script("oci-archive.sh"), `${name}.layer`, "amd64", `${name}.out`], { cwd: dir, env: { ...process.env, SOURCE_DATE_EPOCH: "1000000000" } })
+    })
+    expect(alike).toEqual([])
+    expect(unlike.filter(({ where }) => !where.startsWith("archive:/"))).toEqual(expected("layer 1:archive"))
+  })
+  it("of a live system, differ by the files of its root too, beside its bytes", async () => {
+    const { unlike } = await pair((name, from) => {
+      mkdirSync(join(dir, `${name}.parts/live`), { recursive: true })
+      run("mksquashfs", from, `${name}.parts/live/filesystem.squashfs`, "-quiet", "-no-progress")
+      run("xorriso", "-as", "mkisofs", "-o", `${name}.out`, `${name}.parts`)
+    })
+    const where = unlike.map(({ where }) => where)
+    expect(where).toContain("the bytes of disk")
+    expect(where).toContain("iso:/live/filesystem.squashfs")
+    expect(unlike.filter(({ where }) => where.startsWith("filesystem.squashfs:"))).toEqual(expected("filesystem.squashfs:squashfs"))
+  })
+  it("are told apart by bytes where a member is no image, and by its target where it is a link", async () => {
+    const { alike, unlike } = await pair((name) => {
+      mkdirSync(join(dir, `${name}.parts`))
+      writeFileSync(join(dir, `${name}.parts/root.squashfs`), `hsqs${name === "c" ? "other" : "one"}`)
+      bundle(name, "root.squashfs")
+    })
+    expect(alike).toEqual([])
+    expect(unlike).toEqual([{ where: "the bytes of root.squashfs", what: "different", fields: { fact: [expect.any(String), expect.any(String)] } }])
+    for (const [name, target] of [["d", "/etc/passwd"], ["e", "/etc/group"]] as const) {
+      mkdirSync(join(dir, `${name}.parts`))
+      symlinkSync(target, join(dir, `${name}.parts/disk.raw`))
+      bundle(name, "disk.raw")
+    }
+    expect(await differences(join(dir, "d.out"), join(dir, "e.out"))).toEqual([
+      { where: "archive:/disk.raw", what: "different", fields: { target: ["/etc/passwd", "/etc/group"] } }
+    ])
   })
 })
 

@@ -21,8 +21,8 @@ export const configOf = (cacheDir: string) => debianConfigOf(cacheDir, process.e
 
 type Customizations = Manifest["customizations"]
 
-export const typedSpec = (type: string, customizations: Customizations, options?: ImageOptions): ImageSpec => ({
-  distribution: "debian-13",
+export const typedSpec = (type: string, customizations: Customizations, options?: ImageOptions, distribution = "debian-13"): ImageSpec => ({
+  distribution,
   image: { architecture: "x86_64", type, ...(options && { options }) },
   customizations
 })

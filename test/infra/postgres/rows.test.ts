@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Sql } from "../../../infra/postgres/sql.ts"
-import { rowPage, RowsPostgres, usagePage } from "../../../infra/postgres/rows-postgres.ts"
+import { rowPage, RowsPostgres, tenantsUsagePage, usagePage } from "../../../infra/postgres/rows-postgres.ts"
 import { TenantRows } from "../../../infra/postgres/tenant-rows.ts"
 import { accounts } from "../../../projections/accounts.ts"
 import { auditList } from "../../../projections/audit.ts"
@@ -66,6 +66,12 @@ layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true,
         if (by !== "total") assert.deepStrictEqual(yield* rows.usage(acme, { by, limit: 10, before: expected[0]!.key }), expected.slice(1))
       }
       assert.deepStrictEqual(yield* rows.usage(acme, { by: "day", limit: 10, until: start }), [])
+      const ofTenants = [acme, birch].map((tenantId) => [...project(attemptList.projection, history).values()]
+        .filter((row) => row.tenantId === tenantId).reduce(withAttempt, nothingUsed(keyOfUsage("tenant", { tenantId, composeId: "", endedAt: 0 }))))
+      assert.deepStrictEqual(yield* rows.usageOfTenants({ limit: 10 }), ofTenants)
+      assert.deepStrictEqual(yield* rows.usageOfTenants({ limit: 1 }), ofTenants.slice(0, 1))
+      assert.deepStrictEqual(yield* rows.usageOfTenants({ limit: 1, before: acme }), ofTenants.slice(1))
+      assert.deepStrictEqual(yield* rows.usageOfTenants({ limit: 10, until: start }), [])
     }))
 
   it.effect("given accounts of several tenants, then only the list for operators goes over all of them", () =>
@@ -106,7 +112,7 @@ layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true,
       assert.deepStrictEqual(first, JSON.parse(JSON.stringify(folded)) as PipelineRow)
     }))
 
-  it.effect("given many rows, then every list is read by way of an index", () =>
+  it.effect("given many rows, then every list, and every sum of some days, is read by way of an index", () =>
     Effect.gen(function*() {
       const { sql } = yield* Sql
       yield* Effect.promise(() => sql.unsafe(`
@@ -147,8 +153,15 @@ layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true,
           }
         }
       }
-      for (const query of [{ by: "compose", limit: 21 }, { by: "compose", limit: 21, before: composeAt(9) }, { by: "day", limit: 21, since: 100, until: 900 }] as const) {
-        check(yield* rows.read(acme, (tx) => usagePage(tx, query, "explain")), `usage ${JSON.stringify(query)}`)
+      // As much of all as a month is of some years; without an end as the gateway asks where nothing was said.
+      const spans = [{ since: 19_500 }, { since: 100, until: 900 }, { until: 500 }]
+      for (const span of spans) {
+        const ofOne = [{ by: "total", limit: 2 }, { by: "day", limit: 21 }, { by: "compose", limit: 21 }, { by: "compose", limit: 21, before: composeAt(9) }] as const
+        for (const query of ofOne) check(yield* rows.read(acme, (tx) => usagePage(tx, { ...query, ...span }, "explain")), `usage ${JSON.stringify({ ...query, ...span })}`)
+        for (const before of [undefined, "acme"]) {
+          check(yield* rows.read(acme, (tx) => tenantsUsagePage(tx, { limit: 21, before, ...span }, "explain")), `usage of tenants after ${before} ${JSON.stringify(span)}`)
+        }
       }
+      for (const before of [undefined, composeAt(9)]) check(yield* rows.read(acme, (tx) => usagePage(tx, { by: "compose", limit: 21, before }, "explain")), "usage by compose")
     }))
 })

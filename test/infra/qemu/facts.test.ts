@@ -1,4 +1,8 @@
 import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { asksForLogin, doomOf, plainText, saysReady, stageOf } from "../../../infra/qemu/console.ts"
 import { answered, factsOf, lookProgram } from "../../../infra/qemu/facts.ts"
@@ -36,6 +40,37 @@ describe("the program for a machine's agent", () => {
     const said = execFileSync("sh", ["-s"], { input: `${program.slice(0, program.indexOf("# Sent to"))}\nfiles\necho --\nunits\necho --\nprogram`, encoding: "utf8" })
     expect(said).toBe(`${hostile.join("\n")}\n--\nKILN-END\na\\x2db.service\n--\necho hi\n`)
   })
+  it("says who owns files and folders and what is in them, of a file that was written to since the machine began not", () => {
+    const dir = mkdtempSync(join(tmpdir(), "kiln look "))
+    try {
+      const [old, fresh] = [join(dir, "old"), join(dir, "fresh")]
+      for (const path of [old, fresh]) writeFileSync(path, "hi", { mode: 0o640 })
+      utimesSync(old, 1e9, 1e9)
+      const program = lookProgram({ files: [old, fresh, dir, join(dir, "none")], units: [], sysctl: [], certificates: ["no such line"] }, 5)
+      // The part about files alone: the rest asks programs of whatever machine this is.
+      const part = program.slice(program.indexOf("part() {"), program.indexOf("timeout \"$LIMIT\" systemctl"))
+      const look = program.slice(program.indexOf("began="), program.indexOf("keys | while"))
+      const said = execFileSync("sh", ["-s"], { input: `${program.slice(0, program.indexOf("# Sent to"))}${part}${look}`, encoding: "utf8" })
+      const { files } = factsOf(said)
+      const ids = { uid: process.getuid!(), gid: process.getgid!() }
+      expect(files.get(old)).toMatchObject({ mode: "640", ...ids, sha256: createHash("sha256").update("hi").digest("hex") })
+      expect(files.get(fresh)).toMatchObject({ mode: "640", ...ids })
+      expect(files.get(fresh)).not.toHaveProperty("sha256")
+      expect(files.get(dir)).toMatchObject({ mode: "700", ...ids })
+      expect(files.has(join(dir, "none"))).toBe(false)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  })
+  const bundle = "/etc/ssl/certs/ca-certificates.crt"
+  it.skipIf(!existsSync(bundle))("finds the lines of certificates that are in the bundle, and no others", () => {
+    const line = readFileSync(bundle, "utf8").split("\n").find((each) => each.length === 64)!
+    const program = lookProgram({ files: [], units: [], sysctl: [], certificates: [line, line.slice(1), "-e"] }, 5)
+    const look = program.slice(program.indexOf("certificates | while"), program.indexOf("cat /etc/default/keyboard"))
+    const part = program.slice(program.indexOf("part() {"), program.indexOf("timeout \"$LIMIT\" systemctl"))
+    const said = execFileSync("sh", ["-s"], { input: `${program.slice(0, program.indexOf("# Sent to"))}${part}${look}`, encoding: "utf8" })
+    expect([...factsOf(said).certificates]).toEqual([line])
+  })
   it("is a program that a shell can read", () => expect(() => execFileSync("sh", ["-n"], { input: lookProgram({ files: [], units: [], sysctl: [], script: "x" }, 1) })).not.toThrow())
 })
 
@@ -49,7 +84,9 @@ describe("an agent's answer", () => {
     "= sockets tcp6", "   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A", "   1: 00000000000000000000000001000000:0051 0:0 0A", "",
     "= sockets udp", "  10: 3500007F:0035 00000000:0000 07", "  11: 00000000:0044 00000000:0000 07", "",
     "= unit nginx", " LoadState=loaded", " ActiveState=failed", " Result=exit-code", " UnitFileState=enabled", "",
-    "= file /etc/a b", " 640 ann adm", "", "= file /nope", "", "= sysctl net.ipv4.ip_forward", " 1", "", "= exit", " 3", "", "= said", " one", " two", "", "kiln-test-end 0", ""
+    "= file /etc/a b", " 640 ann adm 1000 4", ` ${"0a".repeat(32)}  -`, "", "= file /srv", " 755 root root 0 0", "", "= file /nope", "", "= sysctl net.ipv4.ip_forward", " 1", "",
+    "= keys ann", " ssh-ed25519 AAAA", "", "= sudo ann", "     (ALL : ALL) NOPASSWD: ALL", "", "= certificates", " abc", "", "= keyboard", " XKBLAYOUT=\"de\"", "",
+    "= timeservers", " a.example", "", "= environment", "", "= firewall", " \t\ttcp dport 22 accept", "", "= exit", " 3", "", "= said", " one", " two", "", "kiln-test-end 0", ""
   ].join("\n")
   it("ends with its mark", () => expect([answered.test(answer), answered.test(answer.slice(0, -3))]).toEqual([true, false]))
   it("says what the machine is, and only the first of a kind counts", () =>
@@ -60,7 +97,12 @@ describe("an agent's answer", () => {
       groups: new Map([["adm", { gid: 4, members: ["ann", "bob"] }]]), packages: new Map([["tree", "2.2"]]),
       listening: new Set(["22:tcp", "80:tcp", "68:udp"]),
       units: new Map([["nginx", { load: "loaded", active: "failed", result: "exit-code", file: "enabled" }]]),
-      files: new Map([["/etc/a b", { mode: "640", user: "ann", group: "adm" }]]), sysctl: new Map([["net.ipv4.ip_forward", "1"]]),
+      files: new Map([
+        ["/etc/a b", { mode: "640", user: "ann", group: "adm", uid: 1000, gid: 4, sha256: "0a".repeat(32) }], ["/srv", { mode: "755", user: "root", group: "root", uid: 0, gid: 0 }]
+      ]),
+      keys: new Map([["ann", ["ssh-ed25519 AAAA"]]]), sudo: new Map([["ann", ["    (ALL : ALL) NOPASSWD: ALL"]]]), certificates: new Set(["abc"]),
+      keyboard: ["XKBLAYOUT=\"de\""], timeServers: ["a.example"], environment: [], firewall: ["\t\ttcp dport 22 accept"],
+      sysctl: new Map([["net.ipv4.ip_forward", "1"]]),
       script: { exit: 3, output: "one\ntwo" }
     }))
   it("that is cut off is no facts that anybody could take for good ones", () => expect(factsOf("kiln-test 1\n= sta").state).toBe(""))
