@@ -1,5 +1,6 @@
 /** Whether the log is whole: each aggregate's decisions without a gap, each blob that is named in its store. */
 import { Effect, Stream } from "effect"
+import { blobsIn } from "../../domain/blobs-in.ts"
 import type { Digest } from "../../domain/ids.ts"
 import { Blobs } from "../../domain/ports/blobs.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
@@ -76,13 +77,3 @@ export const verifyLog = Effect.fn("verifyLog")(function*(onProgress: OnProgress
 
 const ends = new Set(["ComposeFinished", "ComposeCanceled"])
 const nameOf = ({ aggregate, id, tenantId }: Recorded) => `${tenantId}.${aggregate}.${id}`
-
-/** A blob is named by digest and size and nothing else; an artifact, which may be gone, has more to say. */
-const blobsIn = (value: unknown): ReadonlyArray<Digest> => {
-  if (typeof value !== "object" || value === null) return []
-  if (Array.isArray(value)) return value.flatMap(blobsIn)
-  const record = value as Readonly<Record<string, unknown>>
-  const fields = Object.keys(record)
-  if (fields.length === 2 && typeof record["digest"] === "string" && typeof record["size"] === "number") return [record["digest"] as Digest]
-  return fields.flatMap((field) => field === "request" ? [] : blobsIn(record[field]))
-}

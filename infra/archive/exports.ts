@@ -2,14 +2,17 @@
 import { Schema } from "effect"
 import { Digest } from "../../domain/ids.ts"
 import { Layout } from "../../domain/periods.ts"
+import { BlobLists } from "./blob-files.ts"
 import { digestOf, type Place } from "./place.ts"
 
 export const Export = Schema.Struct({
-  version: Schema.Literal(1),
+  /** 2 where it has blobs. */
+  version: Schema.Literals([1, 2]),
   at: Schema.Int,
   layout: Schema.optionalKey(Layout),
   /** In an order in which they can be stored again: what a sealed stream's aggregates decided later comes behind it. */
-  streams: Schema.Array(Schema.Struct({ stream: Schema.String, sealed: Schema.Boolean, manifest: Digest, entries: Schema.Int, bytes: Schema.Int }))
+  streams: Schema.Array(Schema.Struct({ stream: Schema.String, sealed: Schema.Boolean, manifest: Digest, entries: Schema.Int, bytes: Schema.Int })),
+  blobs: Schema.optionalKey(BlobLists)
 })
 export type Export = typeof Export.Type
 

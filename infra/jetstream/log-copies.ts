@@ -1,18 +1,23 @@
 /** The log to files and back. */
 import { Effect, Layer } from "effect"
+import { blobsIn } from "../../domain/blobs-in.ts"
 import type { AggregateKind, AggregateRef } from "../../domain/recorded.ts"
 import type { TenantId } from "../../domain/ids.ts"
 import { periodAt } from "../../domain/periods.ts"
+import { Blobs } from "../../domain/ports/blobs.ts"
 import { LogUnavailable } from "../../domain/ports/event-log.ts"
 import { Leases } from "../../domain/ports/lease.ts"
-import { type CopyProgress, LogCopies } from "../../domain/ports/log-copies.ts"
+import { type CopyOptions, type CopyProgress, LogCopies } from "../../domain/ports/log-copies.ts"
+import { BlobWriter, readBlobs } from "../archive/blob-files.ts"
 import { type Export, getExport, putExport } from "../archive/exports.ts"
 import { type Place, placeAt } from "../archive/place.ts"
-import { aggregateIn, bytesIn, type Line } from "../archive/segments.ts"
+import { aggregateIn, bytesIn, type Line, textIn } from "../archive/segments.ts"
 import { ArchiveReader } from "../archive/reader.ts"
 import { type Archived, readArchive, writeArchive } from "../archive/write.ts"
 import { Appender } from "./appender.ts"
+import { BlobsJetStream } from "./blobs.ts"
 import { type Catalogue, openCatalogue } from "./catalogue.ts"
+import { decode } from "./envelope.ts"
 import type { EventLogConfig } from "./event-log.ts"
 import { unavailable } from "./follow-stream.ts"
 import { LeasesJetStream } from "./leases.ts"
@@ -31,31 +36,36 @@ export const LogCopiesJetStream = (config: EventLogConfig) =>
     const leases = yield* Leases
     yield* ensureEventStreams(nats.jsm, { partitions: config.partitions, replicas: config.replicas })
     const catalogue = yield* openCatalogue(nats, config)
-    const log: Log = { nats, catalogue, config, lasting: Array.from({ length: config.partitions }, (_, index) => eventStream(index, config.partitions).name) }
+    const blobs = yield* Blobs
+    const log: Log = { nats, blobs, catalogue, config, lasting: Array.from({ length: config.partitions }, (_, index) => eventStream(index, config.partitions).name) }
 
     /** Nobody must work on what is only half there. */
     const alone = Effect.catchTag(Effect.timeout(leases.acquire("scheduler", "import"), "3 seconds"), ["TimeoutError", "LeaseLost"],
       () => Effect.fail(refused("a scheduler is running: stop it until the import is over")))
 
     return LogCopies.of({
-      export: (location, onProgress) => exportLog(log, placeAt(location), onProgress),
+      export: (location, onProgress, options) => exportLog(log, placeAt(location), onProgress, options),
       verify: (location, onProgress) => attempt(async () => {
         const place = placeAt(location)
-        return readAll(place, await getExport(place), onProgress, async () => {})
+        const made = await getExport(place)
+        await checkBlobs(place, made)
+        return readAll(place, made, onProgress, async () => {})
       }),
-      import: (location, onProgress) => Effect.scoped(Effect.andThen(alone, importLog(log, placeAt(location), onProgress)))
+      import: (location, onProgress, options) => Effect.scoped(Effect.andThen(alone, importLog(log, placeAt(location), onProgress, options)))
     })
-  })).pipe(Layer.provide(LeasesJetStream(config)))
+  })).pipe(Layer.provide(Layer.merge(LeasesJetStream(config), BlobsJetStream(config))))
 
 interface Log {
   readonly nats: Nats
+  readonly blobs: Blobs["Service"]
   readonly catalogue: Catalogue
   readonly config: EventLogConfig
   /** Names of the streams that never end. */
   readonly lasting: ReadonlyArray<string>
 }
 
-const exportLog = Effect.fnUntraced(function*({ catalogue, config, lasting, nats }: Log, place: Place, onProgress: OnProgress) {
+const exportLog = Effect.fnUntraced(function*({ blobs, catalogue, config, lasting, nats }: Log, place: Place, onProgress: OnProgress, { withoutBlobs = false }: CopyOptions = {}) {
+  const writer = withoutBlobs ? undefined : new BlobWriter(place, (digest) => Effect.runPromise(blobs.get(digest)))
   const headOf = async (stream: string) => catalogue.get(stream)?.last ?? (await nats.jsm.streams.info(stream)).state.last_seq
   // Those first that hold what came after a sealing: all that it goes on from is then in those that are looked at later.
   const heads = new Map<string, number>()
@@ -66,12 +76,14 @@ const exportLog = Effect.fnUntraced(function*({ catalogue, config, lasting, nats
     const { bytes, entries, manifest } = yield* Effect.scoped(Effect.gen(function*() {
       const lines = catalogue.isArchived(stream) ? archivedLines(catalogue, config.archive, stream, last) : yield* linesOf(nats, stream, last)
       const header = { stream, prefix: record?.prefix ?? prefixOf(config, stream), ...(record && { period: record.period }), last }
-      return yield* attempt((): Promise<Archived> => writeArchive(place, header, shown(lines, stream, last, onProgress)))
+      return yield* attempt((): Promise<Archived> => writeArchive(place, header, shown(lines, stream, last, onProgress, writer)))
     }))
     streams.push({ stream, sealed: catalogue.isSealed(stream), manifest, entries, bytes })
   }
-  yield* attempt(() => putExport(place, { version: 1, at: Date.now(), ...(catalogue.layout && { layout: catalogue.layout }), streams }))
-  return totalOf(streams)
+  const lists = yield* attempt(async () => writer?.end())
+  const made: Export = { version: lists === undefined ? 1 : 2, at: Date.now(), ...(catalogue.layout && { layout: catalogue.layout }), streams, ...(lists && { blobs: lists }) }
+  yield* attempt(() => putExport(place, made))
+  return totalOf(made)
 })
 
 const prefixOf = ({ partitions }: EventLogConfig, stream: string): string =>
@@ -82,25 +94,39 @@ async function* archivedLines(catalogue: Catalogue, location: string | undefined
   yield* new ArchiveReader(placeAt(location)).lines(catalogue.get(stream)!.archive!.manifest, 0, last)
 }
 
-async function* shown(handfuls: AsyncIterable<ReadonlyArray<Line>>, stream: string, head: number, onProgress: OnProgress) {
+async function* shown(handfuls: AsyncIterable<ReadonlyArray<Line>>, stream: string, head: number, onProgress: OnProgress, writer?: BlobWriter) {
   for await (const lines of handfuls) {
+    await writer?.take(lines.flatMap((line) => blobsOf(line, stream)))
     yield lines
     const last = lines.at(-1)
     if (last !== undefined) onProgress({ stream, position: last.sequence, head })
   }
 }
 
-const totalOf = (streams: Export["streams"]) =>
-  ({ streams: streams.length, entries: streams.reduce((sum, { entries }) => sum + entries, 0), bytes: streams.reduce((sum, { bytes }) => sum + bytes, 0) })
+const blobsOf = (line: Line, stream: string) => {
+  const text = textIn(line)
+  if (!text.includes("sha256:")) return []
+  const entry = decode(line.subject, { stream, sequence: line.sequence }, text)
+  return entry._tag === "Recorded" ? blobsIn(entry.events) : []
+}
+
+const checkBlobs = async (place: Place, { blobs }: Export) => {
+  if (blobs !== undefined) await readBlobs(place, blobs, async (_, bytes) => void await bytes())
+}
+
+const totalOf = ({ blobs, streams }: Export) => ({
+  streams: streams.length, entries: streams.reduce((sum, { entries }) => sum + entries, 0),
+  bytes: streams.reduce((sum, { bytes }) => sum + bytes, blobs?.bytes ?? 0), ...(blobs && { blobs: { count: blobs.count, missing: blobs.missing } })
+})
 
 const handful = 200
 
 /** Every line of an export in order, some at a time. */
 const readAll = async (
-  place: Place, { streams }: Export, onProgress: OnProgress, take: (lines: ReadonlyArray<Line>, stream: string) => Promise<void>,
+  place: Place, made: Export, onProgress: OnProgress, take: (lines: ReadonlyArray<Line>, stream: string) => Promise<void>,
   afterEach: (stream: Export["streams"][number]) => Promise<void> = async () => {}
 ) => {
-  for (const each of streams) {
+  for (const each of made.streams) {
     const { entries, manifest, stream } = each
     let lines: Array<Line> = []
     const flush = async () => {
@@ -115,14 +141,16 @@ const readAll = async (
     await flush()
     await afterEach(each)
   }
-  return totalOf(streams)
+  return totalOf(made)
 }
 
-const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress: OnProgress) {
-  const { catalogue, lasting, nats } = log
-  const made = yield* attempt(() => getExport(place))
+const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress: OnProgress, { withoutBlobs = false }: CopyOptions = {}) {
+  const { blobs, catalogue, lasting, nats } = log
+  const { blobs: lists, ...whole } = yield* attempt(() => getExport(place))
+  const made = { ...whole, ...(lists && !withoutBlobs && { blobs: lists }) }
   // Read once before anything is stored: what is damaged is not half taken in.
   yield* attempt(() => readAll(place, made, () => {}, async () => {}))
+  yield* attempt(() => checkBlobs(place, made))
   const begun = yield* attempt(() => catalogue.imported())
   const filled = yield* attempt(async () => {
     for (const stream of [...lasting, ...catalogue.streams]) {
@@ -135,6 +163,12 @@ const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress
   }
   yield* attempt(() => catalogue.setImported(made.digest))
   yield* spreadBack(catalogue, made)
+  // Before the events that name them.
+  yield* attempt(async () => {
+    if (made.blobs !== undefined) await readBlobs(place, made.blobs, async (digest, bytes) => {
+      if (!(await Effect.runPromise(blobs.has(digest)))) await Effect.runPromise(blobs.put(await bytes()))
+    })
+  })
   const store = new Storing(log)
   const copied = yield* attempt(() => readAll(place, made, onProgress, (lines, stream) => store.take(lines, stream), async ({ sealed, stream }) => {
     const record = catalogue.get(stream)

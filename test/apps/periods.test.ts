@@ -1,9 +1,10 @@
 /** A log in periods of seconds under the whole of a small Kiln: what is over goes into an archive, and nobody misses it. */
 import { assert, layer } from "@effect/vitest"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Context, Effect, Layer, type Scope } from "effect"
+import { v7 } from "uuid"
 import { afterAll } from "vitest"
 import { execute } from "../../apps/execute.ts"
 import { runProjector } from "../../apps/projector/projector.ts"
@@ -11,7 +12,8 @@ import { verifyLog } from "../../apps/projector/verify-log.ts"
 import { verifyProjection } from "../../apps/projector/verify.ts"
 import { runScheduler } from "../../apps/scheduler/scheduler.ts"
 import { RemoveCopy } from "../../domain/compose-commands.ts"
-import { type ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
+import { ComposeId, Millis, type TenantId } from "../../domain/ids.ts"
+import { Blobs } from "../../domain/ports/blobs.ts"
 import { isOfPeriod } from "../../domain/periods.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { LogCopies } from "../../domain/ports/log-copies.ts"
@@ -20,6 +22,7 @@ import { composeRef } from "../../domain/recorded.ts"
 import { LogCopiesJetStream } from "../../infra/jetstream/log-copies.ts"
 import { Sql } from "../../infra/postgres/sql.ts"
 import { projections } from "../../projections/all.ts"
+import { decisionOf, failed, finished, jobs, queued, requested, started } from "../support/composes.ts"
 import { newTenant, requestSimulated, smallStack, startWorker, stateOf, until } from "../support/small-stack.ts"
 
 const dir = mkdtempSync(join(tmpdir(), "kiln-periods-"))
@@ -47,6 +50,16 @@ const remove = (tenantId: TenantId, composeId: ComposeId) =>
 const homeOf = (tenantId: TenantId, id: ComposeId) =>
   Effect.flatMap(EventLog, ({ read }) => Effect.map(read(composeRef(tenantId, id)), ({ recorded }) => recorded[0]!.position.stream))
 const isDropped = (stream: string) => until(Effect.flatMap(Periods, ({ list }) => list), (all) => all.some((each) => each.stream === stream && each.state === "dropped"))
+
+/** A compose that has failed, with the log of its job as a blob; answers the blob's digest. */
+const withArchivedLog = Effect.gen(function*() {
+  const [tenantId, composeId] = [newTenant(), ComposeId.make(v7())]
+  const log = yield* (yield* Blobs).put(new TextEncoder().encode("no space left\n"))
+  const events = [requested, queued(jobs.resolve), started(jobs.resolve), { ...failed(jobs.resolve, 1, true), log }, finished("failed")]
+  const [first, ...rest] = events.map((event) => ({ ...event, composeId }))
+  yield* (yield* EventLog).append(composeRef(tenantId, composeId), 0, { ...decisionOf(`m-${composeId}`, first!, ...rest), at: Millis.make(Date.now()) })
+  return log.digest
+})
 
 const caughtUp = Effect.gen(function*() {
   const { head, streams } = yield* EventLog
@@ -103,12 +116,23 @@ layer(stackOf("archive"), { excludeTestServices: true, timeout: "60 seconds" })(
 
   it.effect("given an export of it, then an empty Kiln that imports it has the same read models, row for row, and refuses a second import", () =>
     Effect.gen(function*() {
+      const named = yield* withArchivedLog
+      yield* Effect.scoped(Effect.andThen(projector, caughtUp))
       const [there, place] = [yield* tables, join(dir, "export")]
       const exported = yield* (yield* LogCopies).export(place, () => {})
       const [{ tenantId, compose_id: composeId }] = there.find(([name]) => name === "composes")![1].map((row) => ({ ...row, tenantId: row["tenant_id"] })) as unknown as [{ tenantId: TenantId; compose_id: ComposeId }]
       const history = yield* (yield* EventLog).read(composeRef(tenantId, composeId))
+      assert.deepStrictEqual(exported.blobs, { count: 1, missing: 0 })
+      assert.isUndefined((yield* (yield* LogCopies).export(join(dir, "bare"), () => {}, { withoutBlobs: true })).blobs)
+      const blob = join(place, "blobs", named.slice("sha256:".length))
+      const bytes = readFileSync(blob)
       yield* inOther(Effect.gen(function*() {
         const copies = yield* LogCopies
+        writeFileSync(blob, "something else")
+        for (const refused of [copies.verify(place, () => {}), copies.import(place, () => {})]) {
+          assert.match((yield* Effect.flip(refused)).message, /blobs\/[0-9a-f]{64} in .* is damaged/)
+        }
+        writeFileSync(blob, bytes)
         assert.deepStrictEqual(yield* copies.verify(place, () => {}), exported)
         assert.deepStrictEqual(yield* copies.import(place, () => {}), { ...exported, moved: 0 })
         assert.match((yield* Effect.flip(copies.import(place, () => {}))).message, /imported already/)
@@ -117,6 +141,8 @@ layer(stackOf("archive"), { excludeTestServices: true, timeout: "60 seconds" })(
           yield* caughtUp
         }))
         assert.deepStrictEqual(yield* tables, there)
+        const { blobs, faults } = yield* verifyLog()
+        assert.deepStrictEqual([blobs, faults], [exported.blobs!.count, []])
         assert.deepStrictEqual(yield* (yield* EventLog).read(composeRef(tenantId, composeId)), history)
       }))
     }))

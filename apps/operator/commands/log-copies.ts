@@ -11,7 +11,10 @@ import { count, progressOf } from "../progress.ts"
 import { bytes } from "../units.ts"
 
 const placeNamed = (text: string): string => text.startsWith("s3://") ? text : fromHere(text)
-const wordsOf = ({ entries, streams, ...all }: CopiedLog) => `${count(entries)} entries of ${streams} streams, ${bytes(all.bytes)}`
+const wordsOf = ({ blobs, entries, streams, ...all }: CopiedLog) =>
+  `${count(entries)} entries of ${streams} streams${blobs === undefined ? "" : ` and ${blobWords(blobs)}`}, ${bytes(all.bytes)}`
+const blobWords = ({ count: there, missing }: NonNullable<CopiedLog["blobs"]>) =>
+  `${count(there)} blobs${missing === 0 ? "" : ` (${count(missing)} more that the log names were not there)`}`
 
 /** Drawn as it goes: what copies tells from within, where nothing waits for the screen. */
 const drawn = Effect.fnUntraced(function*<A, E, R>(what: string, run: (show: (progress: CopyProgress) => void) => Effect.Effect<A, E, R>) {
@@ -21,20 +24,20 @@ const drawn = Effect.fnUntraced(function*<A, E, R>(what: string, run: (show: (pr
 
 const stopped = (what: string) => Effect.mapError(({ message }: { readonly message: string }) => commandFailed("failed", `${what} stopped: ${message}`))
 
-export const exportLog = Effect.fn("exportLog")(function*({ to }: { readonly to: string }) {
+export const exportLog = Effect.fn("exportLog")(function*({ to, withoutBlobs }: { readonly to: string; readonly withoutBlobs: boolean }) {
   const place = placeNamed(to)
   const copied = yield* onRecordHere({ operation: "log-export", on: place, result: wordsOf },
-    drawn("export", (show) => Effect.flatMap(LogCopies, (copies) => copies.export(place, show)))).pipe(Effect.provide(yield* logHere("events export")), stopped("The export"))
+    drawn("export", (show) => Effect.flatMap(LogCopies, (copies) => copies.export(place, show, { withoutBlobs })))).pipe(Effect.provide(yield* logHere("events export")), stopped("The export"))
   yield* answer({ place, ...copied }, () => [`${wordsOf(copied)} are in ${place}`])
 })
 
-export const importLog = Effect.fn("importLog")(function*({ check, from, yes }: { readonly from: string; readonly check: boolean; readonly yes: boolean }) {
+export const importLog = Effect.fn("importLog")(function*({ check, from, withoutBlobs, yes }: { readonly from: string; readonly check: boolean; readonly withoutBlobs: boolean; readonly yes: boolean }) {
   const place = placeNamed(from)
   if (!check) yield* confirmed(`fills the log from ${place}`, yes)
   const run = Effect.gen(function*() {
     const copies = yield* LogCopies
     if (check) return yield* drawn("check", (show) => copies.verify(place, show))
-    const copied = yield* drawn("import", (show) => copies.import(place, show))
+    const copied = yield* drawn("import", (show) => copies.import(place, show, { withoutBlobs }))
     // Not before: what is on record is in the log, which has to be empty.
     yield* onRecordHere({ operation: "log-import", on: place, result: () => wordsOf(copied) }, Effect.void)
     return copied

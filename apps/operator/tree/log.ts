@@ -26,13 +26,15 @@ export const events = Command.make("events").pipe(
       Command.withDescription("Print what lies at a place of the log, or all of one aggregate, without secrets")
     ),
     Command.make("export", {
-      to: Flag.String("to").pipe(Flag.withMetavar("place"), described("A folder, or s3://bucket/prefix"))
+      to: Flag.String("to").pipe(Flag.withMetavar("place"), described("A folder, or s3://bucket/prefix")),
+      withoutBlobs: Flag.Boolean("without-blobs").pipe(described("Leave out locks, archived logs and bills of materials"), off)
     }, (input) => alone(load(() => import("../commands/log-copies.ts"), ({ exportLog }) => exportLog(input)))).pipe(
       Command.withDescription("Write the whole log to files that vouch for themselves; nobody has to stop for it")
     ),
     Command.make("import", {
       from: Flag.String("from").pipe(Flag.withMetavar("place"), described("Where an export is")),
       check: Flag.Boolean("check").pipe(described("Only read all of it"), off),
+      withoutBlobs: Flag.Boolean("without-blobs").pipe(described("Leave out locks, archived logs and bills of materials"), off),
       yes
     }, (input) => alone(load(() => import("../commands/log-copies.ts"), ({ importLog }) => importLog(input)))).pipe(
       Command.withDescription("Fill a log in which nothing is from an export; while no scheduler runs")
