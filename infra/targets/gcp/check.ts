@@ -40,7 +40,7 @@ export const ensureRoom = Effect.fn("gcp.ensureRoom")(function*(clients: Clients
   if (full === undefined) return
   yield* new BuildFailed({
     class: "target-quota",
-    message: `${full.what}: ${full.problem}; nothing was sent, and this waits until there is room: remove some, or ask Google for more`
+    message: `${full.what}: ${full.problem}; nothing was sent. Remove some, or ask Google for more: it is tried again some times, and after that on request`
   })
 })
 

@@ -58,7 +58,7 @@ export const clients = Effect.fn("gcp.clients")(function*(target: TargetOf<"gcp"
     },
     images: yield* opened(() => new ImagesClient(options)),
     operations: yield* opened(() => new GlobalOperationsClient(options)),
-    /** Not always needed. */
+    /** Loaded and opened when it is asked for, and closed with the scope. */
     projects: Effect.flatMap(
       Effect.promise(() => import("@google-cloud/compute/build/src/v1/projects_client.js")),
       ({ ProjectsClient }) => opened(() => new ProjectsClient(options))
