@@ -49,6 +49,14 @@ export interface TakenTogether {
   readonly left: ReadonlyArray<Projection>
 }
 
+/** Entries become rows at once, and wait to be written together. */
+export interface Filling {
+  readonly rowsWaiting: () => number
+  take(entries: ReadonlyArray<LogEntry>): Effect.Effect<void, StoreUnavailable>
+  /** What waits and the checkpoint, which becomes `upTo`, in one transaction. More may be taken meanwhile. Answers what could not be taken in. */
+  write(upTo: number): Effect.Effect<ReadonlyArray<Poison>, StoreUnavailable | CheckpointMoved>
+}
+
 /** An entry that could not be taken in. Its aggregate's rows stay as they were before it, until it is folded anew. */
 export interface Poison {
   readonly entry: LogEntry
@@ -75,6 +83,8 @@ export class ProjectionStore extends Context.Service<ProjectionStore, {
   checkpoint(projection: Projection, generation: Generation, stream: string): Effect.Effect<number, StoreUnavailable>
   /** Rows and checkpoint in one transaction. Answers what could not be taken in, which holds up nothing but its own aggregate. */
   apply(projection: Projection, generation: Generation, batch: Batch): Effect.Effect<ReadonlyArray<Poison>, StoreUnavailable | CheckpointMoved>
+  /** For many entries of a stream, in order, from its checkpoint `after` on, into a table to which nobody else writes. */
+  filling(projection: Projection, generation: Generation, place: { readonly stream: string; readonly after: number }): Effect.Effect<Filling, StoreUnavailable>
   /** The same entries into several live tables in one transaction, which waits for nobody. */
   applyTogether(shares: ReadonlyArray<Share>, entries: Entries): Effect.Effect<TakenTogether, StoreUnavailable>
   /** Makes what queries need, once a table that grew beside the live one is nearly complete. */

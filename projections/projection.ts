@@ -43,37 +43,50 @@ export interface Projection<Row extends object = Record<string, unknown>, Kind e
 export const followsKind = <Row extends object, Kind extends AggregateKind>({ aggregates }: Projection<Row, Kind>, kind: AggregateKind): boolean =>
   aggregates === "all" || (aggregates as ReadonlyArray<AggregateKind>).includes(kind)
 
-/** The keys of the rows that a decision is about, each once; or why that cannot be said. */
-export const keysIn = <Row extends object, Kind extends AggregateKind>(
+/** An event with the key of the row that it is about, and the key's fields. */
+export interface Placed<Row extends object = Record<string, unknown>, Kind extends AggregateKind = AggregateKind> {
+  readonly happened: Happened<Kind>
+  readonly key: string
+  readonly about: Partial<Row>
+}
+
+/** Those of a decision's events that are about a row; or why that cannot be said. */
+export const placedEvents = <Row extends object, Kind extends AggregateKind>(
   projection: Projection<Row, Kind>,
   recorded: Recorded
-): Result.Result<ReadonlyMap<string, Partial<Row>>, string> =>
+): Result.Result<ReadonlyArray<Placed<Row, Kind>>, string> =>
   guarded(() => {
-    const keys = new Map<string, Partial<Row>>()
-    for (const happened of happenings<Kind>(recorded)) {
+    const placed: Array<Placed<Row, Kind>> = []
+    for (const [place, event] of recorded.events.entries()) {
+      const happened = { event, recorded, place } as unknown as Happened<Kind>
       const about = projection.about(happened)
-      if (about !== undefined) keys.set(keyOf(projection, recorded.tenantId, about), about)
+      if (about !== undefined) placed.push({ happened, key: keyOf(projection, recorded.tenantId, about), about })
     }
-    return keys
+    return placed
   })
 
 /** Takes a decision in, wholly or not at all: answers the rows that it changes, by key, or what is wrong with it. */
-export const takeIn = <Row extends object, Kind extends AggregateKind>(
+export const fold = <Row extends object, Kind extends AggregateKind>(
   projection: Projection<Row, Kind>,
-  rows: ReadonlyMap<string, Row>,
-  recorded: Recorded
+  rows: Pick<ReadonlyMap<string, Row>, "get">,
+  placed: ReadonlyArray<Placed<Row, Kind>>
 ): Result.Result<ReadonlyMap<string, Row>, string> =>
   guarded(() => {
     const changed = new Map<string, Row>()
-    for (const happened of happenings<Kind>(recorded)) {
-      const about = projection.about(happened)
-      if (about === undefined) continue
-      const key = keyOf(projection, recorded.tenantId, about)
+    for (const { happened, key } of placed) {
       const next = projection.evolve(changed.get(key) ?? rows.get(key), happened)
       if (next !== undefined) changed.set(key, next)
     }
     return changed
   })
+
+/** The same of a decision as it comes. */
+export const takeIn = <Row extends object, Kind extends AggregateKind>(
+  projection: Projection<Row, Kind>,
+  rows: ReadonlyMap<string, Row>,
+  recorded: Recorded
+): Result.Result<ReadonlyMap<string, Row>, string> =>
+  Result.flatMap(placedEvents(projection, recorded), (placed) => fold(projection, rows, placed))
 
 /** The rows that these decisions alone give: what a query folds when it may not wait for the table. */
 export const project = <Row extends object, Kind extends AggregateKind>(
@@ -93,9 +106,11 @@ export const keyOf = <Row extends object>(
 ): string =>
   projection.key.reduce((key, field) => `${key}\n${String(row[field as keyof Row])}`, tenantId)
 
-const happenings = <Kind extends AggregateKind>(recorded: Recorded): ReadonlyArray<Happened<Kind>> =>
-  recorded.events.map((event, place) => ({ event, recorded, place }) as unknown as Happened<Kind>)
-
 /** What a later version wrote, or a fault of ours, may make a fold die: of that nobody else is to suffer. */
-const guarded = <A>(run: () => A): Result.Result<A, string> =>
-  Result.try({ try: run, catch: (error) => error instanceof Error ? error.message : String(error) })
+const guarded = <A>(run: () => A): Result.Result<A, string> => {
+  try {
+    return Result.succeed(run())
+  } catch (error) {
+    return Result.fail(error instanceof Error ? error.message : String(error))
+  }
+}

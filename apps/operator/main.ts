@@ -1,5 +1,6 @@
 /** `npm run kiln -- …` */
 import { Effect, Layer, Redacted } from "effect"
+import { leanHeap } from "../../infra/process/lean-heap.ts"
 import { Adapters } from "./adapters.ts"
 import { runKiln } from "./run.ts"
 
@@ -26,14 +27,16 @@ const adapters = Adapters.of({
   log: logAt,
   backends: ({ postgres, ...log }) =>
     Layer.merge(logAt(log), Layer.unwrap(Effect.promise(async () => {
-      const [{ ProjectionStatesPostgres }, { ProjectionStorePostgres }, { SqlLive }] = await Promise.all([
-        import("../../infra/postgres/projection-states-postgres.ts"), import("../../infra/postgres/projection-store-postgres.ts"), import("../../infra/postgres/sql.ts")
+      const [{ ProjectionStatesPostgres }, { ProjectionStorePostgres }, { SqlLive }, { TenantRowsLive }, { WebhookLogPostgres }] = await Promise.all([
+        import("../../infra/postgres/projection-states-postgres.ts"), import("../../infra/postgres/projection-store-postgres.ts"), import("../../infra/postgres/sql.ts"),
+        import("../../infra/postgres/tenant-rows.ts"), import("../../infra/postgres/webhook-log-postgres.ts")
       ])
-      return Layer.merge(ProjectionStorePostgres, ProjectionStatesPostgres).pipe(Layer.provide(SqlLive(Redacted.make(postgres))))
+      return Layer.mergeAll(ProjectionStorePostgres, ProjectionStatesPostgres, WebhookLogPostgres.pipe(Layer.provide(TenantRowsLive))).pipe(Layer.provide(SqlLive(Redacted.make(postgres))))
     })))
 })
 
 // `kiln list | head` closes our output early, and means it.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
 
+leanHeap()
 process.exitCode = await runKiln(process.argv.slice(2), adapters)

@@ -86,7 +86,7 @@ export const feed = Effect.fn("feed")(function*(projections: Iterable<Projection
     for (const [projection, found] of poisons) {
       together.set(projection, upTo)
       yield* parkPoisons(projection, found)
-      yield* measure(projection, "live", entries)
+      yield* measure(projection, "live", entries.length, entries.at(-1)!.position)
     }
     yield* Effect.forEach(left, leave, { discard: true })
     waiting.taken(upTo)

@@ -1,5 +1,5 @@
 import { Effect, Metric } from "effect"
-import type { LogEntry } from "../../domain/recorded.ts"
+import type { Position } from "../../domain/recorded.ts"
 import type { Projection } from "../../projections/projection.ts"
 import type { Generation } from "../../projections/projection-store.ts"
 
@@ -8,10 +8,10 @@ const projected = Metric.counter("kiln_projected_entries_total", { description: 
 const lag = Metric.gauge("kiln_projection_lag_ms", { description: "Age of the first entry whose rows are not there yet" })
 const position = Metric.gauge("kiln_projection_position", { description: "Sequence of the last entry taken in" })
 
-export const measure = Effect.fnUntraced(function*(projection: Projection, generation: Generation, entries: ReadonlyArray<LogEntry>) {
-  const { position: { sequence, stream } } = entries.at(-1)!
+/** How many were taken in, and where the last of them lies. */
+export const measure = Effect.fnUntraced(function*(projection: Projection, generation: Generation, entries: number, { sequence, stream }: Position) {
   const labels = { projection: projection.name, generation }
-  yield* Metric.update(Metric.withAttributes(projected, labels), entries.length)
+  yield* Metric.update(Metric.withAttributes(projected, labels), entries)
   yield* Metric.update(Metric.withAttributes(position, { ...labels, stream }), sequence)
 })
 

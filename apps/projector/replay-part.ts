@@ -1,8 +1,7 @@
 /** Builds a part of a read model anew, or one of the past beside it. */
-import { Effect, Stream } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import type { TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import type { LogEntry } from "../../domain/recorded.ts"
 import type { Projection } from "../../projections/projection.ts"
 import { type Generation, type Part, ProjectionStore, StoreUnavailable } from "../../projections/projection-store.ts"
 import { measure } from "./metrics.ts"
@@ -13,7 +12,9 @@ import { takingAnew } from "./take-anew.ts"
 export type OnProgress = (progress: RebuildProgress) => Effect.Effect<void>
 
 /** So many that most of a compose's life is one write of its row. */
-const batchSize = 5000
+const rowsAtOnce = 4000
+/** Where few rows change often: what is done is to be seen, and not to be lost. */
+const entriesAtOnce = 20_000
 
 export interface Range {
   readonly stream: string
@@ -29,24 +30,31 @@ export const takeRange = Effect.fn("takeRange")(function*(
   projection: Projection, generation: Generation, { after, stream, tenantId, until = Infinity, upTo }: Range, onProgress: OnProgress = () => Effect.void
 ) {
   const log = yield* EventLog
-  const store = yield* ProjectionStore
-  let position = after
-  const take = Effect.fnUntraced(function*(entries: ReadonlyArray<LogEntry>, to: number) {
-    const poisons = yield* store.apply(projection, generation, { stream, after: position, upTo: to, entries })
-    yield* parkPoisons(projection, poisons)
-    position = to
-    if (entries.length > 0) yield* measure(projection, generation, entries)
+  const filling = yield* (yield* ProjectionStore).filling(projection, generation, { stream, after })
+  const write = Effect.fnUntraced(function*(position: number, entries: number) {
+    yield* parkPoisons(projection, yield* filling.write(position))
+    if (entries > 0) yield* measure(projection, generation, entries, { stream, sequence: position })
     yield* onProgress({ stream, position, head: upTo })
   })
+  let [position, written, unwritten] = [after, after, 0]
+  let writing: Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> = Effect.void
   yield* onProgress({ stream, position, head: upTo })
   yield* log.scan(stream, { after, upTo, tenantId }).pipe(
     Stream.takeWhile((entry) => entry._tag === "Unreadable" || entry.at <= until),
-    Stream.grouped(batchSize),
-    // The next are read and decoded while Postgres writes.
-    Stream.buffer({ capacity: 1 }),
-    Stream.runForEach((entries) => take(entries, entries.at(-1)!.position.sequence))
+    Stream.runForEachArray(Effect.fnUntraced(function*(entries) {
+      yield* filling.take(entries)
+      position = entries.at(-1)!.position.sequence
+      unwritten += entries.length
+      if (filling.rowsWaiting() < rowsAtOnce && unwritten < entriesAtOnce) return
+      yield* writing
+      // The next are read and folded while Postgres writes.
+      writing = Fiber.join(yield* Effect.forkChild(write(position, unwritten)))
+      ;[written, unwritten] = [position, 0]
+    }))
   )
-  if (position < upTo && until === Infinity) yield* take([], upTo)
+  yield* writing
+  if (until === Infinity) position = upTo
+  if (written < position) yield* write(position, unwritten)
 })
 
 /**

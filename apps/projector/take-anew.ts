@@ -61,7 +61,7 @@ export const takingAnew = () => {
       for (const { name } of lives) folded.add(name)
       yield* parkPoisons(projection, poisons)
       position = to
-      if (entries.length > 0) yield* measure(projection, generation, entries)
+      if (entries.length > 0) yield* measure(projection, generation, entries.length, entries.at(-1)!.position)
       yield* onProgress({ stream, position, head: upTo })
     })
     yield* onProgress({ stream, position, head: upTo })

@@ -2,7 +2,7 @@
 import type { TenantId } from "../../domain/ids.ts"
 import type { Projection } from "../../projections/projection.ts"
 import type { Generation, Part } from "../../projections/projection-store.ts"
-import { checkpointName, createIndexes, createTable, keyColumns, schema, tableOf } from "./projection-tables.ts"
+import { checkpointName, createIndexes, createTable, keyColumns, leaveUnanalysed, schema, tableOf } from "./projection-tables.ts"
 import { createReader, createViews, dropViews } from "./reading.ts"
 import type { Transaction } from "./transaction.ts"
 
@@ -71,7 +71,7 @@ export const makeIndexes = async (tx: Transaction, projection: Projection, gener
   const [{ count } = { count: 0 }] = await tx<Array<{ count: number }>>`
     select count(*)::int as count from pg_indexes where schemaname = 'kiln' and tablename = ${checkpointName(projection, generation)}`
   if (count > 1) return
-  for (const index of createIndexes(projection, generation)) await tx.unsafe(index)
+  for (const statement of [...createIndexes(projection, generation), ...leaveUnanalysed(projection, generation)]) await tx.unsafe(statement)
   await tx.unsafe(`analyze ${tableOf(projection, generation)}`)
 }
 

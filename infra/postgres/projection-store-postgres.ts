@@ -8,6 +8,7 @@ import { copyLive, createSchema, differingRows, dropTable, makeIndexes, prepareT
 import { checkpointName } from "./projection-tables.ts"
 import { RowCache } from "./row-cache.ts"
 import { type Client, Sql } from "./sql.ts"
+import { TableFill } from "./table-fill.ts"
 import { takeAtOnce, Written } from "./take-at-once.ts"
 import { Moved, park, prepareBatch, type Row, takeBatch, takeShares, write } from "./take-batch.ts"
 import { type Transaction, transaction } from "./transaction.ts"
@@ -58,6 +59,12 @@ export const ProjectionStorePostgres = Layer.effect(ProjectionStore, Effect.gen(
         const prepared = prepareBatch({ projection, after: batch.after }, generation, batch.entries, { anew: batch.anew })
         return attempt(() => transaction(sql, (tx) => takeBatch(tx, batch, prepared)))
       }),
+    filling: (projection, generation, place) =>
+      Effect.map(only(() => TableFill.begin({ sql, byKey }, projection, generation, place)), (fill) => ({
+        rowsWaiting: () => fill.rowsWaiting,
+        take: (entries) => only(() => fill.take(entries)),
+        write: (upTo) => attempt(() => fill.write(upTo))
+      })),
     applyTogether: (shares, { entries, stream, upTo }) =>
       Effect.suspend(() => {
         const prepared = shares.map((share) => {

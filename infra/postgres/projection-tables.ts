@@ -42,6 +42,11 @@ export const createIndexes = (projection: Projection, generation: Generation): R
     .map(([name]) => `create index on ${tableOf(projection, generation)} using gin (array_to_tsvector(${snake(name)})) with (gin_pending_list_limit = 128)`)
 ]
 
+/** No plan depends on what lies in documents, nor on words but by their index; to count them takes most of the time of `analyze`. */
+export const leaveUnanalysed = (projection: Projection, generation: Generation): ReadonlyArray<string> =>
+  columnsOf(projection).filter(([, { type }]) => type === "json" || type === "terms")
+    .map(([name]) => `alter table ${tableOf(projection, generation)} alter column ${snake(name)} set statistics 0`)
+
 export const selectByKeys = (projection: Projection, generation: Generation): string =>
   `select t.* from ${tableOf(projection, generation)} t join ${keysGiven(projection)} using (${keyColumns(projection).join(", ")})`
 
@@ -73,16 +78,20 @@ const keyType = (projection: Projection, column: string): string => {
 }
 
 /** Text that Postgres cannot store (NUL, half a surrogate pair) is replaced: one odd line must not stop a projection. */
-export const toJson = (rows: ReadonlyArray<Record<string, unknown>>): string => {
-  const text = JSON.stringify(rows)
+export const toJson = (value: unknown): string => {
+  const text = JSON.stringify(value)
   // Both are written as escapes, which almost no text has; to look at each value takes ten times as long.
-  return mayBeUnstorable.test(text) ? JSON.stringify(rows, storable) : text
+  return mayBeUnstorable.test(text) ? JSON.stringify(value, storable) : text
 }
 
 const mayBeUnstorable = /\\u(0000|d[89a-f])/
 
 const storable = (_: string, value: unknown) =>
-  typeof value === "string" && !isStorable(value) ? value.replaceAll("\u0000", "\ufffd").toWellFormed() : value
+  typeof value === "string" ? storableText(value)
+    : typeof value !== "object" || value === null || Array.isArray(value) ? value
+    : Object.fromEntries(Object.entries(value).map(([name, field]) => [storableText(name), field as unknown]))
+
+export const storableText = (text: string): string => isStorable(text) ? text : text.replaceAll("\u0000", "\ufffd").toWellFormed()
 
 const isStorable = (text: string) => text.isWellFormed() && !text.includes("\u0000")
 

@@ -1,7 +1,7 @@
 /** Entries into rows: what is read and written for a batch, in one transaction with the checkpoint. */
 import { Result } from "effect"
 import type { AggregateRef, LogEntry, Recorded } from "../../domain/recorded.ts"
-import { followsKind, keysIn, keyOf, type Projection, takeIn } from "../../projections/projection.ts"
+import { fold, followsKind, keyOf, type Placed, placedEvents, type Projection } from "../../projections/projection.ts"
 import type { Entries, Generation, Poison, Share } from "../../projections/projection-store.ts"
 import type { Kept } from "./row-cache.ts"
 import { checkpointName, deleteByKeys, fromColumns, selectByKeys, toColumns, toJson, upsert } from "./projection-tables.ts"
@@ -18,7 +18,7 @@ export interface Prepared extends Share {
   /** Of its table. */
   readonly name: string
   /** In order; what could not be read, or says not what it is about, with the reason. */
-  readonly steps: ReadonlyArray<{ readonly recorded: Recorded } | { readonly poison: Poison; readonly ref: AggregateRef | undefined }>
+  readonly steps: ReadonlyArray<{ readonly recorded: Recorded; readonly placed: ReadonlyArray<Placed> } | { readonly poison: Poison; readonly ref: AggregateRef | undefined }>
   /** Keys of rows that have to be read. */
   readonly toRead: ReadonlyMap<string, Row>
   readonly known: ReadonlyMap<string, Row>
@@ -29,10 +29,14 @@ export interface Prepared extends Share {
   readonly toForget: ReadonlyMap<string, Row>
 }
 
+export type Poisoned = Extract<Prepared["steps"][number], { readonly poison: Poison }>
+
 /** All that can be done before the transaction begins. */
 export const prepareBatch = (
   { after, projection }: Share, generation: Generation, entries: ReadonlyArray<LogEntry>,
-  { anew = [], kept }: { readonly anew?: ReadonlyArray<AggregateRef> | undefined; readonly kept?: Kept | undefined } = {}
+  { anew = [], kept, known: rows = kept?.rows }: {
+    readonly anew?: ReadonlyArray<AggregateRef> | undefined; readonly kept?: Kept | undefined; readonly known?: Pick<ReadonlyMap<string, Row>, "get"> | undefined
+  } = {}
 ): Prepared => {
   const [toRead, toForget, known, seen] = [new Map<string, Row>(), new Map<string, Row>(), new Map<string, Row>(), new Set<string>()]
   const forgotten = new Set(anew.map(nameOfRef))
@@ -40,7 +44,7 @@ export const prepareBatch = (
   const learn = (entry: Recorded, key: string, about: Partial<Row>) => {
     if (seen.has(key)) return
     seen.add(key)
-    const row = kept?.rows.get(key)
+    const row = rows?.get(key)
     if (row !== undefined) known.set(key, row)
     else if (forgotten.size > 0 && forgotten.has(nameOfRef(entry))) toForget.set(key, { tenantId: entry.tenantId, ...about })
     else if (!isNew(projection, entry)) toRead.set(key, { tenantId: entry.tenantId, ...about })
@@ -52,11 +56,11 @@ export const prepareBatch = (
       continue
     }
     if (!followsKind(projection, entry.aggregate)) continue
-    const found = keysIn(projection, entry)
-    if (Result.isFailure(found)) steps.push({ poison: { entry, reason: found.failure }, ref: entry })
+    const placed = placedEvents(projection, entry)
+    if (Result.isFailure(placed)) steps.push({ poison: { entry, reason: placed.failure }, ref: entry })
     else {
-      steps.push({ recorded: entry })
-      for (const [key, about] of found.success) learn(entry, key, about)
+      steps.push({ recorded: entry, placed: placed.success })
+      for (const { about, key } of placed.success) learn(entry, key, about)
     }
   }
   return { projection, after, generation, name: checkpointName(projection, generation), steps, toRead, known, kept, anew, toForget }
@@ -140,9 +144,9 @@ export const storedRows = async (sql: Client | Transaction, { generation, projec
 export const foldSteps = ({ known, projection, steps }: Prepared, stored: ReadonlyArray<Row>, passedOver: Set<string>) => {
   const before = new Map(known)
   for (const columns of stored) before.set(...keyed(projection, columns))
-  const rows = new Map(before)
   const changed = new Map<string, Row>()
-  const poisons: Array<Extract<Prepared["steps"][number], { readonly poison: Poison }>> = []
+  const rows = { get: (key: string) => changed.get(key) ?? before.get(key) }
+  const poisons: Array<Poisoned> = []
   const poisoned = (poison: Poison, ref: AggregateRef | undefined) => {
     if (ref !== undefined && passedOver.has(nameOfRef(ref))) return
     if (ref !== undefined) passedOver.add(nameOfRef(ref))
@@ -153,17 +157,14 @@ export const foldSteps = ({ known, projection, steps }: Prepared, stored: Readon
       poisoned(step.poison, step.ref)
       continue
     }
-    const { recorded } = step
+    const { placed, recorded } = step
     if (passedOver.size > 0 && passedOver.has(nameOfRef(recorded))) continue
-    const taken = takeIn(projection, rows, recorded)
+    const taken = fold(projection, rows, placed)
     if (Result.isFailure(taken)) {
       poisoned({ entry: recorded, reason: taken.failure }, recorded)
       continue
     }
-    for (const [key, row] of taken.success) {
-      rows.set(key, row)
-      changed.set(key, row)
-    }
+    for (const [key, row] of taken.success) changed.set(key, row)
   }
   return { before, changed, poisons }
 }
@@ -181,5 +182,5 @@ const keyed = (projection: Projection, columns: Row): readonly [string, Row] => 
   return [keyOf(projection, String(row["tenantId"]), row), row]
 }
 
-const nameOf = (tenantId: string, aggregate: string, id: string) => `${tenantId}/${aggregate}/${id}`
+export const nameOf = (tenantId: string, aggregate: string, id: string) => `${tenantId}/${aggregate}/${id}`
 const nameOfRef = ({ aggregate, id, tenantId }: AggregateRef) => nameOf(tenantId, aggregate, id)

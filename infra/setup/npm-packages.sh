@@ -14,19 +14,19 @@ get_npm_packages() {
   path=$(own_path) log=$tools/setup.log
   version=$(PATH=$path node -p process.versions.node 2> /dev/null) || die "there is no Node on this machine: install Node 20 or newer"
   [ "${version%%.*}" -ge 20 ] || die "Node $version is too old: install Node 20 or newer"
-  if [ -d node_modules ] && PATH=$path node "$here/installed.mjs"; then patched; return; fi
+  # Where an earlier version of a patch is, the new one fits only what is installed anew.
+  if [ -d node_modules ] && PATH=$path node "$here/installed.mjs" && patched; then return; fi
   PATH=$path command -v npm > /dev/null || die "there is no npm on this machine: install npm"
   say "Node 24 and npm packages …"
   # No install scripts: none is needed, and some would compile for a minute.
   PATH=$path npm ci --ignore-scripts --include=dev --include=optional --prefer-offline --no-audit --no-fund \
     --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 > "$log" 2>&1 < /dev/null || why_npm "$log"
-  patched
+  patched || die "a package could not be patched: $(grep -m 1 -iE 'error|failed' "$log") (details in $log)"
 }
 
 # What is mended in packages until they are mended themselves; a patch that is there already is left as it is.
 patched() {
-  PATH=$(own_path) node node_modules/patch-package/index.js --patch-dir infra/setup/patches --error-on-fail > "$tools/setup.log" 2>&1 < /dev/null ||
-    die "a package could not be patched: $(grep -m 1 -iE 'error|failed' "$tools/setup.log") (details in $tools/setup.log)"
+  PATH=$(own_path) node node_modules/patch-package/index.js --patch-dir infra/setup/patches --error-on-fail > "$tools/setup.log" 2>&1 < /dev/null || return 1
   lock_hash > "$stamp"
 }
 

@@ -41,7 +41,7 @@ const caughtUp = (...wanted: ReadonlyArray<Projection>) => Effect.gen(function*(
   for (const projection of wanted) yield* until(Effect.orElseSucceed(store.checkpoint(projection, "live", "EVENTS"), () => 0), (position) => position >= last)
 })
 
-layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: true, timeout: "40 seconds" })("a replay from a place in the log", (it) => {
+layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: true })("a replay from a place in the log", (it) => {
   it.effect("given damaged rows and a reader in a loop, then what has entries since is right again at once, the rest is as it was, and the projector goes on", () =>
     Effect.gen(function*() {
       yield* startProjector
@@ -140,11 +140,11 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       }))
       const parked = Effect.map(Effect.flatMap(Parked, ({ list }) => list), (items) =>
         items.filter(({ by, tenantId: of }) => by === "projector composes" && of === tenantId).map(({ composeId }) => composeId))
-      assert.deepStrictEqual(yield* parked, [poisoned])
+      assert.sameMembers(yield* parked, [poisoned, broken])
       // Since it can be read up to there by nobody, what it is folded from is not to be had: its row stays.
       yield* rebuild(composes, undefined, from(place + 1))
       assert.deepStrictEqual((yield* rowsOf("composes", tenantId)).map((row) => [row["compose_id"], row["revision"]]), [[poisoned, 2], [broken, 2]])
-      assert.deepStrictEqual(yield* parked, [])
+      assert.deepStrictEqual(yield* parked, [broken])
       const store = yield* ProjectionStore
       assert.deepStrictEqual((yield* store.parked(composes)).map(({ ref }) => ref.id), [broken])
     }))
@@ -163,6 +163,10 @@ layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: tru
       /** Its process is gone before the second batch is written. */
       const upTo = (last: number) => ProjectionStore.of({
         ...store,
+        filling: (projection, generation, place) => Effect.suspend(() => {
+          begins.push(place.after)
+          return store.filling(projection, generation, place)
+        }),
         apply: (projection, generation, batch) => Effect.suspend(() => {
           begins.push(batch.after)
           return begins.length > last ? Effect.never : store.apply(projection, generation, batch)
