@@ -7,11 +7,13 @@ const buildMinutes = Config.schema(
 ).pipe(Config.withDefault(60))
 
 const minute = 60_000
+const leeway = 2 * minute
 
 /** Milliseconds. */
 export const deadlines: Config.Config<Record<JobKind, number>> = Config.map(buildMinutes, (build) =>
   ({ resolve: 10 * minute, build: build * minute, test: 45 * minute, upload: 24 * 60 * minute, delete: 15 * minute }))
 
 /** For a worker that cannot end them by itself. */
-export const lastDeadlines: Config.Config<Record<JobKind, number>> = Config.map(deadlines, (own) =>
-  ({ resolve: own.resolve + 2 * minute, build: own.build + 2 * minute, test: own.test + 2 * minute, upload: own.upload + 2 * minute, delete: own.delete + 2 * minute }))
+export const lastDeadlines: Config.Config<Record<JobKind, number>> = Config.map(deadlines, (own) => ({
+  resolve: own.resolve + leeway, build: own.build + leeway, test: own.test + leeway, upload: own.upload + leeway, delete: own.delete + leeway
+}))

@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import type { ComposeCommand } from "../domain/compose-commands.ts"
 import type { ComposeEvent } from "../domain/compose-events.ts"
-import { type Compose, ComposeDecider } from "../domain/compose.ts"
+import type { Compose } from "../domain/compose-state.ts"
+import { ComposeDecider } from "../domain/compose.ts"
 import type { Millis, TenantId } from "../domain/ids.ts"
 import { EventLog, LogUnavailable } from "../domain/ports/event-log.ts"
 import { type Actor, composeRef, type Position } from "../domain/recorded.ts"
@@ -24,6 +25,10 @@ export interface Executed {
   readonly position: Position | undefined
 }
 
+/**
+ * Fails with the decider's rejection, which is an answer, and with `LogUnavailable`, after which nobody knows whether it was
+ * stored: the same intent may be tried again.
+ */
 export const execute = Effect.fnUntraced(
   function*(intent: Intent, command: ComposeCommand) {
     const { compose, revision } = yield* readCompose(intent.tenantId, command.composeId)

@@ -10,5 +10,8 @@ export const park = (item: Omit<ParkedItem, "at">) =>
     yield* (yield* Parked).park({ ...item, at: Millis.make(Date.now()) })
   }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
 
-export const parkEntry = (by: string, { position, reason, subject }: Unreadable) =>
-  park({ what: "event", by, where: `${position.stream} ${position.sequence} ${subject}`, reason })
+export const parkEntry = (by: string, { position, reason, ref, subject }: Unreadable) =>
+  park({
+    what: "event", by, where: `${position.stream} ${position.sequence} ${subject}`, reason,
+    ...(ref !== undefined && { tenantId: ref.tenantId, ...(ref.aggregate === "compose" && { composeId: ref.id }) })
+  })

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
-import { type Compose, ComposeDecider } from "../domain/compose.ts"
+import type { Compose } from "../domain/compose-state.ts"
+import { ComposeDecider } from "../domain/compose.ts"
 import { fold } from "../domain/decider.ts"
 import type { ComposeId, TenantId } from "../domain/ids.ts"
 import { EventLog } from "../domain/ports/event-log.ts"

@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { Digest } from "./ids.ts"
+import { storable } from "./text.ts"
 
 /** Bytes in the content-addressed store; `size` in bytes. */
 export const Blob = Schema.Struct({ digest: Digest, size: Schema.Int })
@@ -19,10 +20,14 @@ export type Artifact = typeof Artifact.Type
 export const ToolVersions = Schema.Record(Schema.String.check(Schema.isMaxLength(100)), Schema.String.check(Schema.isMaxLength(200)))
   .check(Schema.isMaxProperties(64))
 
+/** Why there is no bill of materials, as a clause. */
+export const NoBill = storable(500)
+
 /** What is said of an image beside its bytes: bills of materials, and which versions of which programs made it. */
 export const Evidence = Schema.Struct({
   spdx: Schema.optionalKey(Blob),
   cyclonedx: Schema.optionalKey(Blob),
-  tools: Schema.optionalKey(ToolVersions)
+  tools: Schema.optionalKey(ToolVersions),
+  noBill: Schema.optionalKey(NoBill)
 })
 export type Evidence = typeof Evidence.Type

@@ -1,5 +1,6 @@
 /** Whether settings that the builder has put into files of its own are in a booted machine. Pure. */
 import { mayChange } from "./boot-checks-files.ts"
+import { firewalled } from "./boot-checks-firewall.ts"
 import { type Judged, of, same } from "./boot-checks-judged.ts"
 import type { SealedCustomizations } from "./customizations.ts"
 import type { Facts } from "./ports/image-tests.ts"
@@ -16,7 +17,7 @@ export const settings = (customizations: SealedCustomizations, facts: Facts): Re
     ...(keyboard === undefined ? [] : unless("/etc/default/keyboard", () => [layout(keyboard, facts)])),
     ...certificateLines(cacerts).map((line, at) => of(`certificate ${at + 1}`, facts.certificates.has(line), "it is not in /etc/ssl/certs/ca-certificates.crt")),
     ...(ntp_servers.length === 0 ? [] : unless("/etc/systemd/timesyncd.conf.d/90-kiln.conf", () => [servers(ntp_servers, facts)])),
-    ...(firewall === undefined ? [] : unless("/etc/nftables.conf", () => opened(firewall, facts))),
+    ...(firewall === undefined ? [] : unless("/etc/nftables.conf", () => firewalled(firewall, facts, brought.has("/etc/services")))),
     ...(proxy === undefined ? [] : unless("/etc/environment", () => through(proxy, facts)))
   ]
 }
@@ -48,16 +49,6 @@ const servers = (asked: ReadonlyArray<string>, { timeServers }: Facts): Judged =
   const found = timeServers.flatMap((line) => line.split(/\s+/))
   return of("time servers", asked.every((server) => found.includes(server)), `expected ${asked.join(" ")}, found ${found.join(" ") || "nothing"}`)
 }
-
-/** Services by name are the image's to look up; what they stand for is not known here. */
-const opened = ({ ports = [] }: Asked<"firewall">, { firewall }: Facts): ReadonlyArray<Judged> => [
-  of("firewall", firewall.some((line) => line.includes("policy drop")), "it lets in what was not asked for"),
-  ...ports.filter((port) => /^[0-9]/.test(port)).map((port) => {
-    const [range = "", protocol] = port.split(":")
-    const numbers = [...new Set(range.split("-").map(Number))].join("-")
-    return of(`firewall ${port}`, firewall.some((line) => line.trim() === `${protocol} dport ${numbers} accept`), "it is not open")
-  })
-]
 
 const through = ({ http, https, no_proxy = [] }: Asked<"proxy">, { environment }: Facts): ReadonlyArray<Judged> =>
   Object.entries({ http_proxy: http, https_proxy: https, no_proxy: no_proxy.length > 0 ? no_proxy.join(",") : undefined }).flatMap(([name, value]) =>

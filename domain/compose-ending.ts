@@ -20,9 +20,12 @@ export interface ComposeEnding {
 }
 
 export const endingOf = (events: ReadonlyArray<ComposeEvent>): ComposeEnding => {
-  const run = events.slice(events.findLastIndex(({ _tag }) => _tag === "ComposeReopened") + 1).filter((event) => !("jobId" in event && isRemoval(event.jobId)))
-  const failures = run.flatMap((event) =>
-    event._tag === "JobFailed" && event.final ? [event.report === undefined ? event.failure.class : "user"] : event._tag === "JobLost" && event.final ? ["platform"] : [])
+  const run = events.slice(events.findLastIndex(({ _tag }) => _tag === "ComposeReopened") + 1)
+    .filter((event) => !("jobId" in event && isRemoval(event.jobId)))
+  const failures = run.flatMap((event) => {
+    if (event._tag === "JobFailed" && event.final) return [event.report === undefined ? event.failure.class : "user"]
+    return event._tag === "JobLost" && event.final ? ["platform"] : []
+  })
   const sizes = run.flatMap((event) =>
     event._tag === "JobSucceeded" && event.outcome._tag === "Uploaded" && event.outcome.target.type === "file" ? [event.outcome.artifact.size] : [])
   return {

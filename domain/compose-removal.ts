@@ -1,7 +1,8 @@
 /** Copies of images that go after their compose has ended, and what deliveries have left behind. */
-import type { Compose, ComposeRejected, Job } from "./compose.ts"
 import type { CondemnLeftovers, RemoveCopy } from "./compose-commands.ts"
 import type { ComposeEvent } from "./compose-events.ts"
+import type { ComposeRejected } from "./compose-rejected.ts"
+import type { Compose, Job } from "./compose-state.ts"
 import { removalOf, type RemovalReason, uploadOf } from "./copy-removal.ts"
 import { isOfCopy, leftoverKey } from "./leftovers.ts"
 

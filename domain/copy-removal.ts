@@ -1,6 +1,6 @@
 /** What is said of a copy that goes: who wanted it gone, and what a compose asks to be spared of. */
 import { Schema } from "effect"
-import type { Compose } from "./compose.ts"
+import type { Compose } from "./compose-state.ts"
 import { JobId } from "./ids.ts"
 import { targetsOf } from "./job.ts"
 

@@ -1,5 +1,5 @@
 /** What a delivery has left behind: marked as its own, and no part of a copy that is there. */
-import type { Compose } from "./compose.ts"
+import type { Compose } from "./compose-state.ts"
 import type { JobId } from "./ids.ts"
 import type { CloudResource } from "./image-copy.ts"
 

@@ -94,7 +94,8 @@ const evolve = (compose: ComposeCopies, event: ComposeEvent, at: number): Compos
       return changed(compose, uploadOf(event.image, event.target), { condemned: true })
     case "JobFailed":
     case "JobLost":
-      return event.final ? changed(compose, compose.copies.find(({ jobId }) => removalFor(jobId) === event.jobId)?.jobId, { condemned: false, failedAt: at }) : compose
+      if (!event.final) return compose
+      return changed(compose, compose.copies.find(({ jobId }) => removalFor(jobId) === event.jobId)?.jobId, { condemned: false, failedAt: at })
     case "CopyRemoved":
       return { ...compose, copies: compose.copies.filter(({ jobId }) => jobId !== uploadOf(event.image, event.target)) }
     default:

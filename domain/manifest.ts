@@ -21,11 +21,16 @@ export const LockedPackage = Schema.Struct({
 })
 export type LockedPackage = typeof LockedPackage.Type
 
-/** Sorted by name. `sources` says which repositories, at which revision (digest of their InRelease), were asked. */
+/**
+ * Sorted by name. `sources` says which repositories, at which revision (digest of their InRelease), were asked, and when what
+ * they answered was made (ISO 8601, by their Release file).
+ */
 export const Lock = Schema.Struct({
   distribution: Schema.String,
   architecture: Schema.String,
-  sources: Schema.Array(Schema.Struct({ uri: Schema.String, suite: Schema.String, revision: Schema.String })),
+  sources: Schema.Array(Schema.Struct({
+    uri: Schema.String, suite: Schema.String, revision: Schema.String, date: Schema.optionalKey(Schema.String)
+  })),
   packages: Schema.Array(LockedPackage)
 })
 export type Lock = typeof Lock.Type

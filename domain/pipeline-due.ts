@@ -23,7 +23,8 @@ export const dueOf = (pipeline: Pipeline): Due | undefined => {
   if (failures > 0 && lastFailure !== undefined) {
     return { what: lastFailure.what, why: lastFailure.why, at: Millis.make(lastFailure.at + backoffMs(pipeline)) }
   }
-  return [asked, tick(pipeline), ageing(pipeline)].reduce((first, each) => first === undefined || (each !== undefined && each.at < first.at) ? each : first, undefined)
+  return [asked, tick(pipeline), ageing(pipeline)].reduce((first, each) =>
+    first === undefined || (each !== undefined && each.at < first.at) ? each : first, undefined)
 }
 
 const backoffMs = ({ definition, failures }: Pipeline): number => {

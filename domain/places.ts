@@ -2,9 +2,7 @@
 import type { TenantId } from "./ids.ts"
 import { targetsOf } from "./job.ts"
 import type { Recorded } from "./recorded.ts"
-import type { Target } from "./target.ts"
-
-export type CloudTarget = Exclude<Target, { readonly type: "file" }>
+import type { CloudTarget } from "./target.ts"
 
 /** A target without what names a single image: all deliveries of a tenant to it are found at once. */
 export interface Place {

@@ -1,5 +1,5 @@
 /** What is done with what carries our marks in a cloud. Pure: clock and notes come with the question. */
-import type { Compose } from "./compose.ts"
+import type { Compose } from "./compose-state.ts"
 import { isOfCopy, leftoverKey } from "./leftovers.ts"
 import { type Place, placeKey } from "./places.ts"
 import type { Marked } from "./ports/image-targets.ts"
@@ -59,7 +59,8 @@ export const judge = (found: ReadonlyArray<Found>, notes: Notes, now: number, af
 /** The notes for the next sweep: of what is there yet, and of places that could not be looked at. */
 export const notesAfter = (judged: ReadonlyArray<Judged>, before: Notes, seen: ReadonlySet<string>): Notes => {
   const unseen = [...before].filter(([, { place }]) => !seen.has(place))
-  const noted = judged.flatMap(({ key, notedAt, place }): ReadonlyArray<[string, Note]> => notedAt === undefined ? [] : [[key, { place: placeKey(place), at: notedAt }]])
+  const noted = judged.flatMap(({ key, notedAt, place }): ReadonlyArray<[string, Note]> =>
+    notedAt === undefined ? [] : [[key, { place: placeKey(place), at: notedAt }]])
   return new Map([...unseen, ...noted])
 }
 

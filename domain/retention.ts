@@ -28,7 +28,9 @@ export interface Expired {
  * Of one tenant, the oldest first. Copies of composes that are open, or kept, are never among them, nor are those that their
  * pipeline keeps; where none was declared, that is the newest good one with its label.
  */
-export const expired = (composes: Iterable<ComposeCopies>, { cloud, file }: Retention, now: number, pipelines: PipelineWords = () => undefined): ReadonlyArray<Expired> => {
+export const expired = (
+  composes: Iterable<ComposeCopies>, { cloud, file }: Retention, now: number, pipelines: PipelineWords = () => undefined
+): ReadonlyArray<Expired> => {
   const all = [...composes].map((compose) => ({ compose, word: wordFor(compose, pipelines) }))
   const lastGood = newestGood(all.flatMap(({ compose, word }) => word === undefined ? [compose] : []))
   const loose = all.filter(({ compose: { ended }, word }) => ended !== undefined && ended.spared?.always !== true && word !== "stays")
@@ -53,7 +55,9 @@ const newestGood = (composes: ReadonlyArray<ComposeCopies>): ReadonlySet<Compose
   return new Set(newest.values())
 }
 
-const beyond = (composes: ReadonlyArray<ComposeCopies>, isMeant: (copy: LiveCopy) => boolean, { maxAgeMs, maxCount }: KeepRule, now: number): ReadonlyArray<Expired> => {
+const beyond = (
+  composes: ReadonlyArray<ComposeCopies>, isMeant: (copy: LiveCopy) => boolean, { maxAgeMs, maxCount }: KeepRule, now: number
+): ReadonlyArray<Expired> => {
   const copies = composes.flatMap(({ composeId, copies, ended, tenantId }) => copies.filter(isMeant).map((copy) =>
     ({ tenantId, composeId, ...placeOf(copy.jobId), copy, ...(ended?.spared?.pipeline !== undefined && { pipeline: ended.spared.pipeline }) })))
     .toSorted((one, other) => other.copy.at - one.copy.at)

@@ -1,6 +1,6 @@
 /** How much may be delivered to one account at once. What a limit is counted by follows from the target alone. */
 import { Schema } from "effect"
-import type { Target } from "./target.ts"
+import type { CloudTarget, Target } from "./target.ts"
 
 const Positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
@@ -28,7 +28,7 @@ export const partsOfLimit = (key: string): { readonly type: keyof TargetLimits; 
   return { type: type as keyof TargetLimits, place: place!, set: set! }
 }
 
-const placeOf = (target: Exclude<Target, { readonly type: "file" }>): string => {
+const placeOf = (target: CloudTarget): string => {
   switch (target.type) {
     case "s3":
       return target.region ?? ""

@@ -99,7 +99,13 @@ export const OciTarget = Schema.Struct({
   tag: optional(matching(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/u, "a tag"))
 })
 
-export const Target = Schema.Union([FileTarget, S3Target, AwsTarget, GcpTarget, AzureTarget, OciTarget])
+/** All that are not Kiln's own store. */
+export const CloudTarget = Schema.Union([S3Target, AwsTarget, GcpTarget, AzureTarget, OciTarget])
+export type CloudTarget = typeof CloudTarget.Type
+
+export const Target = Schema.Union([FileTarget, ...CloudTarget.members])
 export type Target = typeof Target.Type
-export type TargetType = Target["type"]
+
+export const TargetType = Schema.Literals(Target.members.map(({ fields: { type } }) => type.literal))
+export type TargetType = typeof TargetType.Type
 export type TargetOf<Type extends TargetType> = Extract<Target, { readonly type: Type }>

@@ -1,6 +1,6 @@
 /** To build an image once more, from what it was built from, and to say whether the same comes out. */
 import { Schema } from "effect"
-import { Artifact, Blob } from "./artifact.ts"
+import { Artifact, Blob, ToolVersions } from "./artifact.ts"
 import { ComposeId, Digest, WorkerId } from "./ids.ts"
 import { Difference } from "./image-difference.ts"
 
@@ -14,6 +14,8 @@ export const Verifies = Schema.Struct({
   revision: Schema.optionalKey(Schema.String),
   /** The packages it was resolved to, where its builder resolves. */
   lock: Schema.optionalKey(Blob),
+  /** Of the programs that made it, where its builder tells. */
+  tools: Schema.optionalKey(ToolVersions),
   /** Who built it: somebody else is asked first. */
   worker: WorkerId
 })
@@ -35,6 +37,18 @@ export const verificationFields = {
   differences: Schema.Array(Difference).check(Schema.isMaxLength(most)),
   more: Schema.Int,
   note: Schema.optionalKey(Schema.String)
+}
+
+const mostTools = 12
+
+/** Which programs had other versions when it was built first than here, as a clause; nothing where either is unknown. */
+export const otherTools = (before: typeof ToolVersions.Type | undefined, here: typeof ToolVersions.Type | undefined): string | undefined => {
+  if (before === undefined || here === undefined) return undefined
+  const other = [...new Set([...Object.keys(before), ...Object.keys(here)])].toSorted().filter((name) => before[name] !== here[name])
+  if (other.length === 0) return undefined
+  const each = other.slice(0, mostTools).map((name) => `${name} ${before[name] ?? "(none)"}, now ${here[name] ?? "none"}`)
+  const more = other.length > mostTools ? `; and ${other.length - mostTools} more` : ""
+  return `it was built first by other versions of the worker's tools, which may be all the difference: ${each.join("; ")}${more}`
 }
 
 /** As many as an event may carry. */

@@ -94,7 +94,10 @@ export class WebhookQueue<W extends Waiting> {
     if (lane.waiting.length > 0) this.lanes.set(waiting.lane, lane)
   }
 
-  /** It stays first in its lane; what was urgent has a lane of its own from then on, and is not urgent any more. `pause`: of the lane, by its own failures; `rest`: of the endpoint, by all in a row. */
+  /**
+   * It stays first in its lane; what was urgent has a lane of its own from then on, and is not urgent any more. `pause`: of the
+   * lane, by its own failures; `rest`: of the endpoint, by all in a row.
+   */
   failed(waiting: W, again: W, now: number, rest: (failures: number) => number): void {
     this.flying.delete(waiting.id)
     const failures = (this.failing?.failures ?? 0) + 1

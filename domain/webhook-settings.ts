@@ -1,6 +1,7 @@
 /** What a webhook is told by whoever wants it: where to, and what of all that happens. */
 import { Schema } from "effect"
 import { DistributionId, ImageType } from "./compose-request.ts"
+import { TargetType } from "./target.ts"
 import { matching, storable } from "./text.ts"
 
 const optional = Schema.optionalKey
@@ -32,7 +33,7 @@ const some = <S extends Schema.Top>(each: S) => optional(Schema.NonEmptyArray(ea
 export const WebhookFilter = Schema.Struct({
   distributions: some(DistributionId),
   imageTypes: some(ImageType),
-  targets: some(Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"])),
+  targets: some(TargetType),
   /** Of the compose once it has happened. */
   statuses: some(Schema.Literals(["pending", "running", "succeeded", "failed", "canceled"])),
   /** Of the compose; `*` stands for any value. */

@@ -25,12 +25,14 @@ export const WebhooksEvent = Schema.TaggedUnion({
   WebhookTested: one,
   /** Asked for: a delivery once more. */
   RedeliveryAsked: { ...one, delivery: Schema.String },
+  /** One that was given up is off the record. */
+  DeliveryDropped: { ...one, delivery: Schema.String },
   /** Asked for: all that came after a place in the log, or from a time on, once more. */
   ReplayAsked: { ...one, after: optional(Schema.Struct({ stream: Schema.String, sequence: Schema.Int })), since: optional(Millis) }
 })
 export type WebhooksEvent = typeof WebhooksEvent.Type
 export const {
-  WebhookAdded, WebhookChanged, WebhookRemoved, WebhookKeyRotated, WebhookDisabled, WebhookEnabled, WebhookTested, RedeliveryAsked, ReplayAsked
+  WebhookAdded, WebhookChanged, WebhookRemoved, WebhookKeyRotated, WebhookDisabled, WebhookEnabled, WebhookTested, RedeliveryAsked, DeliveryDropped, ReplayAsked
 } = WebhooksEvent.cases
 
 export const WebhooksCommand = Schema.TaggedUnion({
@@ -42,11 +44,15 @@ export const WebhooksCommand = Schema.TaggedUnion({
   EnableWebhook: one,
   TestWebhook: one,
   AskRedelivery: { ...one, delivery: Schema.String },
+  /** Many at once. */
+  AskRedeliveries: { ...one, deliveries: Schema.NonEmptyArray(Schema.String) },
+  DropDeliveries: { ...one, deliveries: Schema.NonEmptyArray(Schema.String) },
   AskReplay: { ...one, after: optional(Schema.Struct({ stream: Schema.String, sequence: Schema.Int })), since: optional(Millis) }
 })
 export type WebhooksCommand = typeof WebhooksCommand.Type
 export const {
-  AddWebhook, ChangeWebhook, RemoveWebhook, RotateWebhookKey, DisableWebhook, EnableWebhook, TestWebhook, AskRedelivery, AskReplay
+  AddWebhook, ChangeWebhook, RemoveWebhook, RotateWebhookKey, DisableWebhook, EnableWebhook, TestWebhook, AskRedelivery, AskRedeliveries, DropDeliveries,
+  AskReplay
 } = WebhooksCommand.cases
 
 export class WebhooksRejected extends Schema.TaggedError<WebhooksRejected>()("WebhooksRejected", {
@@ -91,6 +97,7 @@ const changed = (webhook: Webhook, event: WebhooksEvent): Webhook => {
     case "WebhookRemoved":
     case "WebhookTested":
     case "RedeliveryAsked":
+    case "DeliveryDropped":
     case "ReplayAsked":
       return webhook
   }
@@ -122,9 +129,13 @@ const decide = (command: WebhooksCommand, webhooks: WebhooksOfTenant): Decision 
     case "TestWebhook":
       return Result.succeed([WebhookTested.make(fields)])
     case "AskRedelivery":
-      return whileEnabled(known, RedeliveryAsked.make(fields as typeof RedeliveryAsked.Type))
+      return whileEnabled(known, [RedeliveryAsked.make(fields as typeof RedeliveryAsked.Type)])
+    case "AskRedeliveries":
+      return whileEnabled(known, command.deliveries.map((delivery) => RedeliveryAsked.make({ webhookId: command.webhookId, delivery })))
+    case "DropDeliveries":
+      return Result.succeed(command.deliveries.map((delivery) => DeliveryDropped.make({ webhookId: command.webhookId, delivery })))
     case "AskReplay":
-      return whileEnabled(known, ReplayAsked.make(fields as typeof ReplayAsked.Type))
+      return whileEnabled(known, [ReplayAsked.make(fields as typeof ReplayAsked.Type)])
   }
 }
 
@@ -134,7 +145,8 @@ const nothing: Decision = Result.succeed([])
 const reject = (reason: WebhooksRejected["reason"]): Decision => Result.fail(new WebhooksRejected({ reason }))
 
 /** Nothing is sent to a webhook that is disabled, but for tests. */
-const whileEnabled = ({ disabled }: Webhook, event: WebhooksEvent): Decision => disabled === undefined ? Result.succeed([event]) : reject("Disabled")
+const whileEnabled = ({ disabled }: Webhook, events: ReadonlyArray<WebhooksEvent>): Decision =>
+  disabled === undefined ? Result.succeed(events) : reject("Disabled")
 
 const sameSettings = Schema.toEquivalence(WebhookSettings)
 

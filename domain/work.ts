@@ -1,6 +1,6 @@
 /** What scheduler and workers say to each other. Workers are not trusted: whatever comes from them is decoded and fenced. */
 import { Schema } from "effect"
-import { Artifact, ToolVersions } from "./artifact.ts"
+import { Artifact, NoBill, ToolVersions } from "./artifact.ts"
 import { WorkTestReport } from "./boot-test.ts"
 import { DistributionId, ImageRequest, ImageType } from "./compose-request.ts"
 import { OfferedSet } from "./credential-sets.ts"
@@ -29,7 +29,9 @@ export const WorkItem = Schema.Struct({
   /** For a build. */
   lock: Schema.optionalKey(Lock),
   /** For a build that is compared with an earlier one: what that was made from, and what it made. */
-  verify: Schema.optionalKey(Schema.Struct({ manifest: Digest, artifact: Artifact, revision: Schema.optionalKey(Schema.String) })),
+  verify: Schema.optionalKey(Schema.Struct({
+    manifest: Digest, artifact: Artifact, revision: Schema.optionalKey(Schema.String), tools: Schema.optionalKey(ToolVersions)
+  })),
   /** For a test or an upload. */
   artifact: Schema.optionalKey(Artifact),
   target: Schema.optionalKey(Target),
@@ -58,7 +60,8 @@ export type Claim = typeof Claim.Type
 export const WorkEvidence = Schema.Struct({
   spdx: Schema.optionalKey(Schema.String),
   cyclonedx: Schema.optionalKey(Schema.String),
-  tools: Schema.optionalKey(ToolVersions)
+  tools: Schema.optionalKey(ToolVersions),
+  noBill: Schema.optionalKey(NoBill)
 })
 export type WorkEvidence = typeof WorkEvidence.Type
 

@@ -24,6 +24,21 @@ export interface DeliveryRow {
   readonly excerpt: string | null
 }
 
+/** One that was given up. Tried again and given up again, it has another id. */
+export interface ParkedDelivery extends Pick<DeliveryRow, "id" | "occurrence" | "type" | "subject" | "attempts" | "status" | "error"> {
+  readonly tenantId: TenantId
+  readonly webhookId: WebhookId
+  readonly at: number
+}
+
+/** The latest first; `before`: the last id of the page before. */
+export interface ParkedDeliveriesQuery {
+  readonly tenantId?: TenantId | undefined
+  readonly id?: number | undefined
+  readonly before?: number | undefined
+  readonly limit: number
+}
+
 export interface DeliveryFilter {
   readonly state?: DeliveryState | undefined
   readonly since?: number | undefined
@@ -38,4 +53,6 @@ export class WebhookLog extends Context.Service<WebhookLog, {
   find(tenantId: TenantId, webhookId: WebhookId, occurrence: string): Effect.Effect<DeliveryRow & { readonly body: string } | undefined, QueriesUnavailable>
   /** Webhooks to which nothing arrives, and since when. */
   failing(tenantId: TenantId): Effect.Effect<ReadonlyMap<string, number>, QueriesUnavailable>
+  /** Of all tenants, for operators of the installation. */
+  parked(query: ParkedDeliveriesQuery): Effect.Effect<ReadonlyArray<ParkedDelivery>, QueriesUnavailable>
 }>()("projections/WebhookLog") {}

@@ -24,6 +24,16 @@ const roomOf = (file: string, specifier: string) => {
   return relative(".", normalize(join(dirname(file), specifier))).split("/")[0]!
 }
 
+/**
+ * What a process's folder may import of another's: the contract of the API, and what the operator's commands do in a
+ * process's stead. Whatever else two processes share lies beside their folders.
+ */
+const ofOthers: Record<string, RegExp> = {
+  operator: /^apps\/(gateway\/api|projector)\/|^apps\/scheduler\/keep-periods\.ts$/,
+  standalone: /^apps\/(gateway\/api|operator)\//
+}
+const processOf = (file: string) => /^apps\/([^/]+)\//.exec(file)?.[1]
+
 describe("imports point one way", () => {
   for (const [room, allows] of Object.entries(table)) {
     it(`in ${room}`, () => {
@@ -33,6 +43,16 @@ describe("imports point one way", () => {
       assert.deepStrictEqual(wrong, [])
     })
   }
+
+  it("no process imports another's", () => {
+    const files = globSync("apps/*/**/*.ts", { cwd: root })
+    const wrong = files.flatMap((file) => imports(file).filter((specifier) => {
+      const imported = specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : undefined
+      if (imported === undefined || [undefined, processOf(file)].includes(processOf(imported))) return false
+      return ofOthers[processOf(file)!]?.test(imported) !== true
+    }).map((specifier) => `${file}: ${specifier}`))
+    assert.deepStrictEqual(wrong, [])
+  })
 
   it("and every file lives in a room", () => {
     const all = globSync("*/**/*.ts", { cwd: root, exclude: (path) => ["node_modules", ".tools", ".kiln"].includes(path) })

@@ -2,7 +2,7 @@
 import { Clock, Effect, Metric } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { QuotaExceeded } from "../../domain/account.ts"
-import type { ComposeRejected } from "../../domain/compose.ts"
+import type { ComposeRejected } from "../../domain/compose-rejected.ts"
 import type { LogUnavailable } from "../../domain/ports/event-log.ts"
 import type { ComposeAccepted } from "./api/compose-views.ts"
 import { prefix } from "./api/kiln-api.ts"
@@ -13,7 +13,11 @@ import { quotaRefused } from "./refusals.ts"
 /** Answers for a compose that is being recorded, wherever its request comes from. */
 export const answering = <R>(recording: Effect.Effect<ComposeAccepted, LogUnavailable | ComposeRejected | QuotaExceeded | KeyReused, R>) =>
   recording.pipe(
-    Effect.catchTags({ LogUnavailable: (error) => orUnavailable(Effect.fail(error)), ComposeRejected: Effect.die, QuotaExceeded: (refusal) => Effect.succeed(refusal) }),
+    Effect.catchTags({
+      LogUnavailable: (error) => orUnavailable(Effect.fail(error)),
+      ComposeRejected: Effect.die,
+      QuotaExceeded: (refusal) => Effect.succeed(refusal)
+    }),
     Effect.flatMap(answered)
   )
 

@@ -55,7 +55,8 @@ export const BlueprintsLive = HttpApiBuilder.group(KilnApi, "blueprints", Effect
       const blueprintId = BlueprintId.make(v7({ msecs: intent.at }))
       const sealed = yield* sealedAfter(intent.tenantId, request, undefined)
       const command = CreateBlueprint.make({ blueprintId, name, ...(description !== undefined && { description }), request: sealed })
-      const history = yield* (dry_run === "true" ? blueprintAfter(intent, command) : Effect.andThen(createBlueprint(intent, command), recordedOf(intent.tenantId, blueprintId))).pipe(
+      const created = Effect.andThen(createBlueprint(intent, command), recordedOf(intent.tenantId, blueprintId))
+      const history = yield* (dry_run === "true" ? blueprintAfter(intent, command) : created).pipe(
         Effect.catchTags({ BlueprintNameTaken: nameTaken, BlueprintRejected: Effect.die, LogUnavailable: unavailable }))
       return HttpServerResponse.jsonUnsafe({ ...viewIn(history), differences: differencesOf(undefined, documentOf(history)) },
         dry_run === "true" ? {} : { status: 201, headers: { location: `${prefix}/blueprints/${blueprintId}` } })
@@ -70,7 +71,8 @@ export const BlueprintsLive = HttpApiBuilder.group(KilnApi, "blueprints", Effect
       const command = ChangeBlueprint.make({
         blueprintId: id, name, ...(description !== undefined && { description }), request: sealed, ...(onlyAfter !== undefined && { onlyAfter })
       })
-      const after = yield* (dry_run === "true" ? blueprintAfter(intent, command) : Effect.andThen(changeBlueprint(intent, command), recordedOf(intent.tenantId, id))).pipe(
+      const changed = Effect.andThen(changeBlueprint(intent, command), recordedOf(intent.tenantId, id))
+      const after = yield* (dry_run === "true" ? blueprintAfter(intent, command) : changed).pipe(
         Effect.catchTags({ BlueprintNameTaken: nameTaken, BlueprintRejected: rejected, LogUnavailable: unavailable }))
       if (rowOf(after) === undefined) return yield* missing(id)
       return HttpServerResponse.jsonUnsafe({ ...viewIn(after), differences: differencesOf(documentOf(before), documentOf(after)) })

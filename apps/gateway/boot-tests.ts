@@ -1,7 +1,7 @@
 /** What boot tests have seen, as the newest attempt that came to a verdict has it. */
 import type { TestReport } from "../../domain/boot-test.ts"
-import type { Compose } from "../../domain/compose.ts"
 import type { ComposeEvent } from "../../domain/compose-events.ts"
+import type { Compose } from "../../domain/compose-state.ts"
 import { imageOf } from "../../domain/job.ts"
 import type { BootView, ImageView, JobStatus } from "./api/compose-views.ts"
 import { prefix } from "./api/kiln-api.ts"

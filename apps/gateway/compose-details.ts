@@ -1,7 +1,8 @@
 /** One compose as its own events tell it, without waiting for a read model. */
-import { type Compose, ComposeDecider, type Job } from "../../domain/compose.ts"
 import type { ComposeRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
 import type { Artifact } from "../../domain/artifact.ts"
+import type { Compose, Job } from "../../domain/compose-state.ts"
+import { ComposeDecider } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import { ComposeId } from "../../domain/ids.ts"
 import type { ImageCopy } from "../../domain/image-copy.ts"

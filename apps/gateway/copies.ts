@@ -52,7 +52,8 @@ const notPromoted = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeI
   const { promoted, status } = (yield* orUnavailable(readPipeline(tenantId, name.value))).pipeline
   if (status !== "declared" || promoted?.composeId !== id) return
   return yield* new CopyPromoted({
-    detail: `the pipeline ${name.value} stands for its build ${promoted.number}, which is this; promote another first, or say force`, pipeline: name.value, build: promoted.number
+    detail: `the pipeline ${name.value} stands for its build ${promoted.number}, which is this; promote another first, or say force`,
+    pipeline: name.value, build: promoted.number
   })
 })
 const decodeName = Schema.decodeUnknownOption(PipelineName)

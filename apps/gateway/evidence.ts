@@ -1,6 +1,7 @@
 /** What is said of an image, to its tenant; the key that it is signed with, to everybody. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import type { Evidence } from "../../domain/artifact.ts"
 import { cyclonedxMediaType, installedIn } from "../../domain/evidence/cyclonedx.ts"
 import { outcomesOf } from "../../domain/evidence/provenance.ts"
 import { spdxMediaType } from "../../domain/evidence/spdx.ts"
@@ -26,7 +27,8 @@ interface Asked extends One {
   readonly headers: { readonly "if-none-match"?: string }
 }
 
-const noBill = "there is no bill of materials of this image: its builder makes none, or it was built before there were any"
+const noBill = (evidence: Evidence | undefined) =>
+  `there is no bill of materials of this image: ${evidence?.noBill ?? "its builder makes none, or it was built before there were any"}`
 
 /** The image as far as it has come, and whether its compose has ended well, so that nothing changes any more. */
 const imageOf = Effect.fnUntraced(function*({ id, image }: One["params"]) {
@@ -42,7 +44,7 @@ const imageOf = Effect.fnUntraced(function*({ id, image }: One["params"]) {
 const bill = (which: "spdx" | "cyclonedx", contentType: string) =>
   Effect.fnUntraced(function*({ headers, params }: Asked) {
     const { built, settled } = yield* imageOf(params)
-    return answered({ bytes: yield* storedDocument(built.evidence?.[which], noBill), contentType, settled }, headers["if-none-match"])
+    return answered({ bytes: yield* storedDocument(built.evidence?.[which], noBill(built.evidence)), contentType, settled }, headers["if-none-match"])
   })
 
 const lock = Effect.fnUntraced(function*({ headers, params }: Asked) {
@@ -63,7 +65,7 @@ const provenance = (contentType: string, text: (envelope: SignedStatement) => st
 
 const vulnerabilities = Effect.fnUntraced(function*({ params }: One) {
   const { built, distribution } = yield* imageOf(params)
-  const installed = installedIn(new TextDecoder().decode(yield* storedDocument(built.evidence?.cyclonedx, noBill)))
+  const installed = installedIn(new TextDecoder().decode(yield* storedDocument(built.evidence?.cyclonedx, noBill(built.evidence))))
   const { asOf, bySource } = yield* (yield* Advisories).about(distribution, sourcesOf(installed).map(({ name }) => name)).pipe(
     Effect.mapError(({ message, reason }) => reason === "Unreadable" ? new Unavailable({ detail: message }) : new NotFound({ detail: message }))
   )

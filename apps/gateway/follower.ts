@@ -1,5 +1,6 @@
 /** What has been told about a compose, and what is news. No clock, no connection. */
-import { type Compose, ComposeDecider, isTerminal } from "../../domain/compose.ts"
+import { type Compose, isTerminal } from "../../domain/compose-state.ts"
+import { ComposeDecider } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import type { JobId } from "../../domain/ids.ts"
 import type { LogLines, ProgressReport } from "../../domain/ports/job-feed.ts"

@@ -37,7 +37,10 @@ import { WebhooksLive } from "./webhooks.ts"
 const StreamsLive = Layer.mergeAll(ComposeChannelsLive, TenantChannelsLive).pipe(Layer.provide(LogTailLive))
 
 const ApiLive = HttpApiBuilder.layer(KilnApi, { openapiPath: `${prefix}/openapi.json` }).pipe(
-  Layer.provide([ComposesLive, BlueprintsLive, EventsLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, FilesLive, KeysLive, TenantsLive, HistoryLive, CredentialsLive, CopiesLive, PipelinesLive, TargetsLive, ReaperLive, WebhooksLive, OperationLive]),
+  Layer.provide([
+    ComposesLive, BlueprintsLive, EventsLive, OffersLive, DepsolveLive, DownloadsLive, EvidenceLive, BootsLive, FilesLive, KeysLive,
+    TenantsLive, HistoryLive, CredentialsLive, CopiesLive, PipelinesLive, TargetsLive, ReaperLive, WebhooksLive, OperationLive
+  ]),
   Layer.provide([ReadersLive, StreamsLive]),
   Layer.provide(AuthorizationLive),
   Layer.provide([ReservationsLive, RequestLimitsLive]),

@@ -61,14 +61,20 @@ const settings = Config.all({
 })
 
 const Gateway = Layer.unwrap(Effect.gen(function*() {
-  const { host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, deployment, postgres, signingKey, securityTracker, storedFileBytes, storedFilesBytes, pipelinesPerTenant, streamsPerTenant } = yield* settings
+  const {
+    host, port, publicUrl, linkTtl, operatorTenant, privateRepositories, keys, artifacts, cache, deployment, postgres, signingKey,
+    securityTracker, storedFileBytes, storedFilesBytes, pipelinesPerTenant, streamsPerTenant
+  } = yield* settings
   const nats = yield* natsSettings
   const defaults = yield* GatewayConfig
-  const onNats = Layer.mergeAll(EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), StoredFilesJetStream(nats), IdempotencyJetStream(nats),
-    SnapshotsJetStream(nats), RateLimitsJetStream(nats), ParkedJetStream(nats), SchedulingNats)
+  const onNats = Layer.mergeAll(
+    EventLogJetStream(nats), JobFeedJetStream(nats), BlobsJetStream(nats), StoredFilesJetStream(nats), IdempotencyJetStream(nats),
+    SnapshotsJetStream(nats), RateLimitsJetStream(nats), ParkedJetStream(nats), SchedulingNats
+  )
+  const onPostgres = Layer.mergeAll(ComposeQueriesPostgres, RunningJobsPostgres, RowsPostgres, WebhookLogPostgres)
   const ports = Layer.mergeAll(
     onNats.pipe(Layer.provide(NatsFromEnvironment("gateway"))),
-    Layer.mergeAll(ComposeQueriesPostgres, RunningJobsPostgres, RowsPostgres, WebhookLogPostgres).pipe(Layer.provide(TenantRowsLive), Layer.provide(SqlLive(postgres, readers))),
+    onPostgres.pipe(Layer.provide(TenantRowsLive), Layer.provide(SqlLive(postgres, readers))),
     StandingPoliciesFromEnvironment,
     Layer.effect(StandingPrices, pricesFromEnvironment),
     ArtifactsFiles(artifacts), SealerFiles(keys), SignerFiles(keys), ImageTargetsHere, CredentialSetsFromEnvironment,
@@ -77,7 +83,11 @@ const Gateway = Layer.unwrap(Effect.gen(function*() {
     packageIndexDebian(debianConfigOf(cache, process.env)),
     Layer.succeed(Catalog, { distributions: offersOf(yield* buildersFromEnvironment) }),
     Layer.succeed(GatewayConfig, {
-      ...defaults, deployment, operatorTenant, privateRepositories, storedFileBytes, storedFilesBytes, pipelinesPerTenant, streamsPerTenant, privateEndpoints: yield* privateEndpointsAllowed, webhookRefuses: yield* refusedAddresses, linkTtl: Duration.toMillis(linkTtl), ...Option.isSome(publicUrl) && { publicUrl: publicUrl.value }
+      ...defaults, deployment, operatorTenant, privateRepositories, storedFileBytes, storedFilesBytes, pipelinesPerTenant, streamsPerTenant,
+      privateEndpoints: yield* privateEndpointsAllowed,
+      webhookRefuses: yield* refusedAddresses,
+      linkTtl: Duration.toMillis(linkTtl),
+      ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value })
     })
   )
   return Layer.merge(gatewayOn({ host, port }).pipe(Layer.provide(ports)), WorkerAdmission("gateway")).pipe(Layer.provide(TokensFromEnvironment))

@@ -24,7 +24,11 @@ export const offered = (
   const faults = [
     ...(distribution === undefined
       ? [unknown("distribution", "distribution", distributions.map(({ id }) => id))]
-      : request.images.flatMap((image, index) => imageFaults(distribution, image, `images[${index}]`, delivers, request.customizations)).concat(untakenCustomizations(distribution, request), untakenFiles(distribution, request))),
+      : [
+        ...request.images.flatMap((image, index) => imageFaults(distribution, image, `images[${index}]`, delivers, request.customizations)),
+        ...untakenCustomizations(distribution, request),
+        ...untakenFiles(distribution, request)
+      ]),
     ...wrongCustomizations(request.customizations, privateRepositories)
   ]
   return distribution !== undefined && faults.length === 0
@@ -66,7 +70,9 @@ const isAsked = (customizations: object, place: string): boolean =>
 
 const untakenFiles = ({ filesByDigest }: DistributionInfo, { customizations }: ComposeRequest): ReadonlyArray<Fault> =>
   filesByDigest === true ? [] : (customizations?.files ?? []).flatMap(({ digest }, index) =>
-    digest === undefined ? [] : [{ in: "body" as const, path: `customizations.files[${index}].digest`, message: "files of this distribution come with the request, as data" }])
+    digest === undefined ? [] : [{
+      in: "body" as const, path: `customizations.files[${index}].digest`, message: "files of this distribution come with the request, as data"
+    }])
 
 /** Nothing that is asked for is left out in silence. */
 const untakenCustomizations = ({ customizations }: DistributionInfo, request: ComposeRequest): ReadonlyArray<Fault> =>

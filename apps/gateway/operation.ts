@@ -3,25 +3,27 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { TenantId } from "../../domain/ids.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
-import { Parked, type ParkedItem } from "../../domain/ports/parked.ts"
+import { Parked } from "../../domain/ports/parked.ts"
 import { Scheduling } from "../../domain/ports/scheduling.ts"
 import type { KindDemand, PoolDemand } from "../../domain/scaling/demand.ts"
 import type { JobInHand, WorkerOutlook } from "../../domain/scheduling/worker-outlook.ts"
+import { WebhookLog } from "../../projections/webhook-log.ts"
 import { onRecord } from "../operations.ts"
+import { dropParked, findParked, forEachParked, listParked, parkedFilterWords, type ParkedThing, parkedWords } from "../parked.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import type { ParkedView, PoolView, WorkerView } from "./api/operation-api.ts"
 import { NotFound, Unavailable } from "./api/problems.ts"
 import { time } from "./compose-details.ts"
 import { GatewayConfig } from "./config.ts"
+import { fault } from "./faults.ts"
 import { orUnavailable } from "./find-compose.ts"
 import { operator } from "./operators.ts"
 
 export const OperationLive = HttpApiBuilder.group(KilnApi, "operation", Effect.fnUntraced(function*(handlers) {
   const scheduling = yield* Scheduling
-  const parked = yield* Parked
   const { operatorTenant } = yield* GatewayConfig
   const allowed = operator(operatorTenant)
-  const ports = yield* Effect.context<EventLog>()
+  const ports = yield* Effect.context<EventLog | Parked | WebhookLog>()
   const by = (tenantId: TenantId = TenantId.make(operatorTenant)) =>
     Effect.map(allowed, ({ role, subject }) => ({ tenantId, actor: { kind: role, id: subject } as const }))
 
@@ -39,12 +41,25 @@ export const OperationLive = HttpApiBuilder.group(KilnApi, "operation", Effect.f
       return { worker: name, digest, status: answer }
     }, Effect.provideContext(ports)),
     pools: () => Effect.andThen(allowed, Effect.map(orUnavailable(scheduling.pools), (pools) => pools.map(poolView))),
-    parked: () => Effect.andThen(allowed, Effect.map(orUnavailable(parked.list), (items) => items.map(parkedView))),
+    parked: Effect.fnUntraced(function*({ query: { tenant, what } }) {
+      yield* allowed
+      return (yield* orUnavailable(listParked({ what, tenantId: tenant }))).map(parkedView)
+    }, Effect.provideContext(ports)),
+    dropAllParked: Effect.fnUntraced(function*({ query: { all, tenant: tenantId, what } }) {
+      const as = yield* by(tenantId)
+      if (tenantId === undefined && what === undefined && all === undefined) return yield* fault("query", "all", "say what or whose is dropped, or all=true")
+      let dropped = 0
+      const drop = forEachParked({ what, tenantId }, (things) => Effect.map(dropParked(as.actor, things), (count) => void (dropped += count)))
+      yield* orUnavailable(onRecord(as, { operation: "parked-drop", on: parkedFilterWords({ what, tenantId }), result: () => `${dropped} dropped` }, drop))
+      return { dropped }
+    }, Effect.provideContext(ports)),
     dropParked: Effect.fnUntraced(function*({ params: { id } }) {
       yield* allowed
-      const item = (yield* orUnavailable(parked.list)).find((each) => each.id === id)
-      if (item === undefined) return yield* new NotFound({ detail: `nothing is parked as ${id}` })
-      yield* orUnavailable(onRecord(yield* by(item.tenantId), { operation: "parked-drop", on: parkedWords(item) }, parked.drop(id)))
+      const thing = yield* findParked(id).pipe(
+        Effect.catchTag("NotParked", ({ message }) => Effect.fail(new NotFound({ detail: message }))),
+        Effect.catchTags({ ParkedUnavailable: unavailable, QueriesUnavailable: unavailable }))
+      const as = yield* by(thing.tenantId)
+      yield* orUnavailable(onRecord(as, { operation: "parked-drop", on: parkedWords(thing) }, dropParked(as.actor, [thing])))
     }, Effect.provideContext(ports))
   })
 }))
@@ -70,7 +85,13 @@ const jobView = ({ attempt, composeId, jobId, kind, since, state, tenantId }: Jo
 
 const poolView = ({ at, kinds, pool, workers }: PoolDemand): PoolView => ({
   pool, at: time(at), workers: workers.length,
-  kinds: { resolve: kindView(kinds.resolve), build: kindView(kinds.build), ...(kinds.test && { test: kindView(kinds.test) }), upload: kindView(kinds.upload), ...(kinds.delete && { delete: kindView(kinds.delete) }) }
+  kinds: {
+    resolve: kindView(kinds.resolve),
+    build: kindView(kinds.build),
+    ...(kinds.test && { test: kindView(kinds.test) }),
+    upload: kindView(kinds.upload),
+    ...(kinds.delete && { delete: kindView(kinds.delete) })
+  }
 })
 
 const kindView = ({ busySlots, freeSlots, meanDurationMs, oldestWaitMs, waiting, wantedSlots }: KindDemand) => ({
@@ -78,9 +99,9 @@ const kindView = ({ busySlots, freeSlots, meanDurationMs, oldestWaitMs, waiting,
   ...(meanDurationMs !== undefined && { mean_duration_seconds: meanDurationMs / 1000 })
 })
 
-const parkedWords = ({ by, what, where }: ParkedItem) => `${what} of ${by}: ${where}`
+const unavailable = ({ message }: { readonly message: string }) => Effect.fail(new Unavailable({ detail: message }))
 
-const parkedView = ({ at, by, composeId, id, reason, tenantId, text, what, where }: ParkedItem & { readonly id: string }): ParkedView => ({
+const parkedView = ({ at, by, composeId, id, reason, tenantId, text, what, where }: ParkedThing): ParkedView => ({
   id, what, by, where, reason,
   ...(tenantId !== undefined && { tenant: tenantId }),
   ...(composeId !== undefined && { compose: composeId }),

@@ -139,14 +139,18 @@ const refused = (name: PipelineName, rejection: PipelineRejected) => {
 
 /** Faults of the request lie below `compose` in the document. */
 const below = <E>(error: E): E | BadRequest =>
-  error instanceof BadRequest ? badRequest(error.errors.map((each) => each.in === "body" ? { ...each, path: each.path === "" ? "compose" : `compose.${each.path}` } : each)) : error
+  error instanceof BadRequest ? badRequest(error.errors.map((each) => each.in === "body" ? belowCompose(each) : each)) : error
+
+const belowCompose = (fault: Fault): Fault => ({ ...fault, path: fault.path === "" ? "compose" : `compose.${fault.path}` })
 
 const labelFaults = ({ labels = {} }: ComposeRequest): ReadonlyArray<Fault> => [
   ...ownLabels.filter((label) => label in labels).map((label): Fault => ({ in: "body", path: `labels.${label}`, message: "is set by the pipeline itself" })),
   ...(Object.keys(labels).length > mostLabels ? [{ in: "body" as const, path: "labels", message: `a pipeline has at most ${mostLabels}` }] : [])
 ]
 
-const declaredAs = (before: { readonly definition: PipelineDefinition; readonly version: number } | undefined, definition: PipelineDefinition, dry_run: boolean): PipelineDeclared => {
+const declaredAs = (
+  before: { readonly definition: PipelineDefinition; readonly version: number } | undefined, definition: PipelineDefinition, dry_run: boolean
+): PipelineDeclared => {
   const differences = pipelineDifferences(before?.definition, definition)
   return { result: before === undefined ? "declared" : differences.length > 0 ? "changed" : "same", dry_run, version: before?.version ?? 0, differences }
 }

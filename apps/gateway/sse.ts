@@ -1,5 +1,5 @@
 /** What is told of a compose, as server-sent events. An event's id is the last of its lines, and left to who writes it. */
-import type { Job } from "../../domain/compose.ts"
+import type { Job } from "../../domain/compose-state.ts"
 import type { Failure } from "../../domain/job.ts"
 import type { LogLines, ProgressReport } from "../../domain/ports/job-feed.ts"
 import { type ComposeStatus, lost } from "../../projections/compose-history.ts"

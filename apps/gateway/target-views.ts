@@ -1,10 +1,10 @@
 /** How the delivery to each target stands. */
 import { Effect } from "effect"
+import type { Compose } from "../../domain/compose-state.ts"
 import type { ComposeId, JobId, TenantId } from "../../domain/ids.ts"
 import type { ImageCopy } from "../../domain/image-copy.ts"
 import { JobFeed, type ProgressReport } from "../../domain/ports/job-feed.ts"
 import type { TargetType } from "../../domain/target.ts"
-import type { Compose } from "../../domain/compose.ts"
 import { removalOf, uploadOf } from "../../domain/copy-removal.ts"
 import type { CopyView, ProgressView, TargetView } from "./api/compose-views.ts"
 import { artifactSummary, type ComposeState, delivered, jobStatus, statusOf, time } from "./compose-details.ts"
@@ -32,7 +32,9 @@ export const targetView = (state: ComposeState, image: number, place: number, ty
   const job = compose.jobs.get(uploadOf(image, place))!
   const delivery = delivered(compose).find((each) => each.image === image && each.target === place)
   const status = jobStatus(compose, job)
-  const failure = status === "succeeded" || status === "running" ? undefined : attempts.findLast(({ jobId }) => jobId === job.jobId)?.failure ?? previousFailure(state, job.jobId)
+  const failure = status === "succeeded" || status === "running"
+    ? undefined
+    : attempts.findLast(({ jobId }) => jobId === job.jobId)?.failure ?? previousFailure(state, job.jobId)
   const said = progress.get(job.jobId)
   return {
     type, job: job.jobId, status: statusOf([status]), attempts: job.attempt,
@@ -50,7 +52,8 @@ const removalView = (compose: Compose, image: number, place: number): Pick<Targe
 }
 
 /** While the next attempt waits for its turn. */
-const previousFailure = ({ attempts }: ComposeState, job: JobId) => attempts.findLast(({ failure, jobId }) => jobId === job && failure !== null)?.failure ?? undefined
+const previousFailure = ({ attempts }: ComposeState, job: JobId) =>
+  attempts.findLast(({ failure, jobId }) => jobId === job && failure !== null)?.failure ?? undefined
 
 const progressView = (said: ProgressReport): ProgressView => {
   const { attempt: _, job: __, ...progress } = progressed(said)

@@ -1,5 +1,5 @@
 /** What a compose that verifies has to say, as the API shows it. */
-import type { Compose } from "../../domain/compose.ts"
+import type { Compose } from "../../domain/compose-state.ts"
 import { JobId } from "../../domain/ids.ts"
 import type { VerificationView } from "./api/compose-views.ts"
 import { artifactSummary } from "./compose-details.ts"

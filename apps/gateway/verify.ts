@@ -1,7 +1,7 @@
 /** From a built image to the request for a compose that builds it again and compares. */
 import { Effect } from "effect"
-import type { Compose } from "../../domain/compose.ts"
 import type { ImageRequest, SealedComposeRequest } from "../../domain/compose-request.ts"
+import type { Compose } from "../../domain/compose-state.ts"
 import { type ComposeId, JobId, type TenantId } from "../../domain/ids.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"
 import type { Verifies } from "../../domain/verification.ts"
@@ -36,10 +36,10 @@ const verifiesOf = Effect.fnUntraced(function*({ outcomes, verifies }: Compose, 
   const built = outcomes.get(JobId.make(`${image}-build`))
   if (built?._tag !== "Built") return yield* new NotVerifiable({ detail: `image ${image} is not built` })
   const resolved = outcomes.get(JobId.make(`${image}-resolve`))
-  const { artifact, heldBy, manifest, revision } = built
+  const { artifact, evidence, heldBy, manifest, revision } = built
   return {
     composeId, image, manifest, artifact, worker: heldBy,
-    ...(revision !== undefined && { revision }), ...(resolved?._tag === "Resolved" && { lock: resolved.lock })
+    ...(revision !== undefined && { revision }), ...(evidence?.tools && { tools: evidence.tools }), ...(resolved?._tag === "Resolved" && { lock: resolved.lock })
   }
 })
 

@@ -16,7 +16,9 @@ export const changedSettings = (known: WebhookSettings, { filter, ...change }: O
   return Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== null)) as unknown as WebhookSettings
 }
 
-export const webhookView = ({ actor, at, disabled, oldUntil, settings: { filter, ...settings }, webhookId }: KnownWebhook, failingSince: number | undefined): WebhookView => ({
+export const webhookView = (
+  { actor, at, disabled, oldUntil, settings: { filter, ...settings }, webhookId }: KnownWebhook, failingSince: number | undefined
+): WebhookView => ({
   id: webhookId,
   ...settings,
   ...(filter !== undefined && { filter: filterView(filter) }),
@@ -33,7 +35,8 @@ export const webhookView = ({ actor, at, disabled, oldUntil, settings: { filter,
   added_by: actor.id
 })
 
-const filterView = ({ imageTypes, ...filter }: NonNullable<WebhookSettings["filter"]>) => ({ ...filter, ...(imageTypes !== undefined && { image_types: imageTypes }) })
+const filterView = ({ imageTypes, ...filter }: NonNullable<WebhookSettings["filter"]>) =>
+  ({ ...filter, ...(imageTypes !== undefined && { image_types: imageTypes }) })
 
 export const deliveryItem = (
   { at, attemptedAt, attempts, error, excerpt, notBefore, occurrence, plannedAt, sequence, state, status, stream, subject, tookMs, type }: DeliveryRow

@@ -14,7 +14,7 @@ import {
 import { unknownTypes, WebhookId, type WebhookSettings } from "../../domain/webhook-settings.ts"
 import { WebhookLog } from "../../projections/webhook-log.ts"
 import { executeOnWebhooks, knownWebhooks } from "../tenant-webhooks.ts"
-import { newKey } from "../webhooks/sign.ts"
+import { newKey } from "../webhook-key.ts"
 import { CurrentIdentity } from "./api/authorization.ts"
 import { KilnApi } from "./api/kiln-api.ts"
 import { NotFound, WebhookDisabled } from "./api/problems.ts"

@@ -11,6 +11,7 @@ import type { ImageContents } from "../../domain/ports/image-contents.ts"
 import type { LocalIssuer } from "../../domain/ports/tokens.ts"
 import type { ProjectionStates } from "../../projections/projection-states.ts"
 import type { ProjectionStore } from "../../projections/projection-store.ts"
+import type { WebhookLog } from "../../projections/webhook-log.ts"
 
 /** How an operator reaches the log and the read models: URLs with user and password. */
 export interface Backends {
@@ -28,8 +29,8 @@ export class Adapters extends Context.Service<Adapters, {
   localIssuer(keys: string): Layer.Layer<LocalIssuer>
   /** The log and what lies beside it, past the gateway. */
   log(backends: Omit<Backends, "postgres">): Layer.Layer<LogPorts, { readonly message: string }>
-  /** The same, and read models. */
-  backends(backends: Backends): Layer.Layer<LogPorts | ProjectionStates | ProjectionStore, { readonly message: string }>
+  /** The same, and what is in Postgres. */
+  backends(backends: Backends): Layer.Layer<LogPorts | ProjectionStates | ProjectionStore | WebhookLog, { readonly message: string }>
   /** The cache of this machine's workers in this folder. */
   workerCache(dir: string): Layer.Layer<WorkerCache>
   readonly imageContents: Layer.Layer<ImageContents>

@@ -2,6 +2,7 @@
 import { hostname, userInfo } from "node:os"
 import { Effect, Exit, Schema } from "effect"
 import { TenantId } from "../../domain/ids.ts"
+import type { Actor } from "../../domain/recorded.ts"
 import { onRecord, type OperationOn } from "../operations.ts"
 import { commandFailed } from "./command-failed.ts"
 
@@ -20,9 +21,11 @@ export const tenantNamed = (flag: string, name: string) => {
   return Exit.isSuccess(decoded) ? Effect.succeed(decoded.value) : Effect.fail(commandFailed("invalid", `${flag} is not the name of a tenant`))
 }
 
+export const actorHere = (): Actor => ({ kind: "operator", id: `${userHere()}@${hostname()}` })
+
 /** `tenantId`: whose things it is done to; else it is the installation's. */
 export const onRecordHere = <A, E extends { readonly message: string }, R>(operation: OperationOn<A>, effect: Effect.Effect<A, E, R>, tenantId?: TenantId) =>
   Effect.suspend(() => onRecord({
     tenantId: tenantId ?? TenantId.make(process.env["KILN_OPERATOR_TENANT"] ?? "default"),
-    actor: { kind: "operator", id: `${userHere()}@${hostname()}` }
+    actor: actorHere()
   }, operation, effect))

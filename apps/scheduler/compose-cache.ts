@@ -1,6 +1,7 @@
 /** Composes as they were when last seen, so that a report need not read what the log has just told. */
 import { Effect } from "effect"
-import { type Compose, ComposeDecider } from "../../domain/compose.ts"
+import type { Compose } from "../../domain/compose-state.ts"
+import { ComposeDecider } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import type { ComposeId, TenantId } from "../../domain/ids.ts"
 import type { Recorded } from "../../domain/recorded.ts"

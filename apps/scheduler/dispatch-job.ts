@@ -1,7 +1,7 @@
 /** Turns an assigned job into the item that its worker gets: whatever the worker needs, and nothing else. */
 import { Effect, Schema } from "effect"
-import { builtFor, type Compose, isLive, type Job } from "../../domain/compose.ts"
 import type { ImageRequest } from "../../domain/compose-request.ts"
+import { builtFor, type Compose, isLive, type Job } from "../../domain/compose-state.ts"
 import { copyAt } from "../../domain/copy-removal.ts"
 import { type ComposeId, type JobId, Millis } from "../../domain/ids.ts"
 import { type JobOutcome, targetsOf } from "../../domain/job.ts"
@@ -84,7 +84,8 @@ const fromBefore = Effect.fnUntraced(function*({ composeId, verifies }: Compose,
   return { ...verify, lock: yield* decodeLock(new TextDecoder().decode(bytes)) }
 })
 
-const expectedOf = ({ artifact, manifest, revision }: Verifies) => ({ manifest, artifact, ...(revision !== undefined && { revision }) })
+const expectedOf = ({ artifact, manifest, revision, tools }: Verifies) =>
+  ({ manifest, artifact, ...(revision !== undefined && { revision }), ...(tools && { tools }) })
 
 /** A file is linked into the store beside it: that is no work for a slot of its own. */
 const momentary = (compose: Compose, build: JobId, image: ImageRequest): Pick<WorkItem, "after"> => {

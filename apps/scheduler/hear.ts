@@ -2,7 +2,7 @@
 import { Effect, Metric, Schedule, Stream } from "effect"
 import { imageOf } from "../../domain/job.ts"
 import { Dispatch, type ReportDelivery } from "../../domain/ports/work.ts"
-import type { Lost } from "../../domain/scheduling/scheduler.ts"
+import type { Lost } from "../../domain/scheduling/jobs-in-hand.ts"
 import type { Speaker, WorkReport } from "../../domain/work.ts"
 import type { Desk } from "./desk.ts"
 import { EarlyEnds } from "./early-ends.ts"

@@ -12,7 +12,7 @@ import type { PipelineWords } from "../../domain/pipeline-copies.ts"
 import type { Retention } from "../../domain/policy.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
 import { type Expired, expired } from "../../domain/retention.ts"
-import { AwsTarget, AzureTarget, GcpTarget, OciTarget, S3Target } from "../../domain/target.ts"
+import { CloudTarget, TargetType } from "../../domain/target.ts"
 import { execute } from "../execute.ts"
 import { copies as copiesGauge, expiredCopies } from "./metrics.ts"
 
@@ -49,11 +49,11 @@ const Line = Schema.fromJsonString(Schema.Struct({
   composeId: ComposeId,
   ended: optional(Schema.Struct({ at: Schema.Int, succeeded: Schema.Boolean, spared: optional(Spared) })),
   copies: Schema.Array(Schema.Struct({
-    jobId: JobIdSchema, type: Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"]), digest: Digest, bytes: Schema.Int,
+    jobId: JobIdSchema, type: TargetType, digest: Digest, bytes: Schema.Int,
     at: Schema.Int, condemned: Schema.Boolean, failedAt: optional(Schema.Int)
   }))
 }))
-const PlaceLine = Schema.fromJsonString(Schema.Struct({ tenantId: TenantId, target: Schema.Union([S3Target, AwsTarget, GcpTarget, AzureTarget, OciTarget]), at: Schema.Int }))
+const PlaceLine = Schema.fromJsonString(Schema.Struct({ tenantId: TenantId, target: CloudTarget, at: Schema.Int }))
 const decodePlace = Schema.decodeUnknownOption(PlaceLine)
 const decodeHead = Schema.decodeUnknownOption(Head)
 const decodeLine = Schema.decodeUnknownOption(Line)

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto"
 import { Effect, Schema } from "effect"
 import { v7 } from "uuid"
-import type { Compose } from "../../domain/compose.ts"
 import type { ComposeCommand } from "../../domain/compose-commands.ts"
 import type { SealedComposeRequest } from "../../domain/compose-request.ts"
+import type { Compose } from "../../domain/compose-state.ts"
 import { ComposeId, Digest, JobId, type PipelineName, type TenantId } from "../../domain/ids.ts"
 import type { Failure } from "../../domain/job.ts"
 import { Lock } from "../../domain/manifest.ts"
@@ -23,7 +23,9 @@ export const composeIdOf = (tenantId: TenantId, name: PipelineName, place: numbe
 }
 
 /** Marked with the pipeline's name, so that lists find it. */
-const requestOf = (name: PipelineName, { request }: NonNullable<Pipeline["definition"]>, mark: Readonly<Record<string, string>>, words: string): SealedComposeRequest => ({
+const requestOf = (
+  name: PipelineName, { request }: NonNullable<Pipeline["definition"]>, mark: Readonly<Record<string, string>>, words: string
+): SealedComposeRequest => ({
   ...request, name: `${(request.name ?? name).slice(0, 180)} ${words}`, labels: { ...request.labels, pipeline: name, ...mark }
 })
 
@@ -32,7 +34,8 @@ export const buildCommand = (name: PipelineName, { definition, means }: Pipeline
 })
 
 export const checkCommand = (name: PipelineName, { definition, means }: Pipeline, composeId: ComposeId): ComposeCommand => ({
-  _tag: "RequestCompose", composeId, builder: means!.builder, resolves: true, resolvesOnly: true, request: requestOf(name, definition!, { "pipeline-check": "true" }, "check")
+  _tag: "RequestCompose", composeId, builder: means!.builder, resolves: true, resolvesOnly: true,
+  request: requestOf(name, definition!, { "pipeline-check": "true" }, "check")
 })
 
 /** `absent`: nobody has asked for it yet. `never`: nobody can any more. */

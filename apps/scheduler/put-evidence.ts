@@ -13,11 +13,12 @@ const longest = 16 * 2 ** 20
 class Unreadable extends Data.TaggedError("Unreadable")<{ readonly message: string }> {}
 
 /** An image is no worse for a document that cannot be read: it is left out. */
-export const putEvidence = Effect.fn("putEvidence")(function*({ cyclonedx, spdx, tools }: WorkEvidence) {
+export const putEvidence = Effect.fn("putEvidence")(function*({ cyclonedx, noBill, spdx, tools }: WorkEvidence) {
   const evidence: Evidence = {
     ...yield* put("spdx", spdx),
     ...yield* put("cyclonedx", cyclonedx),
-    ...(tools && { tools })
+    ...(tools && { tools }),
+    ...(noBill !== undefined && { noBill })
   }
   return evidence
 })

@@ -1,6 +1,6 @@
 /** Hands a job's secrets to the worker that runs it, and to nobody else. */
 import { Effect } from "effect"
-import { type Compose, isLive, type Job } from "../../domain/compose.ts"
+import { type Compose, isLive, type Job } from "../../domain/compose-state.ts"
 import type { TenantId } from "../../domain/ids.ts"
 import { targetsOf } from "../../domain/job.ts"
 import { Sealer } from "../../domain/ports/sealer.ts"

@@ -1,6 +1,6 @@
 /** Looks after what nobody reports: workers that fall silent, jobs that lie on queues nobody serves, attempts without an end. */
 import { Effect, Metric } from "effect"
-import { isLive } from "../../domain/compose.ts"
+import { isLive } from "../../domain/compose-state.ts"
 import { Dispatch } from "../../domain/ports/work.ts"
 import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
 import type { Desk } from "./desk.ts"

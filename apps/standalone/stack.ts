@@ -54,7 +54,8 @@ export interface Stack {
 
 /** Serves when it answers; all gone when the scope closes: workers first, servers last. */
 export const startStack = Effect.fn("startStack")(function*({
-  durable = true, env = {}, host = "127.0.0.1", natsNodes = 1, natsPlaces, port = 0, processes: wanted = usual(), say = () => {}, workerEnv = () => ({}), workers = 1, ...options
+  durable = true, env = {}, host = "127.0.0.1", natsNodes = 1, natsPlaces, port = 0, processes: wanted = usual(), say = () => {},
+  workerEnv = () => ({}), workers = 1, ...options
 }: StackOptions) {
   const home = resolve(options.home)
   yield* makeHome(home)
@@ -70,10 +71,12 @@ export const startStack = Effect.fn("startStack")(function*({
       ({ stop }) => stop
     ).pipe(Effect.mapError(({ message }) => startFailed(message)), Scope.provide(within))
 
-  const [servers, sign, listen] = yield* Effect.all(
-    [startServers({ home, durable, cluster: natsNodes === 1 ? undefined : natsPlaces ?? "loopback" }, (program) => keep(forServers, program)), signer(join(home, "keys")), port === 0 ? freePort : Effect.succeed(port)],
-    { concurrency: "unbounded" }
-  )
+  const cluster = natsNodes === 1 ? undefined : natsPlaces ?? "loopback"
+  const [servers, sign, listen] = yield* Effect.all([
+    startServers({ home, durable, cluster }, (program) => keep(forServers, program)),
+    signer(join(home, "keys")),
+    port === 0 ? freePort : Effect.succeed(port)
+  ], { concurrency: "unbounded" })
   const url = `http://${reachable(host)}:${listen}`
   const common = { ...environment(home), ...servers.env, KILN_HOST: host, KILN_PORT: String(listen), ...env }
   const start = (within: Scope.Scope, program: ProgramName, name: string, own: Record<string, string> = {}) => {

@@ -1,11 +1,11 @@
 /** Whom a webhook that begins makes hear of things: what other streams have of its tenant from then on may have been passed over. */
 import { Effect, Option, Stream } from "effect"
+import { FactsMemory } from "../../domain/facts-memory.ts"
 import { isOfPeriod } from "../../domain/periods.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import type { Recorded } from "../../domain/recorded.ts"
 import { type Desk, store, storedOf } from "./desk.ts"
 import { beginningIn } from "./directory.ts"
-import { FactsMemory } from "./facts.ts"
 import { Draft, isAbout, tell } from "./planning.ts"
 import { wantedOf, type Watched } from "./watched.ts"
 

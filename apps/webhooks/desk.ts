@@ -1,5 +1,6 @@
 /** What one run knows and has: gone when it ends, and made anew from what is stored. */
 import { Effect, Semaphore } from "effect"
+import { FactsMemory } from "../../domain/facts-memory.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import type { WaitingDelivery } from "../../domain/ports/webhook-deliveries.ts"
 import { WebhookDeliveries } from "../../domain/ports/webhook-deliveries.ts"
@@ -7,7 +8,6 @@ import { webhooksRef } from "../../domain/recorded.ts"
 import type { RetryPolicy } from "../../domain/webhook-retry.ts"
 import { Directory } from "./directory.ts"
 import { bodyKey, type Dispatcher, makeDispatcher } from "./dispatcher.ts"
-import { FactsMemory } from "./facts.ts"
 import type { Draft } from "./planning.ts"
 
 export interface Desk {
@@ -38,7 +38,12 @@ export const openDesk = Effect.fnUntraced(function*(deployment: string, retries:
   const dispatcher = yield* makeDispatcher(directory, retries)
   const stored = yield* deliveries.positions
   const desk: Desk = {
-    deployment, retries, directory, dispatcher, facts: new FactsMemory(), planning: Semaphore.makeUnsafe(1), positions: new Map(stored), stored: new Map(Array.from(stored, ([stream, position]) => [stream, { position, at: 0 }])), finished: new Set(), replayAsked
+    deployment, retries, directory, dispatcher, replayAsked,
+    facts: new FactsMemory(),
+    planning: Semaphore.makeUnsafe(1),
+    positions: new Map(stored),
+    stored: new Map(Array.from(stored, ([stream, position]) => [stream, { position, at: 0 }])),
+    finished: new Set()
   }
   return desk
 })
@@ -59,7 +64,10 @@ export const store = Effect.fnUntraced(function*(desk: Desk, stream: string, upT
   handOver(desk, draft, waiting)
 })
 
-export const handOver = ({ dispatcher, replayAsked }: Desk, { changed, disabled, occurrences, removed, replays }: Draft, waiting: ReadonlyArray<WaitingDelivery>): void => {
+/** What is stored now is sent; `waiting`: the deliveries that were planned with it. */
+export const handOver = (
+  { dispatcher, replayAsked }: Desk, { changed, disabled, occurrences, removed, replays }: Draft, waiting: ReadonlyArray<WaitingDelivery>
+): void => {
   for (const { body, id, tenantId } of occurrences) dispatcher.bodies.set(bodyKey(tenantId, id), body)
   changed.forEach(dispatcher.forgetKeys)
   for (const webhookId of [...disabled, ...removed]) dispatcher.drop(webhookId)

@@ -1,15 +1,16 @@
 /** From entries of the log to who is to be told what. */
 import { Effect } from "effect"
+import type { FactsMemory } from "../../domain/facts-memory.ts"
 import type { TenantId } from "../../domain/ids.ts"
-import { cloudEvent, composeOccurrences, type Occurrence, pipelineOccurrences, webhooksOccurrences } from "../../domain/occurrences.ts"
+import { cloudEvent, type Occurrence } from "../../domain/occurrences.ts"
 import type { DeliveryKey, Planned, ReplayOrder, StoredOccurrence } from "../../domain/ports/webhook-deliveries.ts"
 import type { LogEntry, Recorded } from "../../domain/recorded.ts"
 import type { Webhook } from "../../domain/webhooks.ts"
 import { isWanted } from "../../domain/webhook-matches.ts"
 import type { WebhookId } from "../../domain/webhook-settings.ts"
+import { occurrencesIn } from "../occurrences-in.ts"
 import type { Desk } from "./desk.ts"
 import type { Directory } from "./directory.ts"
-import { factsAfter, type FactsMemory } from "./facts.ts"
 
 /** A plan in the making. */
 export class Draft {
@@ -17,6 +18,7 @@ export class Draft {
   readonly occurrences: Array<StoredOccurrence> = []
   readonly deliveries: Array<Planned> = []
   readonly redeliveries: Array<DeliveryKey> = []
+  readonly dropped: Array<DeliveryKey> = []
   readonly replays: Array<ReplayOrder> = []
   readonly disabled: Array<WebhookId> = []
   readonly removed: Array<WebhookId> = []
@@ -29,7 +31,8 @@ export class Draft {
   }
 
   get isEmpty(): boolean {
-    return this.deliveries.length + this.redeliveries.length + this.replays.length + this.disabled.length + this.removed.length + this.tenants.length === 0
+    const { deliveries, disabled, dropped, redeliveries, removed, replays, tenants } = this
+    return [deliveries, disabled, dropped, redeliveries, removed, replays, tenants].every((each) => each.length === 0)
   }
 
   add(tenantId: TenantId, occurrence: Occurrence, webhooks: ReadonlyArray<WebhookId>): void {
@@ -39,14 +42,6 @@ export class Draft {
     for (const webhookId of webhooks) this.deliveries.push({ tenantId, webhookId, occurrence: occurrence.id, lane: occurrence.lane, once: only !== undefined })
   }
 }
-
-export const occurrencesIn = Effect.fnUntraced(function*(memory: FactsMemory, recorded: Recorded) {
-  if (recorded.aggregate === "webhooks") return webhooksOccurrences(recorded)
-  if (recorded.aggregate === "pipeline") return pipelineOccurrences(recorded)
-  if (recorded.aggregate !== "compose") return []
-  const facts = yield* factsAfter(memory, recorded)
-  return facts === undefined ? [] : composeOccurrences(recorded, facts)
-})
 
 /** Whether it is told of things at all, and of this one. */
 const hears = (webhookId: WebhookId, { disabled, settings }: Webhook, occurrence: Occurrence): boolean =>
@@ -86,6 +81,9 @@ export const takeOrders = (draft: Draft, { events, id, revision, tenantId }: Rec
         break
       case "RedeliveryAsked":
         draft.redeliveries.push({ tenantId, webhookId, occurrence: event.delivery })
+        break
+      case "DeliveryDropped":
+        draft.dropped.push({ tenantId, webhookId, occurrence: event.delivery })
         break
       case "ReplayAsked":
         draft.replays.push({ tenantId, webhookId, id: `${tenantId}_${id}_${revision}_${place}`, after: event.after, since: event.since })

@@ -1,13 +1,14 @@
 /** Has what was told before told again: reads the log beside those who follow it, no faster than it is sent. */
 import { Effect, Queue, Schedule, Stream } from "effect"
+import { FactsMemory } from "../../domain/facts-memory.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { type Replay, WebhookDeliveries } from "../../domain/ports/webhook-deliveries.ts"
 import type { LogEntry } from "../../domain/recorded.ts"
 import type { Occurrence } from "../../domain/occurrences.ts"
 import { isWanted } from "../../domain/webhook-matches.ts"
+import { occurrencesIn } from "../occurrences-in.ts"
 import { type Desk, handOver } from "./desk.ts"
-import { FactsMemory } from "./facts.ts"
-import { Draft, isAbout, occurrencesIn } from "./planning.ts"
+import { Draft, isAbout } from "./planning.ts"
 
 const batchSize = 100
 

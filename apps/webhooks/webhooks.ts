@@ -21,14 +21,17 @@ const figuresEvery = "15 seconds"
 const pruneEvery = "10 minutes"
 
 /** Goes on for ever. */
-export const runWebhooks = Effect.fn("runWebhooks")(function*({ deployment, keepMs, onReady = Effect.void, onWaiting = Effect.void, retries = usualRetries }: WebhooksConfig) {
+export const runWebhooks = Effect.fn("runWebhooks")(function*(
+  { deployment, keepMs, onReady = Effect.void, onWaiting = Effect.void, retries = usualRetries }: WebhooksConfig
+) {
   const deliveries = yield* WebhookDeliveries
   const work = Effect.scoped(Effect.gen(function*() {
     const asked = yield* Queue.sliding<true>(1)
     const desk = yield* openDesk(deployment, retries, () => void Queue.offerUnsafe(asked, true))
     yield* resumeAll(desk)
     yield* onReady
-    yield* Effect.all([followLog(desk), runReplays(desk, asked), desk.dispatcher.broken, keep(keepMs), figures(desk.dispatcher.failing)], { concurrency: "unbounded", discard: true })
+    const loops = [followLog(desk), runReplays(desk, asked), desk.dispatcher.broken, keep(keepMs), figures(desk.dispatcher.failing)] as const
+    yield* Effect.all(loops, { concurrency: "unbounded", discard: true })
   }))
   return yield* deliveries.alone(work).pipe(
     Effect.tapError((error) => Effect.andThen(onWaiting, Effect.logWarning(error.message, { error: error._tag }))),

@@ -15,7 +15,8 @@ export const credentialsFor = Effect.fn("credentialsFor")(function*(
   if (name === undefined) return needsCredentials(target) ? yield* unusable(`a target of type ${target.type} needs credentials`) : undefined
   const sets = yield* CredentialSets
   const own = yield* refused(sets.find(name, tenantId))
-  const stored = own === undefined ? (yield* Effect.mapError(secrets, ({ message }) => new BuildFailed({ class: "platform", message }))).get("credentials") : undefined
+  const tenants = Effect.mapError(secrets, ({ message }) => new BuildFailed({ class: "platform", message }))
+  const stored = own === undefined ? (yield* tenants).get("credentials") : undefined
   const found: Credentials | undefined = own ?? (stored === undefined ? undefined : yield* refused(sets.admit(stored)))
   if (found === undefined) return yield* unusable(`there is no set of credentials named ${name}, neither the tenant's nor on this worker`)
   const provider = providerOfTarget(target)

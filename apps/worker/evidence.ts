@@ -42,17 +42,22 @@ export const readInventory = Effect.fnUntraced(function*({ inventory }: BuiltFil
   )
 }, Effect.map((found) => found ?? undefined))
 
-/** Nothing where there is nothing to say. */
-export const makeEvidence = Effect.fnUntraced(function*(manifest: Manifest, artifact: Artifact, inventory: Inventory | undefined) {
+const untold = "its builder does not tell what is in its images"
+const longestReason = 500
+const none = (why: string): WorkEvidence => ({ noBill: why.replaceAll("\0", "").slice(0, longestReason).toWellFormed() })
+
+/** Where there is nothing to tell, that is told, and `why`. */
+export const makeEvidence = Effect.fnUntraced(function*(
+  manifest: Manifest, artifact: Artifact, inventory: Inventory | undefined, why = untold
+): Effect.fn.Return<WorkEvidence> {
   const bill = billOf(manifest, artifact, inventory)
-  if (bill === undefined) return undefined
+  if (bill === undefined) return none(why)
   const hash = createHash("sha256").update(canonical(bill)).digest("hex")
-  const evidence: WorkEvidence = {
-    ...yield* packed("spdx", spdxDocument(bill, hash)),
-    ...yield* packed("cyclonedx", cyclonedxDocument(bill, hash)),
+  const documents = { ...yield* packed("spdx", spdxDocument(bill, hash)), ...yield* packed("cyclonedx", cyclonedxDocument(bill, hash)) }
+  return {
+    ...(Object.keys(documents).length === 0 ? none(`${bill.packages.length} packages are more than one can hold`) : documents),
     ...(inventory?.tools && { tools: inventory.tools })
   }
-  return evidence
 })
 
 const packed = (name: "spdx" | "cyclonedx", document: object) =>

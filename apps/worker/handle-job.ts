@@ -94,7 +94,7 @@ const foundOrBuilt = Effect.fnUntraced(function*(
 ) {
   const by = { manifest: digest, ...(builder.revision !== undefined && { revision: builder.revision }) }
   const held = yield* HeldImages
-  const known = builder.alwaysBuilds ? undefined : yield* held.find(key)
+  const known = builder.alwaysBuilds ? undefined : (yield* held.find(key)) ?? (yield* madeMeanwhile(key, digest, context))
   if (known !== undefined) {
     context.report.line(`manifest ${digest} was built before; its image is used again`)
     const evidence = (yield* keptEvidence(key)) ?? (yield* makeEvidence(manifest, known, undefined))
@@ -106,6 +106,19 @@ const foundOrBuilt = Effect.fnUntraced(function*(
   const evidence = yield* makeEvidence(manifest, artifact, inventory)
   yield* keepEvidence(key, evidence)
   return Built.make({ ...by, artifact, reused: false, ...said(evidence) })
+}, Effect.scoped)
+
+/** Waits for other workers that share the cache with this one, and keeps them waiting: what they have made, or nothing. */
+const madeMeanwhile = Effect.fnUntraced(function*(key: Digest, digest: Digest, { report }: JobContext) {
+  const held = yield* HeldImages
+  let hasWaited = false
+  yield* held.turn(key, () => {
+    hasWaited = true
+    report.line(`manifest ${digest} is being built by another worker that shares this cache; waiting for that image`)
+  })
+  const made = yield* held.find(key)
+  if (hasWaited && made === undefined) report.line(`the other worker has made no image of manifest ${digest}; it is built here`)
+  return made
 })
 
 const built = Effect.fnUntraced(function*(item: WorkItem, builder: ImageBuilder, manifest: Manifest, { filePart, report, secrets, workspace }: JobContext) {

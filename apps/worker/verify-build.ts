@@ -11,8 +11,9 @@ import { Artifacts } from "../../domain/ports/artifacts.ts"
 import { HeldImages } from "../../domain/ports/held-images.ts"
 import { BuildFailed, type BuiltFile } from "../../domain/ports/image-builder.ts"
 import { ImageContents } from "../../domain/ports/image-contents.ts"
-import { listed } from "../../domain/verification.ts"
+import { listed, otherTools } from "../../domain/verification.ts"
 import { WorkOutcome, type WorkItem } from "../../domain/work.ts"
+import { readInventory } from "./evidence.ts"
 import type { JobContext } from "./handle-job.ts"
 
 const { Verified } = WorkOutcome.cases
@@ -41,7 +42,11 @@ export const verifyBuild = Effect.fnUntraced(function*<R>(
   }
   report.line(`other bytes: ${artifact.digest}, and ${expected.artifact.digest} before`)
   const found = yield* differences(expected.artifact, file.path, workspace)
-  const why = expected.revision === revision ? [] : [otherRevision(expected.revision, revision)]
+  const tools = otherTools(expected.tools, (yield* readInventory(file, report))?.tools)
+  const why = [
+    ...(expected.revision === revision ? [] : [otherRevision(expected.revision, revision)]),
+    ...(tools === undefined ? [] : [tools])
+  ]
   const notes = typeof found === "string" ? [found, ...why] : why
   const note = notes.length === 0 ? {} : { note: notes.join("; ") }
   if (typeof found === "string") return Verified.make({ verdict: "different", manifest, artifact, differences: [], more: 0, ...note })

@@ -1,8 +1,9 @@
 /** Where jobs work: an empty folder each. */
 import { mkdtempSync, readdirSync } from "node:fs"
-import { mkdir, rm } from "node:fs/promises"
+import { mkdir, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Exit } from "effect"
+import { BuildFailed } from "../../domain/ports/image-builder.ts"
 
 const idleMs = 500
 
@@ -22,9 +23,9 @@ export class Workspaces {
     this.#remove = remove
   }
 
-  use<A, E, R>(work: (workspace: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  use<A, E, R>(work: (workspace: string) => Effect.Effect<A, E, R>): Effect.Effect<A, E | BuildFailed, R> {
     return Effect.acquireUseRelease(
-      Effect.sync(() => this.#take()),
+      Effect.try({ try: () => this.#take(), catch: noRoom }),
       work,
       (workspace, exit) => Effect.suspend(() => {
         const isClean = Exit.isSuccess(exit) && readdirSync(workspace).length === 0
@@ -35,18 +36,19 @@ export class Workspaces {
     )
   }
 
-  /** What an earlier run left behind when it was killed. */
+  /** What an earlier run left behind when it was killed. The folder itself may be where a disk is mounted. */
   get clear(): Effect.Effect<void> {
     return Effect.promise(async () => {
-      await this.#remove(this.#dir)
       await mkdir(this.#dir, { recursive: true })
+      await Promise.all((await readdir(this.#dir)).map((name) => this.#remove(join(this.#dir, name))))
     })
   }
 
   #take(): string {
+    const workspace = this.#free.pop() ?? mkdtempSync(join(this.#dir, "job-"))
     clearTimeout(this.#idle)
     this.#used += 1
-    return this.#free.pop() ?? mkdtempSync(join(this.#dir, "job-"))
+    return workspace
   }
 
   #leave(): void {
@@ -59,5 +61,8 @@ export class Workspaces {
     }, idleMs).unref()
   }
 }
+
+const noRoom = (error: unknown) =>
+  new BuildFailed({ class: "platform", message: `the worker cannot make a workspace: ${(error as Error).message}` })
 
 const removeOwn = (path: string) => rm(path, { recursive: true, force: true, maxRetries: 3 })

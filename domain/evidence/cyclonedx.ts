@@ -23,7 +23,8 @@ export const cyclonedxDocument = (bill: Bill, hash: string) => ({
       description: `${bill.image.type} of ${bill.image.distribution} for ${bill.image.architecture}`,
       hashes: [{ alg: "SHA-256", content: bill.image.artifact.digest.replace("sha256:", "") }],
       properties: [{ name: "kiln:filename", value: bill.image.artifact.filename }]
-    }
+    },
+    ...(bill.origin !== undefined && { properties: [{ name: "kiln:origin", value: bill.origin }] })
   },
   components: bill.packages.map((item) => componentOf(item, new Map(bill.licenses.map(({ id, name }) => [id, name]))))
 })
@@ -39,7 +40,7 @@ const componentOf = (item: BilledPackage, own: ReadonlyMap<string, string>) => (
   purl: item.purl,
   ...(item.archive && { externalReferences: [{ type: "distribution", url: item.archive.url }] }),
   properties: [
-    { name: "kiln:architecture", value: item.architecture },
+    ...(item.architecture === "" ? [] : [{ name: "kiln:architecture", value: item.architecture }]),
     ...(item.source ? [{ name: "kiln:source:name", value: item.source.name }, { name: "kiln:source:version", value: item.source.version }] : [])
   ]
 })

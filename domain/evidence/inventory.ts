@@ -18,6 +18,14 @@ export type InstalledPackage = typeof InstalledPackage.Type
 export const OwnLicense = Schema.Struct({ id: Schema.String, name: Schema.String, text: Schema.String })
 export type OwnLicense = typeof OwnLicense.Type
 
+/** Whose packages they are, in the words of package URLs: `deb`, `debian`, `debian-13`. */
+export const PackageSystem = Schema.Struct({
+  type: Schema.String,
+  vendor: Schema.optionalKey(Schema.String),
+  distribution: Schema.optionalKey(Schema.String)
+})
+export type PackageSystem = typeof PackageSystem.Type
+
 export const Inventory = Schema.Struct({
   /** Seconds since 1970: the time that everything in the image has. */
   epoch: Schema.Int,
@@ -25,6 +33,10 @@ export const Inventory = Schema.Struct({
   /** All `LicenseRef-` that the packages' expressions name. */
   licenses: Schema.Array(OwnLicense),
   /** Versions of the programs that made the image, by name. */
-  tools: Schema.optionalKey(ToolVersions)
+  tools: Schema.optionalKey(ToolVersions),
+  /** What it was made from, as the end of a sentence; absent: from dpkg's word in the image, and the lock. */
+  origin: Schema.optionalKey(Schema.String),
+  /** Absent: packages of Debian's kind, of the manifest's distribution. */
+  system: Schema.optionalKey(PackageSystem)
 })
 export type Inventory = typeof Inventory.Type

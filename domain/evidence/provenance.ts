@@ -65,6 +65,7 @@ export const provenanceOf = (history: ReadonlyArray<Recorded<"compose">>, image:
           ...(last && { startedOn: last.started_at }), ...(last?.ended_at !== undefined && { finishedOn: last.ended_at }),
           // Of the same manifest, by an earlier build; its image was still there.
           kiln_reused: reused,
+          ...(evidence?.noBill !== undefined && { kiln_no_sbom: evidence.noBill }),
           kiln_attempts: attempts
         },
         byproducts: [
@@ -125,7 +126,7 @@ export const Statement = Schema.Struct({
     runDetails: Schema.optionalKey(Schema.Struct({
       builder: Schema.optionalKey(Schema.Struct({ id: Schema.String })),
       metadata: Schema.optionalKey(Schema.Struct({
-        invocationId: Schema.optionalKey(Schema.String), finishedOn: Schema.optionalKey(Schema.String)
+        invocationId: Schema.optionalKey(Schema.String), finishedOn: Schema.optionalKey(Schema.String), kiln_no_sbom: Schema.optionalKey(Schema.String)
       })),
       byproducts: Schema.optionalKey(Schema.Array(Resource))
     }))

@@ -11,6 +11,9 @@ export interface ImageFile {
 
 /** Held images in the formats that targets want, made once and kept while there is room. */
 export class ConvertedImages extends Context.Service<ConvertedImages, {
-  /** `path`: where the artifact lies; `format`: another one than its own, or `undefined` for the file itself. It stays while the scope lasts. Of two at a time each makes one. */
+  /**
+   * `path`: where the artifact lies; `format`: another one than its own, or `undefined` for the file itself. It stays while
+   * the scope lasts. Of two at a time each makes one.
+   */
   take(artifact: Artifact, path: string, format: string | undefined, report: Report): Effect.Effect<ImageFile, BuildFailed, Scope.Scope>
 }>()("domain/ports/ConvertedImages") {}

@@ -66,6 +66,9 @@ export class EventLog extends Context.Service<EventLog, {
   /** The sequence of a stream's last entry, 0 when it is empty. */
   head(stream: string): Effect.Effect<number, LogUnavailable>
 
-  /** A sequence before all that was stored from a time on, by the log's own clock: the last such, except where only an archive has the stream. */
+  /**
+   * A sequence before all that was stored from `at` on, in milliseconds since 1970 by the log's own clock: the last such, except
+   * where only an archive has the stream.
+   */
   before(stream: string, at: number): Effect.Effect<number, LogUnavailable>
 }>()("domain/ports/EventLog") {}

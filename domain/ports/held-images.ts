@@ -1,4 +1,4 @@
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Artifact } from "../artifact.ts"
 import type { Digest } from "../ids.ts"
 import type { BuiltFile } from "./image-builder.ts"
@@ -8,6 +8,11 @@ export class HeldImagesUnavailable extends Schema.TaggedError<HeldImagesUnavaila
 /** Images that this worker has built and still has, by the manifest they were built from. */
 export class HeldImages extends Context.Service<HeldImages, {
   find(manifest: Digest): Effect.Effect<Artifact | undefined, HeldImagesUnavailable>
+  /**
+   * One at a time may make the image of a manifest, of all workers that share what is kept here, until the scope ends or the
+   * worker does. `onWait` is told when another has begun.
+   */
+  turn(manifest: Digest, onWait: () => void): Effect.Effect<void, HeldImagesUnavailable, Scope.Scope>
   /** Takes a built file over; it is gone from where it was. */
   keep(manifest: Digest, file: BuiltFile): Effect.Effect<Artifact, HeldImagesUnavailable>
   /** Keeps what is said of a manifest's image beside it. */

@@ -44,6 +44,8 @@ export interface BuiltFile {
   readonly mediaType: string
   /** A file in the workspace with an `Inventory` as JSON, from a builder that can look into what it has made. */
   readonly inventory?: string
+  /** Why there is none, as a clause; whoever reads the evidence is told. */
+  readonly noBill?: string
 }
 
 export interface DistributionInfo {

@@ -60,6 +60,8 @@ export interface Facts {
   readonly keyboard: ReadonlyArray<string>
   readonly timeServers: ReadonlyArray<string>
   readonly firewall: ReadonlyArray<string>
+  /** Of `/etc/services`: names of ports. */
+  readonly services: ReadonlyArray<string>
   readonly environment: ReadonlyArray<string>
   readonly script?: { readonly exit: number; readonly output: string }
 }

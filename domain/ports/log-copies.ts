@@ -14,11 +14,13 @@ export interface CopiedLog {
   readonly bytes: number
   /** How many there are, where they came along; and how many more the log names that were not there to come. */
   readonly blobs?: { readonly count: number; readonly missing: number }
+  /** Stored files of tenants, of these the same. */
+  readonly files?: { readonly count: number; readonly missing: number }
   /** After an import: entries that lie elsewhere than they did, as they do where there are other partitions or periods. */
   readonly moved?: number
 }
 
-/** Blobs that events name (locks, archived logs, bills of materials) come along unless it is said. */
+/** Blobs that events name (locks, archived logs, bills of materials) come along unless it is said, and tenants' stored files. */
 export interface CopyOptions {
   readonly withoutBlobs?: boolean
 }
@@ -28,7 +30,7 @@ export class LogCopies extends Context.Service<LogCopies, {
   /** All that is in the log when it is asked for. */
   export(location: string, onProgress: (progress: CopyProgress) => void, options?: CopyOptions): Effect.Effect<CopiedLog, LogUnavailable>
   /** Reads all of an export, and stores nothing. */
-  verify(location: string, onProgress: (progress: CopyProgress) => void): Effect.Effect<CopiedLog, LogUnavailable>
+  verify(location: string, onProgress: (progress: CopyProgress) => void, options?: CopyOptions): Effect.Effect<CopiedLog, LogUnavailable>
   /** Into a log in which nothing is, or that an earlier try has begun to fill from the same export; it goes on from there. */
   import(location: string, onProgress: (progress: CopyProgress) => void, options?: CopyOptions): Effect.Effect<CopiedLog, LogUnavailable>
 }>()("domain/ports/LogCopies") {}

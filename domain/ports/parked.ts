@@ -3,6 +3,10 @@ import { Millis, TenantId } from "../ids.ts"
 
 export class ParkedUnavailable extends Schema.TaggedError<ParkedUnavailable>()("ParkedUnavailable", { message: Schema.String }) {}
 
+/** All that may be listed as parked; `delivery`: of a webhook, given up, which those who deliver keep themselves. */
+export const ParkedKind = Schema.Literals(["event", "report", "job", "delivery"])
+export type ParkedKind = typeof ParkedKind.Type
+
 /** What could not be taken in and was put aside, so that the rest goes on. */
 export const ParkedItem = Schema.Struct({
   /** Of the log (`event`), of a worker (`report`), or for one (`job`). */

@@ -55,6 +55,8 @@ export interface Plan {
   readonly occurrences: ReadonlyArray<StoredOccurrence>
   readonly deliveries: ReadonlyArray<Planned>
   readonly redeliveries: ReadonlyArray<DeliveryKey>
+  /** Of these, what was parked is forgotten. */
+  readonly dropped: ReadonlyArray<DeliveryKey>
   readonly replays: ReadonlyArray<ReplayOrder>
   readonly disabled: ReadonlyArray<WebhookId>
   readonly removed: ReadonlyArray<WebhookId>
@@ -102,7 +104,9 @@ export class WebhookDeliveries extends Context.Service<WebhookDeliveries, {
   readonly replays: Effect.Effect<ReadonlyArray<Replay>, DeliveriesUnavailable>
   beginReplay(id: string, upTo: Readonly<Record<string, number>>): Effect.Effect<void, DeliveriesUnavailable>
   /** Also what has arrived before waits anew. */
-  takeReplay(id: string, stream: string, position: number, plan: Pick<Plan, "now" | "occurrences" | "deliveries">): Effect.Effect<ReadonlyArray<WaitingDelivery>, DeliveriesUnavailable>
+  takeReplay(
+    id: string, stream: string, position: number, plan: Pick<Plan, "now" | "occurrences" | "deliveries">
+  ): Effect.Effect<ReadonlyArray<WaitingDelivery>, DeliveriesUnavailable>
   endReplay(id: string): Effect.Effect<void, DeliveriesUnavailable>
   /** Forgets what has been settled before then; answers how many. */
   prune(before: number): Effect.Effect<number, DeliveriesUnavailable>

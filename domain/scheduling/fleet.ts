@@ -155,7 +155,8 @@ export class Fleet {
 
   /** Those who have been silent for long and hold nothing. */
   forget(now: number): ReadonlyArray<Speaker> {
-    const gone = [...this.#workers.values()].filter((worker) => load(worker) === 0 && now - Math.max(worker.heardAt, this.#since) > 10 * this.lostAfterMs(worker.speaker))
+    const gone = [...this.#workers.values()].filter((worker) =>
+      load(worker) === 0 && now - Math.max(worker.heardAt, this.#since) > 10 * this.lostAfterMs(worker.speaker))
     if (gone.some(({ heartbeat }) => heartbeat?.credentials !== undefined)) this.#offersChanged()
     for (const worker of gone) {
       this.#workers.delete(speakerKey(worker.speaker))

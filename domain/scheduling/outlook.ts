@@ -2,8 +2,9 @@
 import { Millis, type PoolId, poolsOf } from "../ids.ts"
 import { JobKind } from "../job.ts"
 import { type KindDemand, type PoolDemand, wantedSlots, type WorkerDemand } from "../scaling/demand.ts"
-import type { FairQueue, Lane } from "./fair-queue.ts"
+import type { FairQueue } from "./fair-queue.ts"
 import { load, slotsOf, type Worker } from "./fleet.ts"
+import type { Lane } from "./lanes.ts"
 import type { Scheduler } from "./scheduler.ts"
 
 export const demandOf = (scheduler: Scheduler, targetWaitMs: number, now: number): ReadonlyArray<PoolDemand> => {

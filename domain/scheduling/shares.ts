@@ -1,7 +1,13 @@
 import type { PoolId, TenantId } from "../ids.ts"
 import type { Policies } from "../policies.ts"
 import type { PolicyFile } from "../policy.ts"
-import type { Share } from "./fair-queue.ts"
+
+/** What a tenant may take: which pool's slots, how large a part of them beside others, and how many at once. */
+export interface Share {
+  readonly pool: PoolId
+  readonly weight: number
+  readonly runningJobs: number
+}
 
 /** What each tenant may take of the slots, by its policy; a pool that belongs to somebody else is nobody's choice. */
 export class Shares {

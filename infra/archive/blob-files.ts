@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { Digest } from "../../domain/ids.ts"
 import { digestOf, getText, type Place, putText } from "./place.ts"
 
-/** `missing`: how many were named in the log, and not there to be put. */
+/** Also of stored files, whose lists say more of each. `missing`: how many were named, and not there to be put. */
 export const BlobLists = Schema.Struct({ lists: Schema.Array(Digest), count: Schema.Int, bytes: Schema.Int, missing: Schema.Int })
 export type BlobLists = typeof BlobLists.Type
 
@@ -13,7 +13,7 @@ const longestList = 5000
 const mostRemembered = 100_000
 const atOnce = 8
 
-const nameOf = (digest: Digest): string => `blobs/${digest.slice("sha256:".length)}`
+export const nameOf = (digest: Digest): string => `blobs/${digest.slice("sha256:".length)}`
 
 /** Puts what it is told of, each once as long as it remembers it. */
 export class BlobWriter {
@@ -73,7 +73,8 @@ export const readBlobs = async (place: Place, { lists }: BlobLists, take: (diges
   }
 }
 
-const getBlob = async (place: Place, digest: Digest): Promise<Uint8Array> => {
+/** What is put once under its digest, as blobs are. */
+export const getBlob = async (place: Place, digest: Digest): Promise<Uint8Array> => {
   const bytes = await place.get(nameOf(digest))
   if (bytes === undefined) throw new Error(`${nameOf(digest)} is not in ${place.words}`)
   if (digestOf(bytes) !== digest) throw new Error(`${nameOf(digest)} in ${place.words} is damaged`)

@@ -6,13 +6,14 @@ import { BlobLists } from "./blob-files.ts"
 import { digestOf, type Place } from "./place.ts"
 
 export const Export = Schema.Struct({
-  /** 2 where it has blobs. */
-  version: Schema.Literals([1, 2]),
+  /** 2 where it has blobs, 3 where it has stored files too. */
+  version: Schema.Literals([1, 2, 3]),
   at: Schema.Int,
   layout: Schema.optionalKey(Layout),
   /** In an order in which they can be stored again: what a sealed stream's aggregates decided later comes behind it. */
   streams: Schema.Array(Schema.Struct({ stream: Schema.String, sealed: Schema.Boolean, manifest: Digest, entries: Schema.Int, bytes: Schema.Int })),
-  blobs: Schema.optionalKey(BlobLists)
+  blobs: Schema.optionalKey(BlobLists),
+  files: Schema.optionalKey(BlobLists)
 })
 export type Export = typeof Export.Type
 

@@ -15,9 +15,9 @@ export const Made = Schema.Struct({
 export type Made = typeof Made.Type
 
 /** To be asked when the program and all it began have ended: nobody can put another file in its place then. */
-export const artifactIn = (workspace: string, { path, format, filename, media_type }: Made): Effect.Effect<BuiltFile, BuildFailed> =>
+export const artifactIn = (workspace: string, { path, format, filename, media_type }: Made, what = "artifact"): Effect.Effect<BuiltFile, BuildFailed> =>
   Effect.gen(function*() {
-    const refused = (why: string) => new BuildFailed({ class: "platform", message: `the artifact ${JSON.stringify(path)} ${why}` })
+    const refused = (why: string) => new BuildFailed({ class: "platform", message: `the ${what} ${JSON.stringify(path)} ${why}` })
     if (isAbsolute(path) || normalize(path).split("/").includes("..")) return yield* refused("lies outside of the workspace")
     const place = join(yield* Effect.promise(() => realpath(workspace)), normalize(path))
     const [real, stat] = yield* Effect.tryPromise({

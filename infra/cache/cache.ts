@@ -116,6 +116,7 @@ const putIn = async (path: string, entry: string): Promise<void> => {
     if (codeOf(error) === "EEXIST") return
     if (!cannotLink.has(codeOf(error) ?? "")) throw error
     const arriving = join(dirname(entry), `.${basename(entry)}.${randomBytes(6).toString("hex")}.new`)
+    // Of what it cannot copy whole it leaves nothing.
     await copyFile(path, arriving)
     await rename(arriving, entry)
   }

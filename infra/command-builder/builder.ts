@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { BuildFailed, type ImageBuilder } from "../../domain/ports/image-builder.ts"
-import { artifactIn, type Made } from "../builders/artifact-in.ts"
+import { artifactIn } from "../builders/artifact-in.ts"
 import { askedOf, offerOf } from "../builders/entry.ts"
 import { missingProgram } from "../builders/has-program.ts"
 import { obstaclesOf } from "../builders/obstacles.ts"
@@ -15,7 +15,8 @@ import { limited } from "../sandbox/limited.ts"
 import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { confined } from "../sandbox/sandbox.ts"
 import { jobOf } from "./job.ts"
-import { classOfExit, type ProgramFailure, progressOf, saidOf } from "./said.ts"
+import { saidInventory } from "./inventory.ts"
+import { classOfExit, type ProgramFailure, progressOf, type SaidArtifact, saidOf } from "./said.ts"
 import type { CommandDistribution } from "./settings.ts"
 
 const name = "command"
@@ -41,7 +42,7 @@ export const commandBuilder = (entries: ReadonlyArray<CommandDistribution>, limi
       if (words.length > wordsKept) words.shift()
       heard.line(text)
     }
-    let made: Made | undefined
+    let made: SaidArtifact | undefined
     let failure: ProgramFailure | undefined
     const command: Command = {
       argv: entry.program,
@@ -61,8 +62,11 @@ export const commandBuilder = (entries: ReadonlyArray<CommandDistribution>, limi
     const { code } = yield* (entry.sandbox === undefined
       ? limited(command, workspace, limits)
       : confined(command, { network: false, read: [], ...entry.sandbox, write: [workspace, output] }, workspace, limits))
-    if (failure === undefined && code === 0 && made !== undefined) return yield* artifactIn(workspace, made)
     const hide = hiding(secrets.values())
+    if (failure === undefined && code === 0 && made !== undefined) {
+      const file = yield* artifactIn(workspace, made)
+      return { ...file, ...yield* saidInventory(workspace, made.inventory, hide, heard) }
+    }
     const { class: kind, message } = failure ?? endOf(code, words)
     return yield* new BuildFailed({ class: kind, message: hide(message), excerpt: hide(words.join("\n")) })
   })

@@ -14,8 +14,12 @@ export const ProgramFailure = Schema.Struct({
 })
 export type ProgramFailure = typeof ProgramFailure.Type
 
+/** `inventory`: a list of its packages, in a file beside it. */
+const SaidArtifact = Schema.Struct({ ...Made.fields, inventory: optional(Schema.NonEmptyString) })
+export type SaidArtifact = typeof SaidArtifact.Type
+
 const Said = Schema.Union([
-  Schema.Struct({ artifact: Made }),
+  Schema.Struct({ artifact: SaidArtifact }),
   Schema.Struct({ failure: ProgramFailure }),
   Schema.Struct({
     stage: storable(80), percent: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 100 })), bytes_done: optional(Bytes), bytes_total: optional(Bytes)

@@ -1,4 +1,7 @@
-/** `CredentialSets` from an operator's file, JSON or YAML, that only its owner can read. It is read anew when it is needed: keys are changed under running workers. */
+/**
+ * `CredentialSets` from an operator's file, JSON or YAML, that only its owner can read. It is read anew when it is needed: keys
+ * are changed under running workers.
+ */
 import { lookup } from "node:dns/promises"
 import { readFile, stat } from "node:fs/promises"
 import { Config, Effect, Layer, Option, Schema, SchemaIssue } from "effect"

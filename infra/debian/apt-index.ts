@@ -25,6 +25,8 @@ export interface IndexSource {
   readonly suite: string
   /** Digest of the source's signed Release file. */
   readonly revision: string
+  /** When it was made, as it says itself. */
+  readonly date?: string
 }
 
 /** One revision of an index. Never changes, and stays for a day after it was replaced. */
@@ -168,7 +170,7 @@ export const aptIndexes = (config: DebianConfig): AptIndexes => {
           dir: index,
           revision: link.slice(link.lastIndexOf("/") + 1),
           sources: await Promise.all(
-            sources.map(async (source, at) => ({ ...source, revision: digestOf(await signedRelease(lists[at]!)) }))
+            sources.map(async (source, at) => ({ ...source, ...factsOf(await signedRelease(lists[at]!)) }))
           ),
           env: { APT_CONFIG: join(dir, "apt.conf") },
           ...(own && { foreign: { read: [dir], write: [] } }),
@@ -241,6 +243,11 @@ const archiveVariable: Record<Archive, string> = {
 
 /** Some mirrors keep the signature in a file apart. */
 const signedRelease = (list: string) => readFile(`${list}InRelease`).catch(() => readFile(`${list}Release`))
+
+const factsOf = (release: Buffer): Pick<IndexSource, "revision" | "date"> => {
+  const madeAt = Date.parse(/^Date: (.+)$/m.exec(release.toString("latin1"))?.[1] ?? "")
+  return { revision: digestOf(release), ...(!Number.isNaN(madeAt) && { date: new Date(madeAt).toISOString() }) }
+}
 
 /** How apt names the files of a list. */
 const escapedUri = (uri: string) =>

@@ -21,7 +21,7 @@ import { memoryScratch } from "./namespaces.ts"
 import { stageOf } from "./progress.ts"
 import { convertScript } from "../formats/convert.ts"
 import { convertProgress } from "../formats/progress.ts"
-import type { Guarded } from "./packages.ts"
+import type { Origins } from "./packages.ts"
 import { repositoryUri } from "./repositories.ts"
 import { imageTypeFor, releaseOf } from "./resolve.ts"
 import { hiding } from "../process/hiding.ts"
@@ -31,6 +31,7 @@ import { isRoot, mappedPrefix, type Prefix } from "../sandbox/ids.ts"
 import { limitsOf, type Limits } from "../sandbox/limits.ts"
 import { confinedOrFail, sandboxDir } from "../sandbox/sandbox.ts"
 import { guestDir, scriptPath } from "./scripts.ts"
+import { snapshotsOf } from "./snapshots.ts"
 
 /** Where each stage begins, in percent of a build from nothing. */
 const begins = { download: 0, base: 12, "base-system": 70, packages: 72, customize: 78, disk: 81, convert: 87 }
@@ -60,7 +61,7 @@ export const build = (config: DebianConfig) => {
       limits,
       quiet,
       begins.base,
-      guardOf(manifest, config)
+      { guarded: guardOf(manifest, config), elsewhere: snapshotsOf(config.snapshots, release, lock) }
     )
     const scratch = (name: string) => scratchOf(join(workspace, name), lock, manifest, stored, config)
     const base = yield* baseTree(release, repository, cache, shelf, scratch("scratch-base"), limits, quiet, [
@@ -93,7 +94,7 @@ export const build = (config: DebianConfig) => {
   }, Effect.scoped)
 }
 
-const guardOf = ({ customizations: { repositories = [] } }: Manifest, { privateRepositories = false }: DebianConfig): Guarded => {
+const guardOf = ({ customizations: { repositories = [] } }: Manifest, { privateRepositories = false }: DebianConfig): Origins["guarded"] => {
   const uris = repositories.map((repository) => `${repositoryUri(repository)}/`)
   return (url) => !privateRepositories && uris.some((uri) => url.startsWith(uri))
 }

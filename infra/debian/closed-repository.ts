@@ -14,7 +14,7 @@ import { digestOf, privateApt } from "./apt-index.ts"
 import { packagesOf } from "./apt-output.ts"
 import type { Release } from "./distributions.ts"
 import { diskFailure, failureOf } from "./failures.ts"
-import { checkedPackages, fetchPackages, type Guarded, poolOf } from "./packages.ts"
+import { checkedPackages, fetchPackages, type Origins, poolOf } from "./packages.ts"
 import { scriptPath } from "./scripts.ts"
 
 export interface ClosedRepository {
@@ -71,19 +71,19 @@ export const closedRepository = Effect.fn("debian.repository")(function*(
   limits: Limits,
   report: Report,
   share: number,
-  guarded: Guarded = () => false
+  origins?: Origins
 ) {
   const dir = join(shelf.dir, "repository")
   const key = `${packagesKey(packages)}-${digestOf([release.id, ...release.base, "/", ...extras].join(" ")).slice(0, 12)}.json`
   const known = yield* kept(shelf, key)
   if (known !== undefined) yield* writeIndex(dir, release, architecture, known)
-  const index = known ?? (yield* make(release, architecture, packages, extras, shelf, limits, report, share, guarded))
+  const index = known ?? (yield* make(release, architecture, packages, extras, shelf, limits, report, share, origins))
   if (known === undefined) yield* keep(shelf, key, index)
   const base = new Set(index.facts.base)
   // To know the index they were all read; with a known one the cache may have rotted since.
   const bring = known === undefined ? fetchPackages : checkedPackages
   const layOut = (part: "base" | "extras") =>
-    bring(packages.filter(({ sha256 }) => base.has(sha256) === (part === "base")), shelf, report, share, guarded)
+    bring(packages.filter(({ sha256 }) => base.has(sha256) === (part === "base")), shelf, report, share, origins)
   return { dir, facts: index.facts, layOut } satisfies ClosedRepository as ClosedRepository
 })
 
@@ -112,9 +112,9 @@ const make = Effect.fnUntraced(function*(
   limits: Limits,
   report: Report,
   share: number,
-  guarded: Guarded
+  origins?: Origins
 ) {
-  yield* checkedPackages(packages, shelf, report, share, guarded)
+  yield* checkedPackages(packages, shelf, report, share, origins)
   const pool = poolOf(shelf)
   const { stdout } = yield* confinedOrFail(
     { argv: ["bash", scriptPath("closed-repository.sh"), pool], collect: true, onLine: (line) => report.line(line) },

@@ -9,6 +9,8 @@ export interface DebianConfig {
   readonly mirrors?: Partial<Record<Archive, string>>
   /** What images shall use later on, where that differs from what they are built from. */
   readonly imageMirrors?: Partial<Record<Archive, string>>
+  /** An archive in the form of snapshot.debian.org's `/archive`, for packages that the mirror has dropped. */
+  readonly snapshots?: string
   /** Indexes younger than this are not asked for again. */
   readonly updateEveryMs?: number
   /** `auto`: trees are made in memory where twice the need is free, else in the job's folder. */
@@ -38,7 +40,7 @@ export const withoutSlash = (uri: string) => uri.replace(/\/+$/, "")
 
 /**
  * Reads KILN_DEBIAN_MIRROR, KILN_DEBIAN_SECURITY_MIRROR, KILN_UBUNTU_MIRROR, their KILN_IMAGE_… twins,
- * KILN_APT_UPDATE_MINUTES, KILN_SCRATCH, KILN_CACHE_BYTES and the limits of a build.
+ * KILN_DEBIAN_SNAPSHOT, KILN_APT_UPDATE_MINUTES, KILN_SCRATCH, KILN_CACHE_BYTES and the limits of a build.
  */
 export const debianConfigOf = (cacheDir: string, env: Env): DebianConfig => {
   const minutes = Number(env["KILN_APT_UPDATE_MINUTES"] ?? Number.NaN)
@@ -53,9 +55,16 @@ export const debianConfigOf = (cacheDir: string, env: Env): DebianConfig => {
       env["KILN_IMAGE_DEBIAN_SECURITY_MIRROR"],
       env["KILN_IMAGE_UBUNTU_MIRROR"]
     ),
+    ...snapshotsIn(env["KILN_DEBIAN_SNAPSHOT"]),
     ...(Number.isFinite(minutes) && { updateEveryMs: minutes * 60_000 }),
     ...(env["KILN_SCRATCH"] === "disk" && { scratch: "disk" as const })
   }
+}
+
+const snapshotsIn = (uri = ""): Pick<DebianConfig, "snapshots"> => {
+  if (uri === "") return {}
+  if (!/^https?:\/\/[^\s/]/.test(uri)) throw new Error(`KILN_DEBIAN_SNAPSHOT: ${JSON.stringify(uri)} is no address of http or https`)
+  return { snapshots: withoutSlash(uri) }
 }
 
 export interface Source {

@@ -21,9 +21,9 @@ export const filesIn = (facts: Buffer): ReadonlyMap<string, string> => {
   return files
 }
 
-interface Installed extends Omit<InstalledPackage, "license"> {
-  readonly source: { readonly name: string; readonly version: string }
-}
+type Installed = Omit<InstalledPackage, "license">
+
+const statusPath = "/var/lib/dpkg/status"
 
 const installedIn = (status: string): ReadonlyArray<Installed> =>
   paragraphsOf(status).flatMap((fields) => {
@@ -36,14 +36,17 @@ const installedIn = (status: string): ReadonlyArray<Installed> =>
 
 const copyrightOf = (name: string) => `/usr/share/doc/${name}/copyright`
 
-export const inventoryOf = (files: ReadonlyMap<string, string>, epoch: number, tools: Readonly<Record<string, string>>): Inventory => {
-  const installed = installedIn(files.get("/var/lib/dpkg/status") ?? "")
+/** `listed`: what is installed by somebody else's word. */
+export const inventoryOf = (
+  files: ReadonlyMap<string, string>, epoch: number, tools: Readonly<Record<string, string>>, listed?: ReadonlyArray<Installed>
+): Inventory => {
+  const installed = listed ?? installedIn(files.get(statusPath) ?? "")
   const own = new Map<string, OwnLicense>()
   const packages = installed.map((item): InstalledPackage => {
     const path = documented(item, installed, files)
     const names = path === undefined ? undefined : licensesOf(files.get(path)!)
     if (names === undefined) return item
-    const license = spdxOf(names, item.source.name)
+    const license = spdxOf(names, item.source?.name ?? item.name)
     for (const { id, name } of license.own) {
       if (!own.has(id)) own.set(id, { id, name, text: `What ${path} in the image calls "${name}"; the text is there.` })
     }
@@ -54,7 +57,7 @@ export const inventoryOf = (files: ReadonlyMap<string, string>, epoch: number, t
 
 /** A package may point to the documentation of another of its source in place of its own, by a link or by dependence alone. */
 const documented = ({ name, source }: Installed, all: ReadonlyArray<Installed>, files: ReadonlyMap<string, string>) =>
-  [name, ...all.filter((other) => other.source.name === source.name && other.source.version === source.version).map((other) => other.name)]
+  [name, ...all.filter((other) => source !== undefined && other.source?.name === source.name && other.source.version === source.version).map((other) => other.name)]
     .map(copyrightOf)
     .find((path) => files.has(path))
 

@@ -46,7 +46,9 @@ export const resolve = (indexes: AptIndexes) =>
     const index = yield* indexes.get(release, architecture, report, spec.customizations.repositories)
     const wishes = request(packages, spec.customizations)
     const path = join(index.dir, "resolved", `${digestOf(JSON.stringify([...wishes].sort()))}.json`)
-    const lock = (yield* remembered(path)) ?? (yield* ask(indexes, index, release, spec, wishes, path))
+    const known = yield* remembered(path)
+    // Kept by an earlier version, it may say less of the index.
+    const lock = (known && { ...known, sources: index.sources }) ?? (yield* ask(indexes, index, release, spec, wishes, path))
     report.progress({ stage: "resolve", percent: 100 })
     return lock
   })

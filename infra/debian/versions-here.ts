@@ -5,7 +5,10 @@ import { run } from "../process/run.ts"
 
 /** Those whose versions may show in a tree. */
 const treeMakers = ["apt", "dpkg", "mmdebstrap", "tar"]
-const makers = [...treeMakers, "e2fsprogs", "qemu-utils", "squashfs-tools", "syslinux", "systemd-boot-efi", "zstd"]
+const makers = [
+  ...treeMakers, "btrfs-progs", "dosfstools", "e2fsprogs", "fdisk", "isolinux", "mtools", "pigz", "qemu-utils", "squashfs-tools", "syslinux",
+  "systemd-boot-efi", "xorriso", "zstd"
+]
 
 type Versions = Readonly<Record<string, string>>
 

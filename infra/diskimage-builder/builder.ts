@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { packageNameOf } from "../../domain/customizations.ts"
 import type { Parameters } from "../../domain/parameters.ts"
-import { BuildFailed, type ImageBuilder } from "../../domain/ports/image-builder.ts"
+import { BuildFailed, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
 import { artifactIn } from "../builders/artifact-in.ts"
 import { askedOf, offerOf } from "../builders/entry.ts"
 import { namesOf } from "../builders/formats.ts"
@@ -12,12 +12,14 @@ import { missingProgram } from "../builders/has-program.ts"
 import { obstaclesOf } from "../builders/obstacles.ts"
 import { steady } from "../builders/steady.ts"
 import { diskFailure } from "../debian/failures.ts"
+import { dpkgInventory, listedInventory, lookInto, now, writtenInventory } from "../evidence/look-into.ts"
 import { isRoot } from "../sandbox/ids.ts"
 import { run } from "../process/run.ts"
 import { limitedOrFail } from "../sandbox/limited.ts"
 import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { assemble } from "./assemble.ts"
 import { detachLoops } from "./loops.ts"
+import { dpkgManifest } from "./manifests.ts"
 import { dibProgress, textOf } from "./progress.ts"
 import { type DibDistribution, dibFormats, type DibType, isDibFormat } from "./settings.ts"
 import { whyDib } from "./why.ts"
@@ -78,10 +80,21 @@ export const diskimageBuilder = (entries: ReadonlyArray<DibDistribution>, cacheD
       }
     }, workspace, limits, ({ code, tail }) => whyDib(code, tail.map(textOf), packages)).pipe(Effect.ensuring(detachLoops(workspace)))
     const made = yield* artifactIn(workspace, { path: `image.${extension}`, ...namesOf(manifest.distribution, type.format) })
+    const evidence = yield* evidenceOf(made.path, workspace, heard, limits)
     const file = type.assemble === true ? yield* assemble(manifest, made, workspace, heard, assembling, limits) : made
     heard.progress({ stage: "done", percent: 100 })
-    return file
+    return { ...file, ...evidence }
   })
+})
+
+/** By the image itself, which knows licenses too; else by the list that the element `dpkg` leaves beside it. */
+const evidenceOf = Effect.fnUntraced(function*(path: string, workspace: string, report: Report, limits: Limits) {
+  const files = yield* lookInto(path, workspace, report, limits)
+  const listed = yield* dpkgManifest(workspace)
+  const epoch = yield* now
+  const inventory = dpkgInventory(files, epoch) ??
+    (listed.length === 0 ? undefined : listedInventory(listed, files, epoch, "the list that disk-image-create has made of dpkg's word", { type: "deb" }))
+  return yield* writtenInventory(inventory, workspace, "no dpkg could be found in it, and disk-image-create has left no list of packages")
 })
 
 const parameterEnv = ({ parameter_env = {} }: DibType, parameters: Parameters): Record<string, string> =>

@@ -8,6 +8,7 @@ import { Artifact } from "../../domain/artifact.ts"
 import { Digest } from "../../domain/ids.ts"
 import { HeldImages, HeldImagesUnavailable } from "../../domain/ports/held-images.ts"
 import type { BuiltFile } from "../../domain/ports/image-builder.ts"
+import { locked } from "../cache/lock.ts"
 import { sha256Of } from "./sha256-of.ts"
 
 const decode = Schema.decodeUnknownExit(Schema.fromJsonString(Artifact))
@@ -15,12 +16,13 @@ const isDigest = Schema.is(Digest)
 
 /**
  * Temporary names stay in the folders they are for, so that a rename is all it takes; what a crash leaves has no readable
- * name. What takes the kernel some microseconds is done at once, since a thread would take longer to be asked. Nothing is synced: what a power failure damages is found by its digest at the next start, and built again.
+ * name. What takes the kernel some microseconds is done at once, since a thread would take longer to be asked. Nothing is
+ * synced: what a power failure damages is found by its digest at the next start, and built again.
  */
 export const HeldImagesFiles = (dir: string) =>
   Layer.effect(HeldImages, Effect.gen(function*() {
-    const attempt = <A>(run: () => Promise<A>) =>
-      Effect.tryPromise({ try: run, catch: (error) => new HeldImagesUnavailable({ message: `images cannot be kept: ${(error as Error).message}` }) })
+    const unavailable = (error: unknown) => new HeldImagesUnavailable({ message: `images cannot be kept: ${(error as Error).message}` })
+    const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
     const manifests = join(dir, "manifests")
     const images = join(dir, "images")
     yield* attempt(async () => {
@@ -36,6 +38,7 @@ export const HeldImagesFiles = (dir: string) =>
           const artifact = decode(await readFile(pathOf(manifests, manifest), "utf8").catch(() => ""))
           return Exit.isSuccess(artifact) && await sound.use(artifact.value.digest) ? artifact.value : undefined
         }),
+      turn: (manifest, onWait) => Effect.mapError(locked(`${pathOf(manifests, manifest)}.lock`, onWait), unavailable),
       keep: (manifest, file) =>
         attempt(async () => {
           const artifact = await artifactOf(file)

@@ -7,8 +7,10 @@ import { periodAt } from "../../domain/periods.ts"
 import { Blobs } from "../../domain/ports/blobs.ts"
 import { LogUnavailable } from "../../domain/ports/event-log.ts"
 import { Leases } from "../../domain/ports/lease.ts"
+import { partsOf, type StoredFileOf, StoredFiles } from "../../domain/ports/stored-files.ts"
 import { type CopyOptions, type CopyProgress, LogCopies } from "../../domain/ports/log-copies.ts"
 import { BlobWriter, readBlobs } from "../archive/blob-files.ts"
+import { readFiles, writeFiles } from "../archive/file-copies.ts"
 import { type Export, getExport, putExport } from "../archive/exports.ts"
 import { type Place, placeAt } from "../archive/place.ts"
 import { aggregateIn, bytesIn, type Line, textIn } from "../archive/segments.ts"
@@ -23,6 +25,7 @@ import { unavailable } from "./follow-stream.ts"
 import { LeasesJetStream } from "./leases.ts"
 import { CoreNats, type Nats } from "./nats.ts"
 import { revisionOf } from "./newest.ts"
+import { StoredFilesJetStream } from "./stored-files.ts"
 import { linesOf } from "./stored-lines.ts"
 import { ensureEventStreams, eventStream, streamOf, subjectIn } from "./streams.ts"
 
@@ -36,8 +39,8 @@ export const LogCopiesJetStream = (config: EventLogConfig) =>
     const leases = yield* Leases
     yield* ensureEventStreams(nats.jsm, { partitions: config.partitions, replicas: config.replicas })
     const catalogue = yield* openCatalogue(nats, config)
-    const blobs = yield* Blobs
-    const log: Log = { nats, blobs, catalogue, config, lasting: Array.from({ length: config.partitions }, (_, index) => eventStream(index, config.partitions).name) }
+    const [blobs, files] = [yield* Blobs, yield* StoredFiles]
+    const log: Log = { nats, blobs, files, catalogue, config, lasting: Array.from({ length: config.partitions }, (_, index) => eventStream(index, config.partitions).name) }
 
     /** Nobody must work on what is only half there. */
     const alone = Effect.catchTag(Effect.timeout(leases.acquire("scheduler", "import"), "3 seconds"), ["TimeoutError", "LeaseLost"],
@@ -45,26 +48,27 @@ export const LogCopiesJetStream = (config: EventLogConfig) =>
 
     return LogCopies.of({
       export: (location, onProgress, options) => exportLog(log, placeAt(location), onProgress, options),
-      verify: (location, onProgress) => attempt(async () => {
+      verify: (location, onProgress, options) => attempt(async () => {
         const place = placeAt(location)
-        const made = await getExport(place)
+        const made = wantedOf(await getExport(place), options)
         await checkBlobs(place, made)
         return readAll(place, made, onProgress, async () => {})
       }),
       import: (location, onProgress, options) => Effect.scoped(Effect.andThen(alone, importLog(log, placeAt(location), onProgress, options)))
     })
-  })).pipe(Layer.provide(Layer.merge(LeasesJetStream(config), BlobsJetStream(config))))
+  })).pipe(Layer.provide(Layer.mergeAll(LeasesJetStream(config), BlobsJetStream(config), StoredFilesJetStream(config))))
 
 interface Log {
   readonly nats: Nats
   readonly blobs: Blobs["Service"]
+  readonly files: StoredFiles["Service"]
   readonly catalogue: Catalogue
   readonly config: EventLogConfig
   /** Names of the streams that never end. */
   readonly lasting: ReadonlyArray<string>
 }
 
-const exportLog = Effect.fnUntraced(function*({ blobs, catalogue, config, lasting, nats }: Log, place: Place, onProgress: OnProgress, { withoutBlobs = false }: CopyOptions = {}) {
+const exportLog = Effect.fnUntraced(function*({ blobs, catalogue, config, files: stored, lasting, nats }: Log, place: Place, onProgress: OnProgress, { withoutBlobs = false }: CopyOptions = {}) {
   const writer = withoutBlobs ? undefined : new BlobWriter(place, (digest) => Effect.runPromise(blobs.get(digest)))
   const headOf = async (stream: string) => catalogue.get(stream)?.last ?? (await nats.jsm.streams.info(stream)).state.last_seq
   // Those first that hold what came after a sealing: all that it goes on from is then in those that are looked at later.
@@ -81,7 +85,9 @@ const exportLog = Effect.fnUntraced(function*({ blobs, catalogue, config, lastin
     streams.push({ stream, sealed: catalogue.isSealed(stream), manifest, entries, bytes })
   }
   const lists = yield* attempt(async () => writer?.end())
-  const made: Export = { version: lists === undefined ? 1 : 2, at: Date.now(), ...(catalogue.layout && { layout: catalogue.layout }), streams, ...(lists && { blobs: lists }) }
+  // After the log: a file that an event names was stored before.
+  const files = withoutBlobs ? undefined : yield* Effect.flatMap(Effect.mapError(stored.all, unavailable), (all) => attempt(() => writeFiles(place, all, wholeFile(stored))))
+  const made: Export = { version: lists === undefined ? 1 : 3, at: Date.now(), ...(catalogue.layout && { layout: catalogue.layout }), streams, ...(lists && { blobs: lists }), ...(files && { files }) }
   yield* attempt(() => putExport(place, made))
   return totalOf(made)
 })
@@ -110,20 +116,47 @@ const blobsOf = (line: Line, stream: string) => {
   return entry._tag === "Recorded" ? blobsIn(entry.events) : []
 }
 
-const checkBlobs = async (place: Place, { blobs }: Export) => {
-  if (blobs !== undefined) await readBlobs(place, blobs, async (_, bytes) => void await bytes())
+const wholeFile = ({ part }: StoredFiles["Service"]) => async ({ digest, size, tenantId }: StoredFileOf) => {
+  const parts: Array<Uint8Array> = []
+  for (let index = 0; index < partsOf(size); index += 1) {
+    const next = await Effect.runPromise(part(tenantId, digest, index))
+    if (next === undefined) return undefined
+    parts.push(next)
+  }
+  return Buffer.concat(parts)
 }
 
-const totalOf = ({ blobs, streams }: Export) => ({
+const wantedOf = <E extends Export>({ blobs, files, ...log }: E, { withoutBlobs = false }: CopyOptions = {}) =>
+  ({ ...log, ...(!withoutBlobs && blobs && { blobs }), ...(!withoutBlobs && files && { files }) })
+
+const checkBlobs = async (place: Place, { blobs, files }: Pick<Export, "blobs" | "files">) => {
+  if (blobs !== undefined) await readBlobs(place, blobs, async (_, bytes) => void await bytes())
+  if (files !== undefined) await readFiles(place, files, async (_, bytes) => void await bytes())
+}
+
+/** Each read once, and checked before it is stored: under the name of its content it harms nobody, should the next be damaged. */
+const storeBlobs = async (log: Log, place: Place, { blobs, files }: Pick<Export, "blobs" | "files">) => {
+  if (blobs !== undefined) await readBlobs(place, blobs, async (digest, bytes) => {
+    if (!(await Effect.runPromise(log.blobs.has(digest)))) await Effect.runPromise(log.blobs.put(await bytes()))
+  })
+  if (files === undefined) return
+  const there = new Set((await Effect.runPromise(log.files.all)).map(({ digest, tenantId }) => `${tenantId} ${digest}`))
+  await readFiles(place, files, async ({ digest, storedAt, storedBy, tenantId }, bytes) => {
+    if (!there.has(`${tenantId} ${digest}`)) await Effect.runPromise(log.files.put(tenantId, await bytes(), { storedAt, storedBy }))
+  })
+}
+
+const totalOf = ({ blobs, files, streams }: Pick<Export, "streams" | "blobs" | "files">) => ({
   streams: streams.length, entries: streams.reduce((sum, { entries }) => sum + entries, 0),
-  bytes: streams.reduce((sum, { bytes }) => sum + bytes, blobs?.bytes ?? 0), ...(blobs && { blobs: { count: blobs.count, missing: blobs.missing } })
+  bytes: streams.reduce((sum, { bytes }) => sum + bytes, (blobs?.bytes ?? 0) + (files?.bytes ?? 0)),
+  ...(blobs && { blobs: { count: blobs.count, missing: blobs.missing } }), ...(files && { files: { count: files.count, missing: files.missing } })
 })
 
 const handful = 200
 
 /** Every line of an export in order, some at a time. */
 const readAll = async (
-  place: Place, made: Export, onProgress: OnProgress, take: (lines: ReadonlyArray<Line>, stream: string) => Promise<void>,
+  place: Place, made: Pick<Export, "streams" | "blobs" | "files">, onProgress: OnProgress, take: (lines: ReadonlyArray<Line>, stream: string) => Promise<void>,
   afterEach: (stream: Export["streams"][number]) => Promise<void> = async () => {}
 ) => {
   for (const each of made.streams) {
@@ -144,13 +177,11 @@ const readAll = async (
   return totalOf(made)
 }
 
-const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress: OnProgress, { withoutBlobs = false }: CopyOptions = {}) {
-  const { blobs, catalogue, lasting, nats } = log
-  const { blobs: lists, ...whole } = yield* attempt(() => getExport(place))
-  const made = { ...whole, ...(lists && !withoutBlobs && { blobs: lists }) }
-  // Read once before anything is stored: what is damaged is not half taken in.
+const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress: OnProgress, options?: CopyOptions) {
+  const { catalogue, lasting, nats } = log
+  const made = wantedOf(yield* attempt(() => getExport(place)), options)
+  // Read once before anything is stored: a log that is damaged is not half taken in.
   yield* attempt(() => readAll(place, made, () => {}, async () => {}))
-  yield* attempt(() => checkBlobs(place, made))
   const begun = yield* attempt(() => catalogue.imported())
   const filled = yield* attempt(async () => {
     for (const stream of [...lasting, ...catalogue.streams]) {
@@ -161,14 +192,10 @@ const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress
   if (filled !== undefined && begun !== made.digest) {
     return yield* refused(begun === doneWith(made.digest) ? "this export has been imported already" : `the log is not empty: there is something in ${filled}`)
   }
+  // Before the events that name them, and before anything is in the log: if one is damaged, another export may be tried.
+  yield* attempt(() => storeBlobs(log, place, made))
   yield* attempt(() => catalogue.setImported(made.digest))
   yield* spreadBack(catalogue, made)
-  // Before the events that name them.
-  yield* attempt(async () => {
-    if (made.blobs !== undefined) await readBlobs(place, made.blobs, async (digest, bytes) => {
-      if (!(await Effect.runPromise(blobs.has(digest)))) await Effect.runPromise(blobs.put(await bytes()))
-    })
-  })
   const store = new Storing(log)
   const copied = yield* attempt(() => readAll(place, made, onProgress, (lines, stream) => store.take(lines, stream), async ({ sealed, stream }) => {
     const record = catalogue.get(stream)
@@ -181,7 +208,7 @@ const importLog = Effect.fnUntraced(function*(log: Log, place: Place, onProgress
 const doneWith = (digest: string) => `done ${digest}`
 
 /** Periods reach back as far as they did, and are as they were where this log has none yet: nothing is there whose place that could change. */
-const spreadBack = (catalogue: Catalogue, { layout: before }: Export) => attempt(async () => {
+const spreadBack = (catalogue: Catalogue, { layout: before }: Pick<Export, "layout">) => attempt(async () => {
   const { layout } = catalogue
   if (before === undefined) return
   if (layout === undefined) return catalogue.begin(before)

@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto"
 import { type KV, Kvm } from "@nats-io/kv"
 import { Effect, Layer, Schema } from "effect"
-import { Digest, type TenantId } from "../../domain/ids.ts"
-import { partBytes, partsOf, StoredFile, StoredFiles, StoredFilesUnavailable } from "../../domain/ports/stored-files.ts"
+import { Digest, TenantId } from "../../domain/ids.ts"
+import { partBytes, partsOf, StoredFile, type StoredFileOf, StoredFiles, StoredFilesUnavailable } from "../../domain/ports/stored-files.ts"
 import { CoreNats, patiently } from "./nats.ts"
 import { ensureBucket } from "./streams.ts"
 
@@ -29,7 +29,8 @@ export const StoredFilesJetStream = ({ replicas }: { readonly replicas: number }
       return entry?.operation === "PUT" ? decode(entry.string()) : undefined
     }
     return StoredFiles.of({
-      list: (tenantId) => attempt(() => listed(bucket, tenantId)),
+      list: (tenantId) => attempt(async () => (await listed(bucket, tenantId)).map(({ digest, size, storedAt, storedBy }) => ({ digest, size, storedAt, storedBy }))),
+      all: attempt(() => listed(bucket, "*")),
       put: Effect.fn("StoredFiles.put")(function*(tenantId, bytes, by) {
         const file = { digest: Digest.make(`sha256:${createHash("sha256").update(bytes).digest("hex")}`), size: bytes.length, ...by }
         const name = nameOf(tenantId, file.digest)
@@ -58,10 +59,10 @@ export const StoredFilesJetStream = ({ replicas }: { readonly replicas: number }
   }))
 
 /** By one request for all of them. */
-const listed = async (bucket: KV, tenantId: TenantId): Promise<ReadonlyArray<StoredFile>> => {
-  const found: Array<StoredFile> = []
-  for await (const entry of await bucket.history({ key: `file.${tenantId}.*` })) {
-    if (entry.operation === "PUT") found.push(decode(entry.string()))
+const listed = async (bucket: KV, tenant: TenantId | "*"): Promise<ReadonlyArray<StoredFileOf>> => {
+  const found: Array<StoredFileOf> = []
+  for await (const entry of await bucket.history({ key: `file.${tenant}.*` })) {
+    if (entry.operation === "PUT") found.push({ ...decode(entry.string()), tenantId: TenantId.make(entry.key.split(".")[1]!) })
   }
   return found
 }

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto"
 import { Effect, Layer } from "effect"
-import { Digest } from "../../domain/ids.ts"
+import { Digest, TenantId } from "../../domain/ids.ts"
 import { partBytes, type StoredFile, StoredFiles } from "../../domain/ports/stored-files.ts"
 
 export const StoredFilesInMemory = Layer.sync(StoredFiles, () => {
   const files = new Map<string, { readonly file: StoredFile; readonly bytes: Uint8Array }>()
   return StoredFiles.of({
     list: (tenantId) => Effect.sync(() => [...files].filter(([key]) => key.startsWith(`${tenantId}/`)).map(([, { file }]) => file)),
+    all: Effect.sync(() => [...files].map(([key, { file }]) => ({ ...file, tenantId: TenantId.make(key.split("/")[0]!) }))),
     put: (tenantId, bytes, by) =>
       Effect.sync(() => {
         const digest = Digest.make(`sha256:${createHash("sha256").update(bytes).digest("hex")}`)

@@ -1,8 +1,9 @@
 /** Images by osbuild manifests: its monitor as stages and progress, its result as failures, its store shared by all builds. */
-import { mkdir, readdir } from "node:fs/promises"
+import { mkdir, readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { BuildFailed, type ImageBuilder } from "../../domain/ports/image-builder.ts"
+import type { InstalledPackage } from "../../domain/evidence/inventory.ts"
+import { BuildFailed, type ImageBuilder, type Report } from "../../domain/ports/image-builder.ts"
 import { artifactIn } from "../builders/artifact-in.ts"
 import { askedOf, offerOf } from "../builders/entry.ts"
 import { namesOf } from "../builders/formats.ts"
@@ -10,6 +11,7 @@ import { missingProgram } from "../builders/has-program.ts"
 import { obstaclesOf } from "../builders/obstacles.ts"
 import { steady } from "../builders/steady.ts"
 import { diskFailure } from "../debian/failures.ts"
+import { dpkgInventory, lookInto, now, writtenInventory } from "../evidence/look-into.ts"
 import { isRoot } from "../sandbox/ids.ts"
 import { run } from "../process/run.ts"
 import { limited } from "../sandbox/limited.ts"
@@ -17,6 +19,7 @@ import { type Limits, limitsOf } from "../sandbox/limits.ts"
 import { blueprintKeys } from "./blueprint.ts"
 import { osbuildManifest, usualImageBuilder } from "./manifest.ts"
 import { osbuildMonitor } from "./monitor.ts"
+import { packagesInResult } from "./packages.ts"
 import type { OsbuildDistribution, OsbuildType } from "./settings.ts"
 import { whyOsbuild } from "./why.ts"
 
@@ -70,9 +73,25 @@ export const osbuildBuilder = (entries: ReadonlyArray<OsbuildDistribution>, cach
     if (failure !== undefined) return yield* Effect.andThen(clearStore(store), failure)
     const file = yield* exported(join(output, type.export), type)
     const made = yield* artifactIn(workspace, { path: join("output", type.export, file), ...namesOf(manifest.distribution, type.format) })
+    const evidence = yield* evidenceOf(made.path, packagesInResult(stdout, yield* read(path), type.export), entry, workspace, heard, limits)
     heard.progress({ stage: "done", percent: 100 })
-    return made
+    return { ...made, ...evidence }
   })
+})
+
+const read = (path: string) => Effect.promise(() => readFile(path, "utf8").catch(() => ""))
+
+/** RPM's packages by osbuild's result; no stage of osbuild lists Debian's, so that image has to tell them itself. */
+const evidenceOf = Effect.fnUntraced(function*(
+  path: string, listed: ReadonlyArray<InstalledPackage>, { image_builder }: OsbuildDistribution, workspace: string, report: Report, limits: Limits
+) {
+  const epoch = yield* now
+  const [vendor, distribution] = [image_builder?.distro.split("-")[0], image_builder?.distro]
+  const system = { type: "rpm", ...(vendor !== undefined && { vendor }), ...(distribution !== undefined && { distribution }) }
+  const inventory = listed.length > 0
+    ? { epoch, packages: listed, licenses: [], origin: "what RPM says is installed, by osbuild's result", system }
+    : dpkgInventory(yield* lookInto(path, workspace, report, limits), epoch)
+  return yield* writtenInventory(inventory, workspace, "osbuild's result lists no packages, and no dpkg could be found in the image")
 })
 
 /** What a killed build leaves half made in the store goes as soon as no other build uses it. */

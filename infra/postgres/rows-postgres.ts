@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import { TenantId } from "../../domain/ids.ts"
+import type { TenantId } from "../../domain/ids.ts"
 import type { AggregateKind } from "../../domain/recorded.ts"
 import { jobAttempts } from "../../projections/job-attempts.ts"
 import type { Projection } from "../../projections/projection.ts"
@@ -7,12 +7,9 @@ import { type Listing, type RowFilter, type RowPage, Rows } from "../../projecti
 import type { UsageBy, UsageQuery, UsageSum } from "../../projections/usage.ts"
 import { columnsOf, fromColumns, snake } from "./projection-tables.ts"
 import { selectList, viewOf, viewOfAll } from "./reading.ts"
-import { type Reading, TenantRows, tsquery } from "./tenant-rows.ts"
+import { nobody, type Reading, TenantRows, tsquery } from "./tenant-rows.ts"
 
 type Columns = Record<string, unknown>
-
-/** No tenant has this name: what it reads belongs to none. */
-const nobody = TenantId.make("nobody")
 
 export const RowsPostgres = Layer.effect(Rows, Effect.gen(function*() {
   const { read } = yield* TenantRows

@@ -1,6 +1,6 @@
 /** The only way to the read models' rows: as one tenant, in a transaction of its own. */
 import { Context, Effect, Layer } from "effect"
-import type { TenantId } from "../../domain/ids.ts"
+import { TenantId } from "../../domain/ids.ts"
 import { QueriesUnavailable } from "../../projections/compose-queries.ts"
 import type { Wanted } from "../../projections/terms.ts"
 import { asReaderOf, isMissing } from "./reading.ts"
@@ -8,6 +8,9 @@ import { Sql, type SqlFailed } from "./sql.ts"
 import { type Transaction, transaction } from "./transaction.ts"
 
 export type Reading = Transaction
+
+/** No tenant has this name: what it reads belongs to none. */
+export const nobody = TenantId.make("nobody")
 
 export class TenantRows extends Context.Service<TenantRows, {
   read<A>(tenantId: TenantId, query: (sql: Reading) => Promise<A>): Effect.Effect<A, QueriesUnavailable>

@@ -94,10 +94,11 @@ const moveOn = async (tx: Transaction, stream: string, after: number, upTo: numb
 }
 
 const take = async (tx: Transaction, plan: Plan): Promise<ReadonlyArray<WaitingDelivery>> => {
-  const { disabled, redeliveries, removed, replays, tenants } = plan
+  const { disabled, dropped, redeliveries, removed, replays, tenants } = plan
   if (tenants.length > 0) await tx`insert into kiln.webhook_tenants (tenant_id) select unnest(${tenants as ReadonlyArray<string> as Array<string>}::text[]) on conflict do nothing`
   await addOccurrences(tx, plan)
   const planned = await addDeliveries(tx, plan, false)
+  if (dropped.length > 0) await drop(tx, dropped)
   const again = redeliveries.length === 0 ? [] : await redeliver(tx, redeliveries, plan.now)
   for (const { after, id, since, tenantId, webhookId } of replays) {
     await tx`insert into kiln.webhook_replays (id, tenant_id, webhook_id, after, since)
@@ -151,12 +152,19 @@ const addDeliveries = async (tx: Transaction, { deliveries, now }: Pick<Plan, "d
   return added.map(toWaiting).toSorted((one, other) => one.id - other.id)
 }
 
+const keyRows = (keys: ReadonlyArray<DeliveryKey>) =>
+  toJson(keys.map(({ occurrence, tenantId, webhookId }) => ({ tenant_id: tenantId, webhook_id: webhookId, occurrence })))
+
+const drop = async (tx: Transaction, keys: ReadonlyArray<DeliveryKey>) =>
+  void await tx`
+    delete from kiln.webhook_deliveries as d using json_to_recordset(${keyRows(keys)}::text::json) as r(tenant_id text, webhook_id text, occurrence text)
+    where d.tenant_id = r.tenant_id and d.webhook_id = r.webhook_id and d.occurrence = r.occurrence and d.state = 'parked'`
+
 const redeliver = async (tx: Transaction, keys: ReadonlyArray<DeliveryKey>, now: number) => {
-  const rows = keys.map(({ occurrence, tenantId, webhookId }) => ({ tenant_id: tenantId, webhook_id: webhookId, occurrence }))
   const again = await tx<Array<Row>>`
     update kiln.webhook_deliveries as d set id = nextval('kiln.webhook_deliveries_id_seq'), state = 'waiting', kind = 'again', lane = 'again.' || d.occurrence,
       attempts = 0, planned_at = ${now}::bigint, not_before = 0
-    from json_to_recordset(${toJson(rows)}::text::json) as r(tenant_id text, webhook_id text, occurrence text)
+    from json_to_recordset(${keyRows(keys)}::text::json) as r(tenant_id text, webhook_id text, occurrence text)
     where d.tenant_id = r.tenant_id and d.webhook_id = r.webhook_id and d.occurrence = r.occurrence and d.state <> 'waiting'
     returning ${tx.unsafe(columns)}`
   return again.map(toWaiting)

@@ -20,6 +20,8 @@ export const createWebhookTables: ReadonlyArray<string> = [
   "create index if not exists webhook_deliveries_states on kiln.webhook_deliveries (tenant_id, webhook_id, state, id) where state <> 'delivered'",
   "create index if not exists webhook_deliveries_settled on kiln.webhook_deliveries (attempted_at) where state <> 'waiting'",
   "create index if not exists webhook_deliveries_occurrences on kiln.webhook_deliveries (tenant_id, occurrence)",
+  "create index if not exists webhook_deliveries_parked on kiln.webhook_deliveries (id) where state = 'parked'",
+  "create index if not exists webhook_deliveries_parked_of on kiln.webhook_deliveries (tenant_id, id) where state = 'parked'",
   `create table if not exists kiln.webhook_failing (
     webhook_id text primary key, tenant_id text not null, since bigint not null, failures integer not null, not_before bigint not null)`,
   `create table if not exists kiln.webhook_replays (
@@ -29,6 +31,11 @@ export const createWebhookTables: ReadonlyArray<string> = [
       d.status, d.error, d.excerpt, o.type, o.subject, o.at, o.stream, o.sequence, o.body
     from kiln.webhook_deliveries d join kiln.webhook_occurrences o on o.tenant_id = d.tenant_id and o.id = d.occurrence ${own}`,
   `grant select on ${readSchema}.webhook_deliveries to ${readerRole}`,
+  // For operators, over all tenants. Nobody waits for what was sent to try an endpoint.
+  `create or replace view ${readSchema}.all_parked_deliveries as
+    select d.id, d.tenant_id, d.webhook_id, d.occurrence, d.planned_at, d.attempted_at, d.attempts, d.status, d.error, o.type, o.subject
+    from kiln.webhook_deliveries d join kiln.webhook_occurrences o on o.tenant_id = d.tenant_id and o.id = d.occurrence where d.state = 'parked' and d.kind <> 'test'`,
+  `grant select on ${readSchema}.all_parked_deliveries to ${readerRole}`,
   `create or replace view ${readSchema}.webhook_failing as
     select d.tenant_id, d.webhook_id, d.since, d.failures, d.not_before from kiln.webhook_failing d ${own}`,
   `grant select on ${readSchema}.webhook_failing to ${readerRole}`

@@ -56,6 +56,7 @@ export const factsOf = (answer: string): Facts => {
     keyboard: lines("keyboard"),
     timeServers: lines("timeservers"),
     firewall: lines("firewall"),
+    services: lines("services"),
     environment: lines("environment"),
     ...(exit !== "" && { script: { exit: Number(exit), output: lines("said").join("\n") } })
   }

@@ -46,6 +46,7 @@ cat /etc/default/keyboard 2>/dev/null | part keyboard
 cat /etc/systemd/timesyncd.conf /etc/systemd/timesyncd.conf.d/*.conf 2>/dev/null | sed -n 's/^NTP=//p' | part timeservers
 cat /etc/environment 2>/dev/null | part environment
 nft list chain inet filter input 2>/dev/null | part firewall
+sed '/^#/d' /etc/services 2>/dev/null | part services
 if [ -n "${PROGRAM:-}" ]; then
   place=$(mktemp -d /var/tmp/kiln-test-XXXXXX)
   program >"$place/program"

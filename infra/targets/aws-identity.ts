@@ -39,7 +39,10 @@ export const awsIdentity = (credentials: Credentials | undefined, region?: strin
 
 const identityOf = (credentials: Credentials | undefined, region: string | undefined, meter: Meter | undefined): Effect.Effect<AwsIdentity, BuildFailed> => {
   if (credentials?.provider !== "aws") {
-    return Effect.fail(new BuildFailed({ class: "user", message: credentials === undefined ? "there are no credentials for this target" : `credentials of ${credentials.provider} do not open this target` }))
+    const message = credentials === undefined
+      ? "there are no credentials for this target"
+      : `credentials of ${credentials.provider} do not open this target`
+    return Effect.fail(new BuildFailed({ class: "user", message }))
   }
   const { endpoints = {} } = credentials
   const where = region ?? credentials.region ?? usualRegion

@@ -24,11 +24,11 @@ const reserve = (accounts: Accounts["Service"], composeId = ComposeId.make(v7())
   }))
 
 const until = (look: Effect.Effect<Account, unknown>, holds: (account: Account) => boolean) =>
-  look.pipe(Effect.repeat({ until: holds, schedule: Schedule.spaced("5 millis") }), Effect.timeout("5 seconds"))
+  look.pipe(Effect.repeat({ until: holds, schedule: Schedule.spaced("5 millis") }))
 
 describe("accounts", () => {
   const given = (name: string, test: Effect.Effect<void, unknown, Layer.Success<typeof Ports> | Scope.Scope>) =>
-    it.live(name, () => Effect.scoped(test).pipe(Effect.provide(Layer.fresh(Ports))), 30_000)
+    it.live(name, () => Effect.scoped(test).pipe(Effect.provide(Layer.fresh(Ports))))
   const Ports = Layer.merge(EventLogInMemory, SnapshotsInMemory)
 
   given("of three processes that reserve at once have room for exactly as many as fit", Effect.gen(function*() {
@@ -42,7 +42,7 @@ describe("accounts", () => {
   given("of another process are heard of without a look", Effect.gen(function*() {
     const [one, other] = [yield* another, yield* another]
     yield* Effect.map(other.recent(tenantId), () => other.peek(tenantId)).pipe(
-      Effect.repeat({ until: (known) => known !== undefined, schedule: Schedule.spaced("5 millis") }), Effect.timeout("5 seconds"))
+      Effect.repeat({ until: (known) => known !== undefined, schedule: Schedule.spaced("5 millis") }))
     yield* one.execute(intent(), SetPolicy.make({ policy: { weight: 5 } }))
     yield* until(Effect.sync(() => other.peek(tenantId)!), ({ override }) => override?.weight === 5)
   }))

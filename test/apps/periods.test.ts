@@ -1,8 +1,10 @@
 /** A log in periods of seconds under the whole of a small Kiln: what is over goes into an archive, and nobody misses it. */
+import { randomBytes } from "node:crypto"
 import { assert, layer } from "@effect/vitest"
+import { Kvm } from "@nats-io/kv"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { v7 } from "uuid"
 import { afterAll } from "vitest"
@@ -18,7 +20,9 @@ import { isOfPeriod } from "../../domain/periods.ts"
 import { EventLog } from "../../domain/ports/event-log.ts"
 import { LogCopies } from "../../domain/ports/log-copies.ts"
 import { Periods } from "../../domain/ports/periods.ts"
+import { partBytes, StoredFiles } from "../../domain/ports/stored-files.ts"
 import { composeRef } from "../../domain/recorded.ts"
+import { CoreNats } from "../../infra/jetstream/nats.ts"
 import { LogCopiesJetStream } from "../../infra/jetstream/log-copies.ts"
 import { Sql } from "../../infra/postgres/sql.ts"
 import { projections } from "../../projections/all.ts"
@@ -78,7 +82,7 @@ const tables = Effect.gen(function*() {
     Effect.map(run((sql) => sql.unsafe<Array<Record<string, unknown>>>(`select * from kiln.${name} t order by t::text`)), (rows) => [name, rows.map((row) => ({ ...row }))] as const))
 })
 
-layer(stackOf("archive"), { excludeTestServices: true, timeout: "60 seconds" })("a Kiln in periods of two seconds", (it) => {
+layer(stackOf("archive"), { excludeTestServices: true })("a Kiln in periods of two seconds", (it) => {
   it.effect("given composes of a period that is over, then it goes into the archive by itself, and all that reads the log reads it there", () =>
     Effect.gen(function*() {
       const running = yield* Effect.scoped(Effect.gen(function*() {
@@ -119,20 +123,32 @@ layer(stackOf("archive"), { excludeTestServices: true, timeout: "60 seconds" })(
       const named = yield* withArchivedLog
       yield* Effect.scoped(Effect.andThen(projector, caughtUp))
       const [there, place] = [yield* tables, join(dir, "export")]
+      const owners = [newTenant(), newTenant()]
+      const by = { storedAt: Millis.make(1_790_000_000_000), storedBy: "ann" }
+      const content = randomBytes(partBytes + 3)
+      for (const owner of owners) yield* (yield* StoredFiles).put(owner, content, by)
+      const filesThere = yield* (yield* StoredFiles).all
       const exported = yield* (yield* LogCopies).export(place, () => {})
       const [{ tenantId, compose_id: composeId }] = there.find(([name]) => name === "composes")![1].map((row) => ({ ...row, tenantId: row["tenant_id"] })) as unknown as [{ tenantId: TenantId; compose_id: ComposeId }]
       const history = yield* (yield* EventLog).read(composeRef(tenantId, composeId))
-      assert.deepStrictEqual(exported.blobs, { count: 1, missing: 0 })
-      assert.isUndefined((yield* (yield* LogCopies).export(join(dir, "bare"), () => {}, { withoutBlobs: true })).blobs)
+      assert.deepStrictEqual([exported.blobs, exported.files], [{ count: 1, missing: 0 }, { count: 2, missing: 0 }])
+      const bare = yield* (yield* LogCopies).export(join(dir, "bare"), () => {}, { withoutBlobs: true })
+      assert.deepStrictEqual([bare.blobs, bare.files], [undefined, undefined])
       const blob = join(place, "blobs", named.slice("sha256:".length))
       const bytes = readFileSync(blob)
+      const file = join(place, "blobs", filesThere[0]!.digest.slice("sha256:".length))
       yield* inOther(Effect.gen(function*() {
         const copies = yield* LogCopies
-        writeFileSync(blob, "something else")
-        for (const refused of [copies.verify(place, () => {}), copies.import(place, () => {})]) {
-          assert.match((yield* Effect.flip(refused)).message, /blobs\/[0-9a-f]{64} in .* is damaged/)
+        for (const [damaged, whole] of [[blob, bytes], [file, content]] as const) {
+          writeFileSync(damaged, "something else")
+          for (const refused of [copies.verify(place, () => {}), copies.import(place, () => {})]) {
+            assert.match((yield* Effect.flip(refused)).message, new RegExp(`${basename(damaged)} in .* is damaged`))
+          }
+          assert.deepStrictEqual(yield* copies.verify(place, () => {}, { withoutBlobs: true }), { ...bare })
+          writeFileSync(damaged, whole)
         }
-        writeFileSync(blob, bytes)
+        // What was stored before the damage was met is no part of a log.
+        assert.deepStrictEqual(yield* (yield* EventLog).head("EVENTS"), 0)
         assert.deepStrictEqual(yield* copies.verify(place, () => {}), exported)
         assert.deepStrictEqual(yield* copies.import(place, () => {}), { ...exported, moved: 0 })
         assert.match((yield* Effect.flip(copies.import(place, () => {}))).message, /imported already/)
@@ -141,6 +157,9 @@ layer(stackOf("archive"), { excludeTestServices: true, timeout: "60 seconds" })(
           yield* caughtUp
         }))
         assert.deepStrictEqual(yield* tables, there)
+        const files = yield* StoredFiles
+        assert.sameDeepMembers([...yield* files.all], [...filesThere])
+        for (const owner of owners) assert.isTrue(Buffer.concat((yield* Effect.forEach([0, 1], (part) => files.part(owner, filesThere[0]!.digest, part))).map((part) => part!)).equals(content))
         const { blobs, faults } = yield* verifyLog()
         assert.deepStrictEqual([blobs, faults], [exported.blobs!.count, []])
         assert.deepStrictEqual(yield* (yield* EventLog).read(composeRef(tenantId, composeId)), history)
@@ -154,7 +173,9 @@ layer(stackOf("archive"), { excludeTestServices: true, timeout: "60 seconds" })(
       assert.match((yield* Effect.flip((yield* LogCopies).import(place, () => {}))).message, /the log is not empty/)
       yield* inOther(Effect.gen(function*() {
         yield* scheduler
-        yield* Effect.sleep("500 millis")
+        const { js } = yield* CoreNats
+        const leases = yield* Effect.promise(() => new Kvm(js).open("LEASES"))
+        yield* until(Effect.promise(() => leases.get("scheduler")), (lease) => lease?.operation === "PUT")
         assert.match((yield* Effect.flip((yield* LogCopies).import(place, () => {}))).message, /a scheduler is running/)
       }))
     }))

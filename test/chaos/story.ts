@@ -1,6 +1,6 @@
 /** How a compose stands that has not ended, for whoever has to find out why. Times are those of the log, in UTC. */
 import type { ComposeEvent } from "../../domain/compose-events.ts"
-import { type Compose, isTerminal, type Job } from "../../domain/compose.ts"
+import { type Compose, isTerminal, type Job } from "../../domain/compose-state.ts"
 import type { Recorded } from "../../domain/recorded.ts"
 
 const lastDecisions = 4

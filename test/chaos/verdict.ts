@@ -1,6 +1,7 @@
 /** Whether nothing was lost, doubled or left lying, by the log and the read models alone. Pure: evidence in, sentences out. */
 import type { ComposeEvent } from "../../domain/compose-events.ts"
-import { ComposeDecider, type Compose, isTerminal, type Job } from "../../domain/compose.ts"
+import { type Compose, isTerminal, type Job } from "../../domain/compose-state.ts"
+import { ComposeDecider } from "../../domain/compose.ts"
 import { lossesAllowed } from "../../domain/job.ts"
 import { canonical } from "../../domain/manifest.ts"
 import type { LogEntry, Recorded } from "../../domain/recorded.ts"

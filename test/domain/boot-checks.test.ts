@@ -37,7 +37,7 @@ const asAsked: Facts = {
   ]),
   files: new Map([["/etc/motd", file("644", [0, 0], "hi")], ["/srv/data", file("755")]]),
   sysctl: new Map([["net.ipv4.ip_forward", "1"], ["net.ipv4.ping_group_range", "0\t10"]]),
-  keys: new Map(), sudo: new Map(), certificates: new Set(), keyboard: [], timeServers: [], firewall: [], environment: [],
+  keys: new Map(), sudo: new Map(), certificates: new Set(), keyboard: [], timeServers: [], firewall: [], services: [], environment: [],
   script: { exit: 0, output: "" }
 }
 const options = { ports: ["22:tcp"], script: "true" }
@@ -129,7 +129,7 @@ describe("settings that the builder has put into files", () => {
     keyboard: { layout: "de", variant: "nodeadkeys" },
     cacerts: { pem_certs: [1, 2].map((n) => `-----BEGIN CERTIFICATE-----\n${"x".repeat(64)}\n${line}${n}\nrest=\n-----END CERTIFICATE-----\n`) },
     ntp_servers: ["a.example", "b.example"],
-    firewall: { ports: ["8443:tcp", "6000-6010:udp", "imap2:tcp"] },
+    firewall: { ports: ["8443:tcp", "6000-6010:udp", "imap2:tcp"], services: { enabled: ["https"] } },
     proxy: { http: "http://proxy:3128", no_proxy: [".local", "10.0.0.0/8"] }
   }
   const found: Facts = {
@@ -140,7 +140,8 @@ describe("settings that the builder has put into files", () => {
     certificates: new Set([`${line}1`, `${line}2`]),
     keyboard: ["XKBMODEL=\"pc105\"", "XKBLAYOUT=\"de\"", "XKBVARIANT=\"nodeadkeys\""],
     timeServers: ["a.example b.example"],
-    firewall: ["\t\ttype filter hook input priority filter; policy drop;", "\t\ttcp dport 8443 accept", "\t\tudp dport 6000-6010 accept"],
+    firewall: ["\t\ttype filter hook input priority filter; policy drop;", "\t\ttcp dport 8443 accept", "\t\tudp dport 6000-6010 accept", ...["tcp dport 22", "tcp dport 143", "tcp dport 443", "udp dport 443"].map((rule) => `\t\t${rule} accept`)],
+    services: ["ssh\t\t22/tcp\t\t# SSH Remote Login Protocol", "imap2\t\t143/tcp\t\timap\t# Interim Mail", "https\t\t443/tcp", "https\t\t443/udp", "https 1/sctp"],
     environment: ["http_proxy=http://proxy:3128", "HTTP_PROXY=http://proxy:3128", "no_proxy=.local,10.0.0.0/8"]
   }
   const faults = (facts: Partial<Facts>, customizations = wanted) =>
@@ -150,7 +151,7 @@ describe("settings that the builder has put into files", () => {
     assert.deepStrictEqual(faults({}), [])
     assert.deepStrictEqual(judge(wanted, {}, found).slice(3).map(({ name }) => name), [
       "keys of ann", "keys of bob", "sudo of ann", "keyboard", "certificate 1", "certificate 2", "time servers", "firewall", "firewall 8443:tcp", "firewall 6000-6010:udp",
-      "http_proxy", "no_proxy"
+      "firewall imap2:tcp", "firewall ssh", "firewall https", "http_proxy", "no_proxy"
     ])
     assert.deepStrictEqual(looksOf(wanted).certificates, [`${line}1`, `${line}2`])
   })
@@ -163,13 +164,27 @@ describe("settings that the builder has put into files", () => {
     assert.deepStrictEqual(faults({ keyboard: ["XKBLAYOUT=us", "XKBVARIANT="] }), [["keyboard", "expected de nodeadkeys, found us"]])
     assert.deepStrictEqual(faults({ certificates: new Set([`${line}1`]) }).map(([name]) => name), ["certificate 2"])
     assert.deepStrictEqual(faults({ timeServers: ["a.example"] }), [["time servers", "expected a.example b.example, found a.example"]])
-    assert.deepStrictEqual(faults({ firewall: ["\t\tudp dport 6000-6010 accept"] }).map(([name]) => name), ["firewall", "firewall 8443:tcp"])
+    assert.deepStrictEqual(faults({ firewall: ["\t\tudp dport 6000-6010 accept"] }).map(([name]) => name), [
+      "firewall", "firewall 8443:tcp", "firewall imap2:tcp", "firewall ssh", "firewall https"
+    ])
+    assert.deepStrictEqual(faults({ firewall: found.firewall.filter((line) => !line.includes("udp dport 443")) }), [["firewall https", "it is not open"]])
+    assert.deepStrictEqual(faults({ services: found.services.slice(0, 1) }).map(([name, why]) => [name, why]), [
+      ["firewall imap2:tcp", "/etc/services of the machine does not know it"], ["firewall https", "/etc/services of the machine does not know it"]
+    ])
+  })
+  it("say of a service that is to be shut whether it is, unless its port was asked for", () => {
+    const firewall = (ports: ReadonlyArray<string>) => ({ ports, services: { disabled: ["ssh"] } })
+    assert.deepStrictEqual(faults({}, { firewall: firewall([]) }), [["firewall ssh", "it is open"]])
+    assert.deepStrictEqual(faults({}, { firewall: firewall(["22:tcp"]) }), [])
+    assert.deepStrictEqual(faults({}, { firewall: firewall([]), files: [{ path: "/etc/services", data: "" }] }).map(([name]) => name), ["file /etc/services"])
+  })
+  it("are said of where they are none of the others", () => {
     assert.deepStrictEqual(faults({ environment: ["http_proxy=http://other:1"] }), [
       ["http_proxy", "expected http://proxy:3128, found http://other:1"], ["no_proxy", "expected .local,10.0.0.0/8, found nothing"]
     ])
   })
   it("are not looked at where the requester's own file is in their place, or what was run may have changed them", () => {
-    const none: Partial<Facts> = { keys: new Map(), sudo: new Map(), certificates: new Set(), keyboard: [], timeServers: [], firewall: [], environment: [] }
+    const none: Partial<Facts> = { keys: new Map(), sudo: new Map(), certificates: new Set(), keyboard: [], timeServers: [], firewall: [], services: [], environment: [] }
     const paths = [
       "/home/ann/.ssh/authorized_keys", "/home/bob/.ssh/authorized_keys", "/etc/sudoers.d/90-kiln-ann", "/etc/default/keyboard", "/etc/systemd/timesyncd.conf.d/90-kiln.conf",
       "/etc/nftables.conf", "/etc/environment"

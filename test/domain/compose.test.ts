@@ -6,7 +6,9 @@ import {
 import {
   ComposeCanceled, ComposeEvent, ComposeRequested, ComposeReopened, ImageGone, JobCanceled, JobFailed, JobQueued, JobReturned
 } from "../../domain/compose-events.ts"
-import { type Compose, ComposeDecider, ComposeRejected, isTerminal } from "../../domain/compose.ts"
+import { ComposeRejected } from "../../domain/compose-rejected.ts"
+import { type Compose, isTerminal } from "../../domain/compose-state.ts"
+import { ComposeDecider } from "../../domain/compose.ts"
 import { isRemoval } from "../../domain/copy-removal.ts"
 import { fold } from "../../domain/decider.ts"
 import { AttemptToken, JobId, Millis } from "../../domain/ids.ts"

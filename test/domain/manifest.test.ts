@@ -23,8 +23,10 @@ describe("a build's key", () => {
     assert.notStrictEqual(key(spec("one")), key(spec("one", "g")))
     assert.notInclude(key(spec("ciphertext-of-it")), "ciphertext-of-it")
   })
-  it("changes with a package and not with the signature over the index", () => {
-    assert.strictEqual(key(spec("x")), key(spec("x"), { ...lock, sources: [{ ...lock.sources[0]!, revision: "r2" }] }))
+  it("changes with a package and not with the signature over the index, nor with when that was made", () => {
+    const [source] = lock.sources
+    assert.strictEqual(key(spec("x")), key(spec("x"), { ...lock, sources: [{ ...source!, revision: "r2" }] }))
+    assert.strictEqual(key(spec("x")), key(spec("x"), { ...lock, sources: [{ ...source!, date: "2025-11-20T02:00:00.000Z" }] }))
     assert.notStrictEqual(key(spec("x")), key(spec("x"), { ...lock, packages: [{ ...lock.packages[0]!, sha256: "b".repeat(64) }] }))
   })
 })

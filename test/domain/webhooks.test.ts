@@ -8,7 +8,7 @@ import { endpointFault } from "../../domain/webhook-endpoint.ts"
 import { isWanted } from "../../domain/webhook-matches.ts"
 import { pauseAfter, usualRetries } from "../../domain/webhook-retry.ts"
 import {
-  AddWebhook, AskRedelivery, AskReplay, ChangeWebhook, DisableWebhook, EnableWebhook, liveKeys, mostWebhooks, RedeliveryAsked, RemoveWebhook, ReplayAsked, RotateWebhookKey,
+  AddWebhook, AskRedeliveries, AskRedelivery, AskReplay, ChangeWebhook, DeliveryDropped, DisableWebhook, DropDeliveries, EnableWebhook, liveKeys, mostWebhooks, RedeliveryAsked, RemoveWebhook, ReplayAsked, RotateWebhookKey,
   TestWebhook, type Webhook, WebhookAdded, WebhookChanged, WebhookDisabled, WebhookEnabled, WebhookKeyRotated, WebhookRemoved, WebhooksDecider, WebhooksRejected, WebhookTested
 } from "../../domain/webhooks.ts"
 import { unknownTypes, WebhookId, type WebhookSettings, webhookTypes } from "../../domain/webhook-settings.ts"
@@ -54,7 +54,15 @@ describe("a tenant's webhooks", () => {
     given(added, disabled).when(AskReplay.make({ webhookId, since: Millis.make(1) })).thenRejected(rejected("Disabled"))
     given(added, disabled).when(TestWebhook.make({ webhookId })).then(WebhookTested.make({ webhookId }))
     given(added).when(AskRedelivery.make({ webhookId, delivery: "x" })).then(RedeliveryAsked.make({ webhookId, delivery: "x" }))
+    given(added, disabled).when(AskRedeliveries.make({ webhookId, deliveries: ["x"] })).thenRejected(rejected("Disabled"))
+    given(added).when(AskRedeliveries.make({ webhookId, deliveries: ["x", "y"] }))
+      .then(RedeliveryAsked.make({ webhookId, delivery: "x" }), RedeliveryAsked.make({ webhookId, delivery: "y" }))
     given(added).when(AskReplay.make({ webhookId, since: Millis.make(1) })).then(ReplayAsked.make({ webhookId, since: Millis.make(1) }))
+  })
+  it("forget what was given up, disabled or not", () => {
+    given(added, disabled).when(DropDeliveries.make({ webhookId, deliveries: ["x", "y"] }))
+      .then(DeliveryDropped.make({ webhookId, delivery: "x" }), DeliveryDropped.make({ webhookId, delivery: "y" }))
+    given().when(DropDeliveries.make({ webhookId, deliveries: ["x"] })).thenRejected(rejected("NotFound"))
   })
   it("have two keys for a while after a rotation, and never three", () => {
     const rotated = WebhookKeyRotated.make({ webhookId, key: newer, oldUntil: Millis.make(1000) })

@@ -196,6 +196,6 @@ export const eventLogContract = (it: Vitest.MethodsNonLive<EventLog>) => {
       for (let after = 0; after < 1100; after++) yield* log.append(ref, after, events(queued(jobs.build, after)))
       const { recorded } = yield* log.read(ref)
       assert.deepStrictEqual(recorded.map(({ revision }) => revision), Array.from({ length: 1100 }, (_, index) => index + 1))
-    }), 30_000)
+    }))
 }
 

@@ -76,7 +76,7 @@ const tracesOf = (place: string): ReadonlyArray<string> => [
 
 /** What has been killed may take a moment to be gone. */
 const goneFrom = Effect.fnUntraced(function*(place: string) {
-  for (let tries = 0; tries < 100 && tracesOf(place).length > 0; tries++) yield* Effect.sleep(50)
+  for (let tries = 0; tries < 1000 && tracesOf(place).length > 0; tries++) yield* Effect.sleep(50)
   assert.deepStrictEqual(tracesOf(place), [])
 })
 

@@ -20,7 +20,7 @@ const wholeOf = Effect.fnUntraced(function*(tenantId: ReturnType<typeof newTenan
 })
 
 export const storedFilesContract = (name: string, ports: Layer.Layer<StoredFiles, unknown>) =>
-  layer(ports, { excludeTestServices: true, timeout: "30 seconds" })(`stored files ${name}`, (it) => {
+  layer(ports, { excludeTestServices: true })(`stored files ${name}`, (it) => {
     it.effect("given files of no byte, of one part and of several, then each comes back as it was, part by part, and is listed with its size", () =>
       Effect.gen(function*() {
         const [{ list, put }, tenantId] = [yield* StoredFiles, newTenant()]
@@ -42,6 +42,14 @@ export const storedFilesContract = (name: string, ports: Layer.Layer<StoredFiles
         const first = yield* put(tenantId, Buffer.from("same"), by)
         assert.deepStrictEqual(yield* put(tenantId, Buffer.from("same"), { ...by, storedBy: "bob" }), first)
         assert.deepStrictEqual(yield* list(tenantId), [first])
+      }))
+
+    it.effect("given files of two tenants, then all of them are listed with whose they are", () =>
+      Effect.gen(function*() {
+        const [{ all, put }, one, other] = [yield* StoredFiles, newTenant(), newTenant()]
+        const files = yield* Effect.forEach([one, other, other], (tenantId, at) => Effect.map(put(tenantId, Buffer.from(`of ${Math.min(at, 1)} or ${at}`), by), (file) => ({ ...file, tenantId })))
+        const mine = (yield* all).filter(({ tenantId }) => tenantId === one || tenantId === other)
+        assert.sameDeepMembers(mine, files)
       }))
 
     it.effect("given another tenant's file, then it is neither listed nor read nor removed, though its digest is known", () =>

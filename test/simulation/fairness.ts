@@ -6,7 +6,7 @@
  * taken off a dead worker's queue has been its tenant's turn all the same, and a restarted scheduler begins with all tenants level.
  */
 import { canDo } from "../../domain/scheduling/fleet.ts"
-import type { Lane } from "../../domain/scheduling/fair-queue.ts"
+import type { Lane } from "../../domain/scheduling/lanes.ts"
 import type { OpenJob } from "../../domain/scheduling/open-jobs.ts"
 import type { Assignment, Scheduler } from "../../domain/scheduling/scheduler.ts"
 import type { Speaker } from "../../domain/work.ts"

@@ -1,6 +1,6 @@
 /** A gateway: reserves, then requests; cancels; retries. Whoever asked hears nothing when it dies in between. */
 import { admission, type AccountCommand, ReserveQuota } from "../../domain/account.ts"
-import { ComposeRejected } from "../../domain/compose.ts"
+import { ComposeRejected } from "../../domain/compose-rejected.ts"
 import type { SealedComposeRequest } from "../../domain/compose-request.ts"
 import type { ComposeId, TenantId } from "../../domain/ids.ts"
 import { policyOf } from "../../domain/policy.ts"

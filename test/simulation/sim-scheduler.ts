@@ -1,8 +1,9 @@
 /** The scheduler's process: the real desk and its memory, and what `apps/scheduler` does around them. */
 import { Desk } from "../../apps/scheduler/desk.ts"
-import { builtFor } from "../../domain/compose.ts"
 import type { OpenJob, RunningJob } from "../../domain/scheduling/open-jobs.ts"
-import type { Assignment, Lost } from "../../domain/scheduling/scheduler.ts"
+import type { Lost } from "../../domain/scheduling/jobs-in-hand.ts"
+import type { Assignment } from "../../domain/scheduling/scheduler.ts"
+import { builtFor } from "../../domain/compose-state.ts"
 import { type Claim, type Heartbeat, type Speaker, speakerKey, type WorkItem, type WorkReport } from "../../domain/work.ts"
 import { decideOn, seeCompose } from "./deciding.ts"
 import { FairnessWatch } from "./fairness.ts"

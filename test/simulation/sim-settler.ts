@@ -1,7 +1,7 @@
 /** Settles quotas as `apps/scheduler/settle-quota.ts` does: ends are taken in from the log, and what never came is given up. */
 import type { Ending } from "../../domain/account.ts"
-import { ComposeDecider } from "../../domain/compose.ts"
 import { endingOf, neverRequested } from "../../domain/compose-ending.ts"
+import { ComposeDecider } from "../../domain/compose.ts"
 import { fold } from "../../domain/decider.ts"
 import type { ComposeId, TenantId } from "../../domain/ids.ts"
 import { type EndedCompose, OpenReservations } from "../../domain/open-reservations.ts"

@@ -1,7 +1,7 @@
 /** Reports of one compose become commands, as `apps/scheduler/take-reports.ts` has it. */
 import type { ComposeCache } from "../../apps/scheduler/compose-cache.ts"
 import type { ComposeCommand } from "../../domain/compose-commands.ts"
-import type { Compose } from "../../domain/compose.ts"
+import type { Compose } from "../../domain/compose-state.ts"
 import type { JobOutcome } from "../../domain/job.ts"
 import { type Claim, type Speaker, speakerKey, type WorkOutcome, type WorkReport } from "../../domain/work.ts"
 import { decideOn, seeCompose } from "./deciding.ts"

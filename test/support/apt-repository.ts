@@ -1,11 +1,11 @@
 /** An apt repository on a port of 127.0.0.1, signed with a key of its own: packages that only name themselves. */
 import { createHash } from "node:crypto"
 import { execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 
 export interface Deb {
   readonly name: string
@@ -41,6 +41,12 @@ export const signingKey = (): SigningKey => {
 
 const sha256 = (bytes: string | Buffer) => createHash("sha256").update(bytes).digest("hex")
 
+/** What an index says of an archive that lies in `folder`. */
+const stanzaOf = (folder: string, file: string): string => {
+  const stanza = execFileSync("dpkg-deb", ["-f", file], { encoding: "utf8" })
+  return `${stanza}Filename: ${file.slice(folder.length + 1)}\nSize: ${statSync(file).size}\nSHA256: ${sha256(readFileSync(file))}\n`
+}
+
 const made = (folder: string, { control = "", files = {}, name, version }: Deb): string => {
   const tree = join(folder, "tree")
   rmSync(tree, { recursive: true, force: true })
@@ -57,9 +63,7 @@ const made = (folder: string, { control = "", files = {}, name, version }: Deb):
   execFileSync("dpkg-deb", ["--root-owner-group", "--build", tree, file], {
     stdio: "ignore", env: { ...process.env, SOURCE_DATE_EPOCH: "1700000000" }
   })
-  const stanza = execFileSync("dpkg-deb", ["-f", file], { encoding: "utf8" })
-  const bytes = readFileSync(file)
-  return `${stanza}Filename: ${file.slice(folder.length + 1)}\nSize: ${statSync(file).size}\nSHA256: ${sha256(bytes)}\n`
+  return stanzaOf(folder, file)
 }
 
 export interface AptRepository {
@@ -69,13 +73,47 @@ export interface AptRepository {
   close(): void
 }
 
+const newFolder = () => mkdtempSync(join(tmpdir(), "kiln-repository-"))
+
 /** Flat: its suite is `./`. `signed` may be another's hand, or none. */
 export const aptRepository = async (debs: ReadonlyArray<Deb>, sign: (text: string) => string): Promise<AptRepository> => {
-  const folder = mkdtempSync(join(tmpdir(), "kiln-repository-"))
+  const folder = newFolder()
   const packages = debs.map((deb) => made(folder, deb)).join("\n")
   const release = `Origin: Test\nSuite: test\nDate: ${new Date().toUTCString()}\nSHA256:\n ${sha256(packages)} ${packages.length} Packages\n`
   writeFileSync(join(folder, "Packages"), packages)
   writeFileSync(join(folder, "InRelease"), sign(release))
+  return served(folder)
+}
+
+/** Packages by suite and component; those that there are already by their files. */
+export type Suites = Readonly<Record<string, Readonly<Record<string, ReadonlyArray<Deb | string>>>>>
+
+/** As a distribution's archive is, of amd64: suites with components over one pool. */
+export const aptArchive = async (suites: Suites, sign: (text: string) => string, madeAt: Date): Promise<AptRepository> => {
+  const folder = newFolder()
+  const placed = (deb: Deb | string) => {
+    if (typeof deb !== "string") return made(folder, deb)
+    copyFileSync(deb, join(folder, basename(deb)))
+    return stanzaOf(folder, join(folder, basename(deb)))
+  }
+  for (const [suite, components] of Object.entries(suites)) {
+    const dir = join(folder, "dists", suite)
+    const indexes = Object.entries(components).map(([component, debs]) => {
+      const text = debs.map(placed).join("\n")
+      const path = `${component}/binary-amd64/Packages`
+      mkdirSync(dirname(join(dir, path)), { recursive: true })
+      writeFileSync(join(dir, path), text)
+      return ` ${sha256(text)} ${Buffer.byteLength(text)} ${path}\n`
+    })
+    writeFileSync(join(dir, "InRelease"), sign([
+      "Origin: Test", `Suite: ${suite}`, `Codename: ${suite}`, `Date: ${madeAt.toUTCString()}`, "Architectures: amd64",
+      `Components: ${Object.keys(components).join(" ")}`, "SHA256:", indexes.join("")
+    ].join("\n")))
+  }
+  return served(folder)
+}
+
+const served = async (folder: string): Promise<AptRepository> => {
   const asked: Array<string> = []
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? "/").replace(/^\/(\.\/)?/, "")

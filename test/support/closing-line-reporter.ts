@@ -1,4 +1,4 @@
-/** Ends a run with what was skipped and why, and one line that programs can read. */
+/** Ends a run with what was skipped and why, what needed a second try, and one line that programs can read. */
 import type { Reporter, TestCase, TestModule } from "vitest/node"
 
 export default class ClosingLine implements Reporter {
@@ -8,10 +8,11 @@ export default class ClosingLine implements Reporter {
     // A file that does not load and an error outside any test are failures without a test of their own.
     const failed = count("failed") + errors.length + modules.filter(brokenAlone).length
     const skips = new Set(tests.map(skipped).filter((line) => line !== undefined))
+    const again = tests.map(triedAgain).filter((line) => line !== undefined)
     // After everything else that reporters still have to say, and when it is known whether the run failed as such.
     process.once("exit", (code) => {
       const failures = code === 0 ? failed : Math.max(failed, 1)
-      console.log([...skips, `${count("passed")} passed, ${failures} failed, ${count("skipped")} skipped`].join("\n"))
+      console.log([...skips, ...again, `${count("passed")} passed, ${failures} failed, ${count("skipped")} skipped`].join("\n"))
     })
   }
 }
@@ -19,6 +20,11 @@ export default class ClosingLine implements Reporter {
 const skipped = (test: TestCase) => {
   const result = test.result()
   return result.state === "skipped" ? `skipped: ${test.fullName}: ${result.note ?? "no reason given"}` : undefined
+}
+
+const triedAgain = (test: TestCase) => {
+  const [first] = test.result().errors ?? []
+  return test.diagnostic()?.flaky === true ? `passed at the second try: ${test.fullName}: ${first?.message.split("\n")[0] ?? "no error given"}` : undefined
 }
 
 const brokenAlone = (module: TestModule) =>

@@ -46,8 +46,8 @@ export interface RegistryOptions {
   readonly auth?: (dir: string) => ReadonlyArray<string>
 }
 
-/** With nothing in it, gone with the scope. */
-export const dockerRegistry = (options: RegistryOptions = {}) => Effect.orDie(started(options))
+/** With nothing in it, gone with the scope. It is told its port, which somebody else may have taken by then: another one is tried. */
+export const dockerRegistry = (options: RegistryOptions = {}) => started(options).pipe(Effect.retry({ times: 3 }), Effect.orDie)
 
 const started = Effect.fnUntraced(function*({ auth = () => [], deletes = true }: RegistryOptions) {
   const dir = yield* temporaryFolder
@@ -61,6 +61,6 @@ const started = Effect.fnUntraced(function*({ auth = () => [], deletes = true }:
   const registry: RunningRegistry = { host: `127.0.0.1:${port}`, port }
   const answers = Effect.promise(() => fetch(`http://${registry.host}/v2/`).then(({ status }) => status < 500, () => false))
   const isUp = Effect.flatMap(answers, (up) => up ? Effect.succeed(true) : Effect.as(pause(30), false)).pipe(Effect.repeat({ until: (up) => up }))
-  yield* Effect.raceFirst(isUp, Effect.flatMap(child.exited, ({ code }) => Effect.die(new Error(`docker-registry ended with ${code}, see ${dir}/log`))))
+  yield* Effect.raceFirst(isUp, Effect.flatMap(child.exited, ({ code }) => Effect.fail(new Error(`docker-registry ended with ${code}, see ${dir}/log`))))
   return registry
 })

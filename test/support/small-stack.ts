@@ -152,11 +152,14 @@ export const stateOf = (tenantId: TenantId, composeId: ComposeId) =>
   Effect.map(historyOf(tenantId, composeId), (events) => fold(ComposeDecider, events))
 
 /** Looks again and again until it holds; an event would tell sooner, but tests should not rely on what they test. */
-export const until = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (a: A) => boolean, within: Duration.Input = "15 seconds") =>
+export const until = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (a: A) => boolean, within: Duration.Input = "60 seconds") =>
   look.pipe(
     Effect.repeat({ until: holds, schedule: Schedule.spaced("20 millis") }),
     Effect.timeout(within)
   )
 
+/** None before a projector has made the table. */
 export const rowsOf = (table: "composes" | "images" | "jobs", tenantId: TenantId) =>
-  Effect.flatMap(Sql, ({ run }) => run((sql) => sql<Array<Record<string, unknown>>>`select * from kiln.${sql(table)} where tenant_id = ${tenantId} order by 1, 2, 3`))
+  Effect.flatMap(Sql, ({ run }) => run((sql) => sql<Array<Record<string, unknown>>>`select * from kiln.${sql(table)} where tenant_id = ${tenantId} order by 1, 2, 3`)).pipe(
+    Effect.catchIf(({ code }) => code === undefinedTable, () => Effect.succeed([])))
+const undefinedTable = "42P01"

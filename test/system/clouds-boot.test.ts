@@ -70,7 +70,7 @@ describe("one image, as clouds have received it", () => {
     if (impossible !== undefined) return
     dir = await mkdtemp(join(tmpdir(), "kiln-cloud-boots-"))
     image = Result.getOrThrow(await built(specOf({ hostname: "cloud" }), dir)).path
-  }, 300_000)
+  })
   afterAll(async () => {
     if (dir !== "") await rm(dir, { recursive: true, force: true })
   })

@@ -25,7 +25,7 @@ describe("a stack on a cluster of three NATS nodes", () => {
       assert.isAbove(composes, 5)
       assert.deepStrictEqual([...kills], [[leader, 1]])
       assert.deepStrictEqual({ ...verdict, refused }, { lost: [], doubled: [], stuck: [], wrong: [], rows: [], refused: [] })
-    }).pipe(Effect.scoped), 180_000)
+    }).pipe(Effect.scoped))
 })
 
 describe("the plan of a cluster's faults", () => {

@@ -61,7 +61,7 @@ describe("a built image", () => {
         dir
       )
     ).path
-  }, 180_000)
+  })
   afterAll(async () => {
     if (dir !== "") await rm(dir, { recursive: true, force: true })
   })

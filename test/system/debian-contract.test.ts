@@ -17,5 +17,5 @@ describe("the debian builder", () => {
     sound: [specOf({ hostname: "one" }), specOf({ hostname: "two" })],
     failing: { spec: specOf({ timezone: "Mars/Olympus" }), class: "user", message: /^timezone: no time zone "Mars\/Olympus"/ },
     contentOf: ({ path }) => createHash("sha256").update(readFileSync(path)).digest("hex")
-  }, 300_000)
+  })
 })

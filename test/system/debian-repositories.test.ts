@@ -155,7 +155,7 @@ describe("a repository of the tenant's own", () => {
     expect(await resolved(specOf({ repositories: [{ ...own, uri: closed.uri }] }))).toMatchObject({
       failure: { class: "repository", message: expect.stringMatching(/^repositories\[0\]: /) }
     })
-  }, 120_000)
+  })
 
   it("may not be on this machine, unless the operator allows it", async () => {
     const before = repository.asked.length
@@ -199,7 +199,7 @@ describe("a repository of the tenant's own", () => {
       expect(await disk.text("/etc/apt/keyrings/kiln-own.asc")).toBe(`${key.key.trim()}\n`)
       expect(await disk.text("/etc/apt/preferences.d/kiln-own")).toBe('Package: *\nPin: origin "127.0.0.1"\nPin-Priority: 700\n')
     })
-  }, 120_000)
+  })
 
   it("cannot send apt elsewhere", async () => {
     const server = createServer((request, response) =>

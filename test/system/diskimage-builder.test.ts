@@ -1,6 +1,6 @@
 /** The contract of builders for diskimage-builder itself, where it is installed, with an element that needs no distribution. */
 import { execFileSync } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe } from "@effect/vitest"
@@ -10,6 +10,7 @@ import { diskimageBuilder } from "../../infra/diskimage-builder/builder.ts"
 import { DibDistribution } from "../../infra/diskimage-builder/settings.ts"
 import { imageBuilderContract } from "../infra/image-builder.contract.ts"
 import { needs, skipWhere } from "../support/needs.ts"
+import { tinyElement } from "../support/tiny-element.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "kiln-test-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -17,22 +18,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const of = (parameters = {}): ImageSpec => ({ distribution: "real", image: { architecture: "x86_64", type: "tree", options: { parameters } }, customizations: {} })
 const greeting = { greeting: { pattern: "[a-z]+", default: "hello" } }
 
-/** The smallest operating system that disk-image-create takes: an element of one script. */
-const elements = join(folder, "elements")
-const tiny = join(elements, "kiln-tiny/root.d")
-mkdirSync(tiny, { recursive: true })
-writeFileSync(join(elements, "kiln-tiny/element-provides"), "operating-system\n")
-writeFileSync(join(tiny, "10-tree"), `#!/bin/bash
-set -eu
-mkdir -p "$TARGET_ROOT"/{etc,tmp,usr,proc,sys,dev/pts,root,var/log}
-echo "$DIB_GREETING" >"$TARGET_ROOT/etc/greeting"
+const elements = tinyElement(folder, `echo "$DIB_GREETING" >"$TARGET_ROOT/etc/greeting"
 echo "the greeting is $DIB_GREETING"
 case $DIB_GREETING in
   fail) echo "E: Failed to fetch something" >&2; exit 7 ;;
   sleep) sleep 300 ;;
 esac
 `)
-chmodSync(join(tiny, "10-tree"), 0o755)
 
 describe("the diskimage-builder builder, with the tool itself", () => {
   needs("disk-image-create", "sudo")
@@ -45,5 +37,5 @@ describe("the diskimage-builder builder, with the tool itself", () => {
     builder, sound: [of(), of({ greeting: "hi" })], endless: { ...of({ greeting: "sleep" }), begun: /the greeting is sleep/ },
     contentOf: ({ path }) => execFileSync("tar", ["--extract", "--to-stdout", "--file", path, "./etc/greeting"], { encoding: "utf8" }),
     failing: { spec: of({ greeting: "fail" }), class: "repository", message: /could not fetch/, excerpt: /Failed to fetch something/ }
-  }, 120_000)
+  })
 })

@@ -46,5 +46,5 @@ describe("a first npm start", () => {
     started.kill("SIGINT")
     expect(await ended).toBe(0)
     expect(existsSync(join(home, "endpoint.json"))).toBe(false)
-  }, 240_000)
+  })
 })

@@ -58,5 +58,5 @@ describe("a rolling restart under load", () => {
       assert.deepStrictEqual([...new Set(events.flatMap((event) => "attempt" in event ? [event.attempt] : []))], [1])
       // It was no walk in the park: running jobs were handed back.
       assert.isAbove(count("JobReturned"), 0)
-    }).pipe(Effect.scoped), 120_000)
+    }).pipe(Effect.scoped))
 })

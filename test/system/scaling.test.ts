@@ -41,5 +41,5 @@ describe("a pool that scales from nothing", () => {
     assert.strictEqual(status, "succeeded")
     assert.strictEqual(yield* begun, 2)
     yield* until(gone, (count) => count === 2)
-  }), 300_000)
+  }))
 })

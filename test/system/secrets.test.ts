@@ -130,7 +130,7 @@ describe("a password", () => {
       yield* Effect.promise(() => sql.end())
       // And the raw store, logs and workspaces, as a thief of the disk would see them.
       assert.deepStrictEqual(holding(home), [])
-    }).pipe(Effect.scoped), 120_000)
+    }).pipe(Effect.scoped))
 
   it("is found by this search where it is", () => {
     assert.isTrue(forms.some((form) => Buffer.from(JSON.stringify({ password: planted })).includes(form)))

@@ -66,5 +66,5 @@ describe("a gateway that is killed -9", () => {
       const ids = seen.events.filter(({ event }) => event.startsWith("kiln.")).map(({ data }) => data.id as string)
       assert.strictEqual(new Set(ids).size, ids.length)
       assert.deepStrictEqual(seen.events.map(({ event }) => event).filter((event) => event.startsWith("kiln.compose.")), ["kiln.compose.requested", "kiln.compose.succeeded"])
-    }).pipe(Effect.scoped), 90_000)
+    }).pipe(Effect.scoped))
 })

@@ -98,7 +98,7 @@ describe("an image on its whole way", () => {
     stack = await Effect.runPromise(Scope.provide(scope)(startStack({ home: join(dir, "home"), durable: false })))
     token = await Effect.runPromise(stack.token("acme", "requester"))
     stored = ((await (await api("/files", { method: "POST", body: Buffer.alloc(600_000, "stored") as never })).json()) as { digest: string }).digest
-  }, 60_000)
+  })
   afterAll(async () => {
     if (dir === "") return
     await Effect.runPromise(Scope.close(scope, Exit.void))

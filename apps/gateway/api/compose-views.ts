@@ -8,6 +8,7 @@ import { Difference } from "../../../domain/image-difference.ts"
 import { RemovalReason } from "../../../domain/copy-removal.ts"
 import { Failure, JobKind } from "../../../domain/job.ts"
 import { WaitReason } from "../../../domain/scheduling/job-outlook.ts"
+import { TargetType } from "../../../domain/target.ts"
 import { Verdict } from "../../../domain/verification.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { AttemptStatus } from "../../../projections/job-attempts.ts"
@@ -58,7 +59,7 @@ export type ProgressView = typeof ProgressView.Type
 
 /** `job` delivers to it; its attempts, and what it waits for, are among the jobs. */
 export const TargetView = Schema.Struct({
-  type: Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"]),
+  type: TargetType,
   job: JobId,
   status: ComposeStatus,
   attempts: Schema.Int,
@@ -72,11 +73,12 @@ export const TargetView = Schema.Struct({
 })
 export type TargetView = typeof TargetView.Type
 
-/** Paths of what is said of a built image; `sbom_…` and `lock` only where there is one. */
+/** Paths of what is said of a built image; `sbom_…` and `lock` only where there is one, `no_sbom` says why there is no bill of materials. */
 export const EvidenceView = Schema.Struct({
   provenance: Schema.String,
   sbom_spdx: optional(Schema.String),
   sbom_cyclonedx: optional(Schema.String),
+  no_sbom: optional(Schema.String),
   lock: optional(Schema.String)
 })
 

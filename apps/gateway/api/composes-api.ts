@@ -4,13 +4,17 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { ComposeRequest, DistributionId, ImageType } from "../../../domain/compose-request.ts"
 import { BlueprintVersion } from "../../../domain/blueprint.ts"
 import { Architecture, BlueprintId, ComposeId, JobId } from "../../../domain/ids.ts"
+import { TargetType } from "../../../domain/target.ts"
 import { line, list } from "../../../domain/text.ts"
 import { ComposeStatus } from "../../../projections/compose-history.ts"
 import { Authorization } from "./authorization.ts"
 import { ComposeStreamEvent } from "./compose-stream.ts"
 import { ArtifactView, ComposeAccepted, ComposeDetails, ComposePage } from "./compose-views.ts"
-import { AsOfQuery, PageQuery, TargetName, WithinQuery } from "./queries.ts"
-import { BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, NotVerifiable, QuotaExceeded, QuotaSpent, TooManyStreams, Unavailable, WrongMediaType } from "./problems.ts"
+import { AsOfQuery, PageQuery, WithinQuery } from "./queries.ts"
+import {
+  BadRequest, BodyTooLarge, ComposeEnded, KeyReused, NotFound, NotVerifiable, QuotaExceeded, QuotaSpent, TooManyStreams, Unavailable,
+  WrongMediaType
+} from "./problems.ts"
 
 const optional = Schema.optionalKey
 
@@ -30,7 +34,7 @@ export const ListQuery = Schema.Struct({
   /** Of one of its images. */
   image_type: optional(ImageType),
   architecture: optional(Architecture),
-  target: optional(TargetName),
+  target: optional(TargetType),
   /** It was made from; and from which version of that. */
   blueprint: optional(BlueprintId),
   blueprint_version: optional(BlueprintVersion),

@@ -6,11 +6,12 @@ import { Architecture, ComposeId, Digest, JobId, TenantId } from "../../../domai
 import { Failure, JobKind } from "../../../domain/job.ts"
 import { PolicyDocument } from "../../../domain/policy-document.ts"
 import { Actor } from "../../../domain/recorded.ts"
+import { TargetType } from "../../../domain/target.ts"
 import { line } from "../../../domain/text.ts"
 import { AttemptStatus } from "../../../projections/job-attempts.ts"
 import { Authorization } from "./authorization.ts"
 import { BadRequest, Forbidden, Unavailable } from "./problems.ts"
-import { PageQuery, TargetName, WithinQuery } from "./queries.ts"
+import { PageQuery, WithinQuery } from "./queries.ts"
 import { QuotaRule } from "./tenants-api.ts"
 
 const optional = Schema.optionalKey
@@ -47,7 +48,7 @@ export type HistoryItem = typeof HistoryItem.Type
 /** A copy that was delivered. Without `id` it lies in Kiln's own store. */
 export const CopyView = Schema.Struct({
   target: Schema.Int,
-  type: TargetName,
+  type: TargetType,
   id: optional(Schema.String),
   place: optional(Schema.String),
   url: optional(Schema.String),
@@ -143,7 +144,7 @@ export const HistoryQuery = Schema.Struct({
 })
 export const ImageQuery = Schema.Struct({
   ...PageQuery, ...WithinQuery, distribution: optional(DistributionId), type: optional(ImageType), architecture: optional(Architecture),
-  target: optional(TargetName), digest: optional(Digest), compose: optional(ComposeId)
+  target: optional(TargetType), digest: optional(Digest), compose: optional(ComposeId)
 })
 export const UsageQuery = Schema.Struct({
   ...PageQuery, ...WithinQuery, by: optional(UsagePage.fields.by), tenant: optional(TenantId)

@@ -25,7 +25,10 @@ export const prefix = "/api/kiln/v1"
 const strict = { onExcessProperty: "error", errors: "all" } as const
 
 export class KilnApi extends HttpApi.make("kiln")
-  .add(ComposesApi, BlueprintsApi, EventsApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, FilesApi, KeysApi, TenantsApi, HistoryApi, CredentialsApi, CopiesApi, PipelinesApi, TargetsApi, ReaperApi, WebhooksApi, OperationApi)
+  .add(
+    ComposesApi, BlueprintsApi, EventsApi, CatalogApi, DepsolveApi, DownloadsApi, EvidenceApi, BootsApi, FilesApi, KeysApi, TenantsApi,
+    HistoryApi, CredentialsApi, CopiesApi, PipelinesApi, TargetsApi, ReaperApi, WebhooksApi, OperationApi
+  )
   .prefix(prefix)
   .annotate(HttpApi.PayloadParseOptions, strict)
   .annotate(HttpApi.ParamsParseOptions, strict)

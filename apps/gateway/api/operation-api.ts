@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Architecture, ComposeId, Digest, JobId, PoolId, TenantId, WorkerId } from "../../../domain/ids.ts"
 import { forEachKind, JobKind, Slots } from "../../../domain/job.ts"
-import { ParkedItem } from "../../../domain/ports/parked.ts"
+import { ParkedKind } from "../../../domain/ports/parked.ts"
 import { JobInHand, WorkerState } from "../../../domain/scheduling/worker-outlook.ts"
 import { Authorization } from "./authorization.ts"
 import { BadRequest, Forbidden, NotFound, Unavailable } from "./problems.ts"
@@ -61,7 +61,7 @@ export type PoolView = typeof PoolView.Type
 /** `where` it lies or lay; `text` is the beginning of it, if it can be shown. */
 export const ParkedView = Schema.Struct({
   id: Schema.String,
-  what: ParkedItem.fields.what,
+  what: ParkedKind,
   by: Schema.String,
   where: Schema.String,
   reason: Schema.String,
@@ -71,6 +71,8 @@ export const ParkedView = Schema.Struct({
   at: Time
 }).annotate({ identifier: "ParkedItem" })
 export type ParkedView = typeof ParkedView.Type
+
+export const DroppedView = Schema.Struct({ dropped: Schema.Int }).annotate({ identifier: "Dropped" })
 
 const ParkedId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{1,1000}$/, { expected: "the id of something that was put aside" }))
 
@@ -84,9 +86,14 @@ export class OperationApi extends HttpApiGroup.make("operation").add(
   }).annotate(OpenApi.Summary, "Have a worker remove an image that it holds"),
   HttpApiEndpoint.get("pools", "/pools", { success: Schema.Array(PoolView), error: [Forbidden, Unavailable] })
     .annotate(OpenApi.Summary, "Pools, and how full they are"),
-  HttpApiEndpoint.get("parked", "/parked", { success: Schema.Array(ParkedView), error: [Forbidden, Unavailable] })
-    .annotate(OpenApi.Summary, "What was put aside, newest first"),
+  HttpApiEndpoint.get("parked", "/parked", {
+    query: { what: optional(ParkedKind), tenant: optional(TenantId) }, success: Schema.Array(ParkedView), error: [BadRequest, Forbidden, Unavailable]
+  }).annotate(OpenApi.Summary, "What was put aside or given up, newest first"),
+  HttpApiEndpoint.delete("dropAllParked", "/parked", {
+    query: { what: optional(ParkedKind), tenant: optional(TenantId), all: optional(Schema.Literal("true")) },
+    success: DroppedView, error: [BadRequest, Forbidden, Unavailable]
+  }).annotate(OpenApi.Summary, "Forget all of a kind, of a tenant, or all there is"),
   HttpApiEndpoint.delete("dropParked", "/parked/:id", {
     params: { id: ParkedId }, success: HttpApiSchema.NoContent, error: [BadRequest, Forbidden, NotFound, Unavailable]
-  }).annotate(OpenApi.Summary, "Forget something that was put aside")
+  }).annotate(OpenApi.Summary, "Forget something that was put aside or given up")
 ).middleware(Authorization) {}

@@ -19,5 +19,3 @@ export const WithinQuery = { since: optional(Moment), until: optional(Moment) }
 
 /** What it was like then; without it, what it is now. */
 export const AsOfQuery = Schema.Struct({ as_of: optional(Moment) })
-
-export const TargetName = Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"])

@@ -1,7 +1,7 @@
 /** Whether deliveries would go well, before anything is built for them. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { Target } from "../../../domain/target.ts"
+import { Target, TargetType } from "../../../domain/target.ts"
 import { Authorization } from "./authorization.ts"
 import { BadRequest, Unavailable } from "./problems.ts"
 
@@ -12,7 +12,7 @@ export const CheckTargets = Schema.Struct({ targets: Schema.NonEmptyArray(Target
  * `untried`: nothing was tried, and `note` says why.
  */
 export const CheckedTargetView = Schema.Struct({
-  type: Schema.Literals(["file", "s3", "aws", "gcp", "azure", "oci"]),
+  type: TargetType,
   credentials: Schema.optionalKey(Schema.String),
   status: Schema.Literals(["ready", "obstructed", "untried"]),
   /** Which worker has tried it; absent where it was the gateway. */

@@ -21,7 +21,9 @@ export interface Asked {
 
 export class Readers extends Context.Service<Readers, {
   /** The head goes out as that of any answer. `attend` sees to what follows; its scope closes when the reader has gone. */
-  open<E extends { readonly message: string }>(asked: Asked, attend: (reader: Reader) => Effect.Effect<void, E, Scope.Scope>): Effect.Effect<HttpServerResponse.HttpServerResponse, TooManyStreams>
+  open<E extends { readonly message: string }>(
+    asked: Asked, attend: (reader: Reader) => Effect.Effect<void, E, Scope.Scope>
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, TooManyStreams>
   /** Tells everybody to come back, to another gateway if there is one. */
   readonly dismiss: Effect.Effect<void>
 }>()("gateway/Readers") {}
@@ -89,7 +91,10 @@ export const ReadersLive = Layer.effect(Readers, Effect.gen(function*() {
     open: (asked, attend) => Effect.suspend(() => {
       const used = held.get(asked.tenantId) ?? 0
       if (used >= streamsPerTenant) {
-        return new TooManyStreams({ detail: `${used} streams of this tenant are open here; one of them has to end first`, rule: "event_streams", limit: streamsPerTenant, used })
+        return new TooManyStreams({
+          detail: `${used} streams of this tenant are open here; one of them has to end first`,
+          rule: "event_streams", limit: streamsPerTenant, used
+        })
       }
       const headers = { "content-type": asked.contentType, "cache-control": "no-cache", "x-accel-buffering": "no" }
       const response = toServerResponse(asked.request) as ServerResponse

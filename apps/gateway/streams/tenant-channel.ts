@@ -1,10 +1,10 @@
 /** What happens at one tenant, for all who follow it here: read and put into words once, told to each. */
 import { Effect, Fiber, Queue, Schedule, Scope, Semaphore, Stream } from "effect"
+import { FactsMemory } from "../../../domain/facts-memory.ts"
 import type { TenantId } from "../../../domain/ids.ts"
 import { EventLog, type LogUnavailable } from "../../../domain/ports/event-log.ts"
 import type { LogEntry } from "../../../domain/recorded.ts"
-import { FactsMemory } from "../../webhooks/facts.ts"
-import { occurrencesIn } from "../../webhooks/planning.ts"
+import { occurrencesIn } from "../../occurrences-in.ts"
 import { Broadcast } from "./broadcast.ts"
 import type { ChannelOptions } from "./compose-channel.ts"
 import { LogTail } from "./log-tail.ts"

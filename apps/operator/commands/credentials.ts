@@ -4,7 +4,7 @@ import type { CredentialsView } from "../../gateway/api/credentials-api.ts"
 import { Kiln } from "../client.ts"
 import { confirmed } from "../confirm.ts"
 import { moment } from "../moments.ts"
-import { answer, type OutputShape, print } from "../output.ts"
+import { answer, type OutputShape } from "../output.ts"
 import { readSecretFile } from "../secret-file.ts"
 import { table } from "../table.ts"
 
@@ -27,7 +27,7 @@ export const setCredentials = Effect.fn("setCredentials")(function*({ fromFile, 
 export const removeCredentials = Effect.fn("removeCredentials")(function*({ name, yes }: Named & { readonly yes: boolean }) {
   yield* confirmed(`removes the credentials ${name}`, yes)
   yield* Effect.scoped((yield* Kiln).open(at(name), { method: "DELETE" }))
-  yield* print(`${name} is removed`)
+  yield* answer({ name, removed: true }, () => [`${name} is removed`])
 })
 
 const rows = (output: OutputShape, sets: ReadonlyArray<CredentialsView>) => table<CredentialsView>(output, [

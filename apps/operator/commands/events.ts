@@ -1,6 +1,7 @@
 /** The log itself, past the gateway: what comes in, and what lies at one place or of one aggregate. */
 import { Effect, Option, Stream } from "effect"
 import { TenantId } from "../../../domain/ids.ts"
+import { nearestIds } from "../../../domain/nearest-ids.ts"
 import { EventLog } from "../../../domain/ports/event-log.ts"
 import { type AggregateKind, aggregateEvents, type AggregateRef, type LogEntry } from "../../../domain/recorded.ts"
 import { commandFailed } from "../command-failed.ts"
@@ -22,6 +23,7 @@ export interface TailInput {
 export const tailEvents = Effect.fn("tailEvents")(function*(input: TailInput) {
   const tenantId = Option.isNone(input.tenant) ? undefined : yield* tenantNamed("--tenant", input.tenant.value)
   const of = Option.isNone(input.aggregate) ? undefined : yield* aggregateNamed(input.aggregate.value)
+  yield* Effect.forEach(input.event, eventNamed)
   const output = yield* Output
   const isWanted = (entry: LogEntry) => {
     const ref = entry._tag === "Recorded" ? entry : entry.ref
@@ -45,6 +47,15 @@ export const tailEvents = Effect.fn("tailEvents")(function*(input: TailInput) {
     yield* Stream.runForEach(Stream.filter(entries, isWanted), (entry) => Effect.sync(() => output.write(`${lineOf(output, entry)}\n`)))
   })
   yield* Effect.provide(reading, yield* logHere("events tail")).pipe(Effect.mapError(unreachable))
+})
+
+const eventNames = Object.values(aggregateEvents).flatMap(({ cases }) => Object.keys(cases))
+
+/** One that is not known would be waited for in vain. */
+const eventNamed = Effect.fnUntraced(function*(name: string) {
+  if (eventNames.includes(name)) return
+  const near = nearestIds(eventNames, name)
+  return yield* commandFailed("invalid", `--event ${name} is no event; ${near.length === 0 ? "docs/events.md has all of them" : `there is ${near.join(", ")}`}`)
 })
 
 const lineOf = (output: OutputShape, entry: LogEntry): string => {

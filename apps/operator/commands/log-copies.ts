@@ -11,8 +11,12 @@ import { count, progressOf } from "../progress.ts"
 import { bytes } from "../units.ts"
 
 const placeNamed = (text: string): string => text.startsWith("s3://") ? text : fromHere(text)
-const wordsOf = ({ blobs, entries, streams, ...all }: CopiedLog) =>
-  `${count(entries)} entries of ${streams} streams${blobs === undefined ? "" : ` and ${blobWords(blobs)}`}, ${bytes(all.bytes)}`
+const wordsOf = ({ blobs, entries, files, streams, ...all }: CopiedLog) => {
+  const others = [...(blobs === undefined ? [] : [blobWords(blobs)]), ...(files === undefined || files.count + files.missing === 0 ? [] : [fileWords(files)])]
+  return `${count(entries)} entries of ${streams} streams${others.map((each) => ` and ${each}`).join("")}, ${bytes(all.bytes)}`
+}
+const fileWords = ({ count: there, missing }: NonNullable<CopiedLog["files"]>) =>
+  `${count(there)} stored files${missing === 0 ? "" : ` (${count(missing)} more were damaged, or are gone)`}`
 const blobWords = ({ count: there, missing }: NonNullable<CopiedLog["blobs"]>) =>
   `${count(there)} blobs${missing === 0 ? "" : ` (${count(missing)} more that the log names were not there)`}`
 
@@ -36,7 +40,7 @@ export const importLog = Effect.fn("importLog")(function*({ check, from, without
   if (!check) yield* confirmed(`fills the log from ${place}`, yes)
   const run = Effect.gen(function*() {
     const copies = yield* LogCopies
-    if (check) return yield* drawn("check", (show) => copies.verify(place, show))
+    if (check) return yield* drawn("check", (show) => copies.verify(place, show, { withoutBlobs }))
     const copied = yield* drawn("import", (show) => copies.import(place, show, { withoutBlobs }))
     // Not before: what is on record is in the log, which has to be empty.
     yield* onRecordHere({ operation: "log-import", on: place, result: () => wordsOf(copied) }, Effect.void)

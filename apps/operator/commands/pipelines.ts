@@ -126,5 +126,5 @@ export const promoteBuild = Effect.fn("promoteBuild")(function*({ build, name }:
 export const deletePipeline = Effect.fn("deletePipeline")(function*({ name, yes }: Named & { readonly yes: boolean }) {
   yield* confirmed(`deletes the pipeline ${name}`, yes)
   yield* Effect.scoped((yield* Kiln).open(at(name), { method: "DELETE" }))
-  yield* print(`${name} is deleted`)
+  yield* answer({ name, deleted: true }, () => [`${name} is deleted`])
 })

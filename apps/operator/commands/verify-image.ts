@@ -58,7 +58,7 @@ const unreadable = (error: unknown) => {
 
 const people = (output: OutputShape, path: string, { checks, statement, verified }: Verified): ReadonlyArray<string> => {
   const { builder, metadata } = statement?.predicate?.runDetails ?? {}
-  const origin = verified ? [["built by", builder?.id], ["as", metadata?.invocationId], ["finished", metadata?.finishedOn]] : []
+  const origin = verified ? [["built by", builder?.id], ["as", metadata?.invocationId], ["finished", metadata?.finishedOn], ["has no bill of materials:", metadata?.kiln_no_sbom]] : []
   return [
     painted(output, verified ? "green" : "red", `${basename(path)}: ${verified ? "verified" : "NOT verified"}`),
     ...checks.map(({ message, right }) => `  ${painted(output, right ? "green" : "red", right ? "right" : "WRONG")}  ${harmless(message)}`),

@@ -5,7 +5,7 @@ import { Kiln } from "../client.ts"
 import { commandFailed, exitCodes } from "../command-failed.ts"
 import { confirmed } from "../confirm.ts"
 import { durationMillis, moment } from "../moments.ts"
-import { answer, type OutputShape, painted, print } from "../output.ts"
+import { answer, type OutputShape, painted } from "../output.ts"
 import { type HowMany, pagesOf, withMore } from "../pages-of.ts"
 import { readTime } from "../read-time.ts"
 import { facts, table } from "../table.ts"
@@ -102,7 +102,7 @@ export const setEnabled = Effect.fn("setEnabled")(function*({ enabled, id }: One
 export const removeWebhook = Effect.fn("removeWebhook")(function*({ id, yes }: One & { readonly yes: boolean }) {
   yield* confirmed(`removes webhook ${id} and the record of its deliveries`, yes)
   yield* Effect.scoped((yield* Kiln).open(at(id), { method: "DELETE" }))
-  yield* print(`${id} is removed`)
+  yield* answer({ id, removed: true }, () => [`${id} is removed`])
 })
 
 export const rotateSecret = Effect.fn("rotateSecret")(function*({ id, oldFor }: One & { readonly oldFor: Option.Option<string> }) {
@@ -161,12 +161,12 @@ export const listDeliveries = Effect.fn("listDeliveries")(function*({ event, id,
 
 export const redeliver = Effect.fn("redeliver")(function*({ event, id }: One & { readonly event: string }) {
   yield* post(at(id, `/deliveries/${encodeURIComponent(event)}/redeliver`))
-  yield* print(`${event} is on its way again`)
+  yield* answer({ event }, () => [`${event} is on its way again`])
 })
 
 export const replayWebhook = Effect.fn("replayWebhook")(function*({ after, id, since }: One & { readonly after: Option.Option<string>; readonly since: Option.Option<string> }) {
   if (Option.isSome(after) === Option.isSome(since)) return yield* commandFailed("invalid", "Say either --since or --after")
   const time = yield* readTime("--since", since)
   yield* post(at(id, "/replay"), { ...(time !== undefined && { since: time }), ...(Option.isSome(after) && { after: after.value }) })
-  yield* print("What happened since then is on its way again")
+  yield* answer({ id, ...(time !== undefined && { since: time }), ...(Option.isSome(after) && { after: after.value }) }, () => ["What happened since then is on its way again"])
 })

@@ -20,7 +20,9 @@ export const within = (what: string) => ({
   until: optional("until", `${what} before`)
 })
 export const architecture = Flag.Literals("architecture", ["x86_64", "aarch64"]).pipe(described("Only with an image for this architecture"), Flag.optional)
-export const target = Flag.Literals("target", ["file", "s3", "aws", "gcp", "azure", "oci"]).pipe(described("Only with an image that goes there"), Flag.optional)
+/** Of `domain/target.ts`, which a command that needs no targets does not load. */
+export const targetNames = ["file", "s3", "aws", "gcp", "azure", "oci"] as const
+export const target = Flag.Literals("target", targetNames).pipe(described("Only with an image that goes there"), Flag.optional)
 
 /** Of whatever asks for a compose. */
 export const watching = {

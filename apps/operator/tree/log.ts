@@ -27,14 +27,14 @@ export const events = Command.make("events").pipe(
     ),
     Command.make("export", {
       to: Flag.String("to").pipe(Flag.withMetavar("place"), described("A folder, or s3://bucket/prefix")),
-      withoutBlobs: Flag.Boolean("without-blobs").pipe(described("Leave out locks, archived logs and bills of materials"), off)
+      withoutBlobs: Flag.Boolean("without-blobs").pipe(described("Leave out locks, archived logs, bills of materials and stored files"), off)
     }, (input) => alone(load(() => import("../commands/log-copies.ts"), ({ exportLog }) => exportLog(input)))).pipe(
       Command.withDescription("Write the whole log to files that vouch for themselves; nobody has to stop for it")
     ),
     Command.make("import", {
       from: Flag.String("from").pipe(Flag.withMetavar("place"), described("Where an export is")),
       check: Flag.Boolean("check").pipe(described("Only read all of it"), off),
-      withoutBlobs: Flag.Boolean("without-blobs").pipe(described("Leave out locks, archived logs and bills of materials"), off),
+      withoutBlobs: Flag.Boolean("without-blobs").pipe(described("Leave out locks, archived logs, bills of materials and stored files"), off),
       yes
     }, (input) => alone(load(() => import("../commands/log-copies.ts"), ({ importLog }) => importLog(input)))).pipe(
       Command.withDescription("Fill a log in which nothing is from an export; while no scheduler runs")
@@ -61,23 +61,39 @@ export const projections = Command.make("projections", {}, () =>
   Command.withDescription("List read models: how far each has come, and what grows beside it; run it where npm start runs")
 )
 
+const parkedIds = Argument.String("id").pipe(
+  Argument.withDescription("As kiln parked list shows it"),
+  Argument.filter((text) => /^[0-9a-f]{1,1000}$/.test(text), () => "an id as kiln parked list shows it"),
+  Argument.atLeast(0)
+)
+const parkedFilter = {
+  what: Flag.Literals("what", ["event", "report", "job", "delivery"]).pipe(described("Only of this kind"), Flag.optional),
+  tenant: optional("tenant", "Only of this tenant")
+}
+
 export const parked = Command.make("parked").pipe(
   Command.withDescription("What was put aside since it could not be taken in, for operators"),
   Command.withSubcommands([
-    Command.make("list", {}, () =>
-      talking(load(() => import("../commands/parked.ts"), ({ listParked }) => listParked()))).pipe(
+    Command.make("list", parkedFilter, (input) =>
+      talking(load(() => import("../commands/parked.ts"), ({ listParked }) => listParked(input)))).pipe(
       Command.withDescription("List what is parked, newest first; --json has the beginning of its text")
     ),
     Command.make("retry", {
-      projection: Flag.Literals("projection", projectionNames).pipe(described("Only of this read model"), Flag.optional)
+      ids: parkedIds,
+      ...parkedFilter,
+      projection: Flag.Literals("projection", projectionNames).pipe(described("Only events, and of this read model"), Flag.optional)
     }, (input) => alone(load(() => import("../commands/parked.ts"), ({ retryParked }) => retryParked(input)))).pipe(
-      Command.withDescription("Take in anew what read models have put aside; run it where npm start runs")
+      Command.withDescription("Take in anew, begin or send again; run it where npm start runs"),
+      Command.withExamples([
+        { command: "kiln parked retry", description: "All that read models have put aside" },
+        { command: "kiln parked retry 5f2c9c0e8ab14d77", description: "One thing, as kiln parked list shows it" },
+        { command: "kiln parked retry --what delivery --tenant acme", description: "What webhooks of one tenant have given up" }
+      ])
     ),
     Command.make("drop", {
-      id: Argument.String("id").pipe(
-        Argument.withDescription("As kiln parked list shows it"),
-        Argument.filter((text) => /^[0-9a-f]{1,1000}$/.test(text), () => "an id as kiln parked list shows it")
-      ),
+      ids: parkedIds,
+      ...parkedFilter,
+      all: Flag.Boolean("all").pipe(described("All there are"), off),
       yes
     }, (input) => talking(load(() => import("../commands/parked.ts"), ({ dropParked }) => dropParked(input)))).pipe(
       Command.withDescription("Forget it")

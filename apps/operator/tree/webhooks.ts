@@ -1,7 +1,7 @@
 /** Being told of what happens. */
 import { Argument, Command, Flag } from "effect/cli"
 import { talking } from "../root.ts"
-import { all, described, limit, off, optional, within, yes } from "./flags.ts"
+import { all, described, limit, off, optional, targetNames, within, yes } from "./flags.ts"
 import { load } from "./load.ts"
 
 const id = Argument.String("id").pipe(
@@ -16,7 +16,7 @@ const settings = {
   distribution: any("distribution", "Only of composes of this distribution"),
   imageType: any("image-type", "Only about images of this type"),
   status: Flag.Literals("status", ["pending", "running", "succeeded", "failed", "canceled"]).pipe(described("Only while the compose is in this state; any number of times"), Flag.atLeast(0)),
-  target: Flag.Literals("target", ["file", "s3", "aws", "gcp", "azure", "oci"]).pipe(described("Only about images that go there; any number of times"), Flag.atLeast(0)),
+  target: Flag.Literals("target", targetNames).pipe(described("Only about images that go there; any number of times"), Flag.atLeast(0)),
   label: Flag.String("label").pipe(Flag.withMetavar("name[=value]"), described("Only of composes with this label; any number of times"), Flag.atLeast(0)),
   description: optional("description", "For people")
 }

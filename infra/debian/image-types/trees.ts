@@ -72,5 +72,6 @@ export const liveIso: ImageType = {
   ...networkBoot,
   name: "live-iso",
   description: "ISO for CDs and USB sticks, boots in BIOS and UEFI; runs from memory, any hardware",
-  format: "iso"
+  format: "iso",
+  bootable: true
 }

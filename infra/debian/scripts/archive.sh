@@ -33,9 +33,11 @@ case $format in
     ;;
   netboot)
     live_parts parts
-    # iPXE fetches all three from where this script lies.
-    printf '%s\n' '#!ipxe' "kernel vmlinuz initrd=initrd.img boot=live fetch=\${cwduri}root.squashfs $KILN_KERNEL" \
-      'initrd initrd.img' 'boot' >parts/boot.ipxe
+    # All three come from where this script lies. iPXE before 2020 cannot say where that is: whoever chains it does then.
+    printf '%s\n' '#!ipxe' "isset \${base} || set base \${cwduri}" "isset \${base} || goto unknown" \
+      "kernel vmlinuz initrd=initrd.img boot=live fetch=\${base}root.squashfs $KILN_KERNEL" 'initrd initrd.img' 'boot' \
+      ':unknown' 'echo This iPXE is too old to know where it has this script from. Before you chain it,' \
+      'echo set base to the URL of its folder, with a slash at the end' 'exit 1' >parts/boot.ipxe
     bundled parts >"$out"
     ;;
   iso)

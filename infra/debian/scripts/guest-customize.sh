@@ -203,7 +203,7 @@ table inet filter {
 		meta l4proto { icmp, ipv6-icmp } accept
 		ip6 saddr fe80::/10 udp dport 546 accept
 RULES
-    sort -k2,2 -k1,1n -u /run/kiln/open | while read -r port protocol; do
+    sort -k2,2 -k1,1n -k1,1 -u /run/kiln/open | while read -r port protocol; do
       case $protocol in tcp | udp) printf '\t\t%s dport %s accept\n' "$protocol" "$port" ;; esac
     done
     printf '\t}\n}\n'

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# inventory.pl TREE OUT: what dpkg says is installed in the tree, and the copyright files of packages.
+# inventory.pl TREE OUT: what dpkg says is installed in the tree, what the tree is, and the copyright files of packages.
 # It goes into the tree first, so that no link of a package leads out of it, and runs and loads nothing from there.
 # OUT has for each file a line "<bytes> <path>", its bytes, and a line end.
 use strict;
@@ -28,6 +28,7 @@ sub tell_of {
 }
 
 tell_of("/var/lib/dpkg/status");
+tell_of("/usr/lib/os-release");
 if (opendir my $docs, "/usr/share/doc") {
     tell_of("/usr/share/doc/$_/copyright") for sort grep { /^[a-z0-9][a-z0-9+.-]*\z/ } readdir $docs;
 }

@@ -22,6 +22,8 @@ truncate -s $(((kib + 1023) / 1024))M "$folder.fat"
 mkfs.vfat -F 32 -s 1 -n ESP -i "$KILN_FAT_ID" --invariant "$folder.fat" >/dev/null
 MTOOLS_SKIP_CHECK=1 mcopy -s -m -i "$folder.fat" "$esp"/* ::/
 rm -rf "$esp"
+# Within the ISO, not behind it: the catalog has no room for such a size, and firmware takes what is left of the volume then.
+mv "$folder.fat" "$folder/efi.img"
 
 bios=()
 if [ "$efi" = x64 ]; then
@@ -35,5 +37,4 @@ fi
 find "$folder" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 date=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S00)
 xorriso -as mkisofs -quiet -r -J -V KILN --modification-date="$date" --set_all_file_dates set_to_mtime -uid 0 -gid 0 \
-  "${bios[@]}" -append_partition 2 0xef "$folder.fat" -appended_part_as_gpt -e --interval:appended_partition_2:all:: \
-  -no-emul-boot -o "$out" "$folder"
+  "${bios[@]}" -e efi.img -no-emul-boot -isohybrid-gpt-basdat -part_like_isohybrid -o "$out" "$folder"

@@ -76,7 +76,8 @@ const define = Effect.fnUntraced(function*(
   const found = yield* orAbsent(call("galleryImages.get", (abortSignal) => galleryImages.get(resource_group, gallery, image, { abortSignal })))
   if (found === undefined) {
     yield* call("galleryImages.createOrUpdate", (abortSignal) => galleryImages.createOrUpdate(resource_group, gallery, image, {
-      location, ...wanted, osType: "Linux", osState: "Generalized", identifier: { publisher: "kiln", offer: image, sku: `${wanted.architecture}-${wanted.hyperVGeneration}` }
+      location, ...wanted, osType: "Linux", osState: "Generalized",
+      identifier: { publisher: "kiln", offer: image, sku: `${wanted.architecture}-${wanted.hyperVGeneration}` }
     }, { abortSignal, updateIntervalInMs: tuning.pollMs }))
     return
   }
@@ -84,7 +85,8 @@ const define = Effect.fnUntraced(function*(
   if (has === wanted.architecture && hyperVGeneration === wanted.hyperVGeneration && osType === "Linux") return
   return yield* new BuildFailed({
     class: "user",
-    message: `galleryImages.get: ${image} of the gallery ${gallery} is for ${osType} on ${has}, generation ${hyperVGeneration}; this image is for Linux on ${wanted.architecture}, generation ${wanted.hyperVGeneration}`
+    message: `galleryImages.get: ${image} of the gallery ${gallery} is for ${osType} on ${has}, generation ${hyperVGeneration}; `
+      + `this image is for Linux on ${wanted.architecture}, generation ${wanted.hyperVGeneration}`
   })
 })
 

@@ -9,7 +9,11 @@ import { marksIn, prefix } from "./names.ts"
 type Azure = TargetOf<"azure">
 
 export const markedBy = Effect.fn("azure.marked")(function*(azure: Clients, target: Azure, deployment: string) {
-  return [...(yield* markedImages(azure, target, deployment)), ...(yield* markedVersions(azure, target, deployment)), ...(yield* markedBlobs(azure, target, deployment))]
+  return [
+    ...(yield* markedImages(azure, target, deployment)),
+    ...(yield* markedVersions(azure, target, deployment)),
+    ...(yield* markedBlobs(azure, target, deployment))
+  ]
 })
 
 interface Tagged {
@@ -22,7 +26,9 @@ interface Tagged {
 const inKilnsWords = (kind: string, found: ReadonlyArray<Tagged>, deployment: string) =>
   found.flatMap(({ id, location, publishingProfile, tags }): ReadonlyArray<Marked> => {
     const marks = marksIn(tags, deployment)
-    return marks === undefined ? [] : [{ resource: { kind, id: id!, ...(location !== undefined && { place: location }) }, marks, madeAt: publishingProfile?.publishedDate?.getTime() }]
+    if (marks === undefined) return []
+    const resource = { kind, id: id!, ...(location !== undefined && { place: location }) }
+    return [{ resource, marks, madeAt: publishingProfile?.publishedDate?.getTime() }]
   })
 
 const markedImages = Effect.fnUntraced(function*({ call, compute: { images } }: Clients, { resource_group }: Azure, deployment: string) {

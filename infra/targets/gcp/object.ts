@@ -71,7 +71,10 @@ const found = Effect.fnUntraced(function*({ ask }: Clients, { deliveryId }: Deli
 const isWhole = Effect.fnUntraced(function*(clients: Clients, delivery: Delivery<TargetOf<"gcp">>, { crc32c, generation, sha256, size }: Found) {
   const { CRC32C } = yield* Effect.promise(() => import("@google-cloud/storage"))
   if (sha256 === delivery.sha256 && size === delivery.size) {
-    const here = yield* Effect.tryPromise({ try: () => CRC32C.fromFile(delivery.path), catch: (error) => callFailed("reading the file", { status: undefined, code: "EIO", message: String(error) }) })
+    const here = yield* Effect.tryPromise({
+      try: () => CRC32C.fromFile(delivery.path),
+      catch: (error) => callFailed("reading the file", { status: undefined, code: "EIO", message: String(error) })
+    })
     if (here.toString() === crc32c) return true
   }
   yield* removeObject(clients, objectName(delivery.deliveryId), generation)

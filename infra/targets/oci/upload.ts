@@ -77,7 +77,8 @@ export const uploadBlob = Effect.fnUntraced(function*(to: Session, source: Sourc
   if (yield* hasBlob(to, digest)) return
   yield* journal.note(step, { at: "", chunk, sent: end.sent } satisfies Begun)
   // Whatever it has gathered is not this blob: another attempt begins anew.
-  return yield* answer.status < 500 ? targetFailed(`${to.host} has not all of it`, { status: 502, message: refused("the blob", to.host, answer).message }) : refused("the blob", to.host, answer)
+  const refusal = refused("the blob", to.host, answer)
+  return yield* answer.status < 500 ? targetFailed(`${to.host} has not all of it`, { status: 502, message: refusal.message }) : refusal
 })
 
 /** Nothing, where so large pieces are wanted that they are no pieces. */

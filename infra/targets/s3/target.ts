@@ -8,7 +8,8 @@ import { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import type { Delivery, ImageTarget, Marked, Marks, Obstacle } from "../../../domain/ports/image-targets.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { openS3, orAbsent, type S3 } from "./client.ts"
-import { abortUpload, unfinished, uploadObject } from "./upload.ts"
+import { abortUpload, unfinished } from "./unfinished-uploads.ts"
+import { uploadObject } from "./upload.ts"
 
 type S3Target = TargetOf<"s3">
 
@@ -62,7 +63,9 @@ export const s3TargetWith = ({ partSize }: S3Settings): ImageTarget<S3Target> =>
 export const s3Target = s3TargetWith({})
 
 /** All that says whose an object is, is in its name: so it is found by one list, and an unfinished upload too. */
-export const keyOf = ({ prefix = "" }: Pick<S3Target, "prefix">, { artifact, composeId, deployment, jobId, tenantId }: Pick<Delivery, "artifact" | keyof Marks>): string =>
+export const keyOf = (
+  { prefix = "" }: Pick<S3Target, "prefix">, { artifact, composeId, deployment, jobId, tenantId }: Pick<Delivery, "artifact" | keyof Marks>
+): string =>
   `${belowOf(prefix, deployment)}${tenantId}/${composeId}/${jobId}/${artifact.filename.replace(/[^A-Za-z0-9._-]/gu, "_")}`
 
 const belowOf = (prefix: string, deployment: string): string => `${prefix}${deployment}/`

@@ -117,6 +117,19 @@ describe("what is said of an image", () => {
     expect((await gateway.call(at("lock.json"))).status).toBe(404)
   })
 
+  it("says why there is no bill of materials: in the compose, where the bill would be, and in what is signed", async () => {
+    const compose = await given(gateway)
+    await compose.started("0-build")
+    await compose.succeeded("0-build", Built.make({ manifest: aDigest, artifact: anArtifact, heldBy: WorkerId.make("w1"), reused: false, evidence: { noBill: "nobody knows" } }))
+    const at = (name: string) => `${api}/composes/${compose.id}/images/0/${name}`
+    const shown = await (await gateway.call(`${api}/composes/${compose.id}`)).json() as { images: ReadonlyArray<{ evidence: Record<string, string> }> }
+    expect(shown.images[0]!.evidence).toEqual({ provenance: at("provenance.dsse.json"), no_sbom: "nobody knows" })
+    const refused = await gateway.call(at("sbom.spdx.json"))
+    expect([refused.status, (await refused.json() as { detail: string }).detail]).toEqual([404, "there is no bill of materials of this image: nobody knows"])
+    const { payload } = await (await gateway.call(at("provenance.dsse.json"))).json() as Signed
+    expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({ predicate: { runDetails: { metadata: { kiln_no_sbom: "nobody knows" }, byproducts: [] } } })
+  })
+
   it("has checksums as sha256sum reads them", async () => {
     const { id, rest } = await told()
     await rest()

@@ -157,7 +157,8 @@ describe("kiln pipelines", () => {
     await run("resume", "web")
     expect((await run("build", "web")).out).toBe("web will be built\n")
     expect((await run("promote", "web", "--build", "1")).code).toBe(4)
-    expect([(await run("delete", "web")).code, (await run("delete", "web", "--yes")).out, (await run("show", "web")).code]).toEqual([2, "web is deleted\n", 4])
+    expect([(await run("delete", "web")).code, (await run("delete", "web", "--yes", "--json")).out, (await run("show", "web")).code])
+      .toEqual([2, `${JSON.stringify({ name: "web", deleted: true }, undefined, 2)}\n`, 4])
   })
 
   it("given a file without names, or with one twice, then it is refused", async () => {

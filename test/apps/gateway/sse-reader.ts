@@ -8,19 +8,20 @@ export interface Event {
 export interface Reader {
   /** Events up to the first that `enough` accepts, or until the stream ends. */
   until(enough: (event: Event) => boolean): Promise<ReadonlyArray<Event>>
-  readonly comments: ReadonlyArray<string>
+  /** Answers once so many comments have come, with no event in between. */
+  commented(times: number): Promise<void>
   close(): Promise<void>
 }
 
 export const readerOf = (response: Response): Reader => {
   const bytes = response.body!.getReader()
   const decoder = new TextDecoder()
-  const comments: Array<string> = []
+  let comments = 0
   let text = ""
   let lastId = ""
 
-  const next = async (): Promise<Event | undefined> => {
-    for (;;) {
+  const next = async (enough = () => false): Promise<Event | undefined> => {
+    while (!enough()) {
       const end = text.indexOf("\n\n")
       if (end < 0) {
         const { done, value } = await bytes.read()
@@ -31,15 +32,19 @@ export const readerOf = (response: Response): Reader => {
       const lines = text.slice(0, end).split("\n")
       text = text.slice(end + 2)
       const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
-      comments.push(...lines.filter((line) => line.startsWith(":")))
+      comments += lines.filter((line) => line.startsWith(":")).length
       lastId = field("id") ?? lastId
       const data = field("data")
       if (data !== undefined) return { id: lastId, event: field("event") ?? "message", data: JSON.parse(data) }
     }
+    return undefined
   }
 
   return {
-    comments,
+    commented: async (times) => {
+      const event = await next(() => comments >= times)
+      if (event !== undefined || comments < times) throw new Error(`${comments} comments, then ${JSON.stringify(event)}`)
+    },
     until: async (enough) => {
       const events: Array<Event> = []
       for (let event = await next(); event !== undefined; event = await next()) {

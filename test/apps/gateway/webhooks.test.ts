@@ -103,6 +103,6 @@ describe("kiln webhooks", () => {
     expect((await run("enable", id)).out).toMatch(/status +enabled/)
     expect((await run("test", id, "--detach")).out).toMatch(/webhooks_main_\d+_0 is on its way/)
     expect((await run("deliveries", id)).out).toBe("Nothing was sent\n")
-    expect([(await run("remove", id)).code, (await run("remove", id, "--yes")).code, (await run("show", id)).code]).toEqual([2, 0, 4])
+    expect([(await run("remove", id)).code, JSON.parse((await run("remove", id, "--yes", "--json")).out), (await run("show", id)).code]).toEqual([2, { id, removed: true }, 4])
   })
 })

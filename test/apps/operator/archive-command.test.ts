@@ -72,7 +72,7 @@ describe("kiln archive", () => {
       // As whoever is started later finds it.
       const later = yield* logIn(context, archive)
       assert.deepStrictEqual((yield* later.log.read(ref)).recorded, before.recorded)
-    }).pipe(Effect.scoped), 40_000)
+    }).pipe(Effect.scoped))
 
   it.live("given entries that nobody can read, then they are named and the period stays, until it is said that they go along, bit for bit", () =>
     Effect.gen(function*() {
@@ -117,5 +117,5 @@ describe("kiln archive", () => {
       const imported = yield* Effect.promise(() => run(["events", "import", "--from", copy, "--yes"], { backends: operatorPorts(other.context) as never }))
       assert.strictEqual(imported.code, 0, imported.err)
       assert.deepStrictEqual(yield* messagesIn(other.core, stream), stored)
-    }).pipe(Effect.scoped), 40_000)
+    }).pipe(Effect.scoped))
 })

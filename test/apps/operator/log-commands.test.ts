@@ -58,7 +58,7 @@ const followed = (args: ReadonlyArray<string>) =>
     return { child, next: Effect.promise(async () => JSON.parse((await lines.next()).value as string) as Entry) }
   })
 
-layer(Servers, { excludeTestServices: true, timeout: "60 seconds" })("past the gateway", (it) => {
+layer(Servers, { excludeTestServices: true })("past the gateway", (it) => {
   it.effect("given decisions of two tenants, when the log is tailed once, then all, one tenant's, one kind's, one aggregate's or one event's are shown, and no secret", () =>
     Effect.gen(function*() {
       const [one, other] = [newTenant(), newTenant()]
@@ -94,9 +94,10 @@ layer(Servers, { excludeTestServices: true, timeout: "60 seconds" })("past the g
       assert.deepStrictEqual(yield* tail("--from", "2020-01-01T00:00:00Z", "--tenant", tenantId), all)
       assert.deepStrictEqual(yield* tail("--from", "EVENTS_7:1"), [])
       assert.deepStrictEqual(yield* tail(), [])
-      for (const wrong of [["--from", "soon"], ["--aggregate", "recipe"], ["--tenant", "A B"]]) {
+      for (const wrong of [["--from", "soon"], ["--aggregate", "recipe"], ["--tenant", "A B"], ["--event", "Composed"]]) {
         assert.strictEqual((yield* run("events", "tail", "--once", ...wrong)).code, 2)
       }
+      assert.strictEqual((yield* run("events", "tail", "--event", "ComposeRequestd")).err.split(",")[0], "--event ComposeRequestd is no event; there is ComposeRequested")
     }))
 
   it.effect("given a command that follows the log, when something is decided, then it is printed at once, and the command ends when it is told to", () =>

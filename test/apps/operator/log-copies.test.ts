@@ -79,7 +79,7 @@ describe("kiln events export and import", () => {
       assert.deepStrictEqual([again.code, /this export has been imported already/.test(again.err)], [1, true])
       const full = yield* kiln("events", "import", "--from", place, "--yes")
       assert.deepStrictEqual([full.code, /the log is not empty/.test(full.err)], [1, true])
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 
   it.live("given a bucket and an import that is killed in the midst, when it is started again, then it goes on, and all is there once", () =>
     Effect.gen(function*() {
@@ -115,7 +115,7 @@ describe("kiln events export and import", () => {
       const imported = yield* processAt(empty.nats)("events", "import", "--from", place, "--yes")
       assert.strictEqual(imported.code, 0, imported.err)
       assert.deepStrictEqual(yield* everything(empty.core), whole)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 
   it.live("given a segment with other bytes, or none, then it is refused by its name, and nothing is stored", () =>
     Effect.gen(function*() {
@@ -132,5 +132,5 @@ describe("kiln events export and import", () => {
         assert.include(refused.err, `segments/${segment} in ${place} is damaged`)
       }
       assert.deepStrictEqual(yield* everything(empty.core), {})
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 })

@@ -5,7 +5,7 @@ import { Parked } from "../../../domain/ports/parked.ts"
 import { CoreNats } from "../../../infra/jetstream/nats.ts"
 import { newTenant, requestSimulated, rowsOf, SmallStack, startProjector, startScheduler, until } from "../../support/small-stack.ts"
 
-layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("an entry that cannot be read", (it) => {
+layer(SmallStack, { excludeTestServices: true })("an entry that cannot be read", (it) => {
   it.effect("given one in the log, then each that reads the log puts it aside once, and what comes after it is taken in", () =>
     Effect.gen(function*() {
       yield* startScheduler()

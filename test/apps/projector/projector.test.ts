@@ -24,7 +24,7 @@ const rowsSoon = (tenantId: ReturnType<typeof newTenant>, count: number) =>
 const lagShown = Effect.map(Effect.context<never>(), (context) =>
   Math.max(...[...PrometheusMetrics.formatUnsafe(context).matchAll(/^kiln_projection_lag_ms\{[^}]*projection="composes"[^}]*\} (\d+)/gm)].map(([, value]) => Number(value))))
 
-layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: true, timeout: "40 seconds" })("projectors", (it) => {
+layer(Layer.provideMerge(TenantRowsLive, SmallStack), { excludeTestServices: true })("projectors", (it) => {
   it.effect("given two on one read model, then one works and the other waits, and takes over when the first is gone", () =>
     Effect.gen(function*() {
       const worked: Array<string> = []

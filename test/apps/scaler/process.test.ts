@@ -56,7 +56,7 @@ const startScaler = Effect.gen(function*() {
   return { child, log: () => [at("scaler.log"), at("workers.log")].map((file) => existsSync(file) ? readFileSync(file, "utf8") : "").join("\n") }
 })
 
-layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("the scaler's process", (it) => {
+layer(Stack, { excludeTestServices: true })("the scaler's process", (it) => {
   it.effect("starts workers that are heard, lets an idle one go, and ends with all of them", () =>
     Effect.gen(function*() {
       const [demand, dispatch] = [yield* Demand, yield* Dispatch]
@@ -74,14 +74,14 @@ layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("the scaler's
       })
       yield* say.pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
       const { child, log } = yield* startScaler
-      yield* until(Effect.sync(() => heard.size), (size) => size === 2, "15 seconds").pipe(Effect.tapError(() => Effect.sync(() => console.error(log()))))
+      yield* until(Effect.sync(() => heard.size), (size) => size === 2).pipe(Effect.tapError(() => Effect.sync(() => console.error(log()))))
       const [kept] = heard.keys()
       builds = 1
       working = (name) => name === kept
-      yield* until(Effect.sync(() => [...heard].filter(([, { draining }]) => draining)), ({ length }) => length === 1, "15 seconds")
+      yield* until(Effect.sync(() => [...heard].filter(([, { draining }]) => draining)), ({ length }) => length === 1)
       assert.isFalse(heard.get(kept!)!.draining)
       yield* child.stop
       yield* until(Effect.sync(() => heard.get(kept!)!.draining), (draining) => draining)
       assert.deepStrictEqual((yield* child.exited).signal, null)
-    }), 100_000)
+    }))
 })

@@ -42,7 +42,7 @@ const make = Effect.gen(function*() {
   return { driver, names, pool, say: (next: typeof said) => void (said = next), scaler }
 })
 
-layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("a scaler", (it) => {
+layer(Stack, { excludeTestServices: true })("a scaler", (it) => {
   it.effect("makes as many workers as are wanted, and lets the idle ones go when they are not", () =>
     Effect.gen(function*() {
       const { driver, names, say, scaler } = yield* make
@@ -53,7 +53,7 @@ layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("a scaler", (
       say(() => ({ builds: 1, workers: [busy(working!), ...others.map((name) => idle(name, Date.now() - since, Date.now()))] }))
       yield* until(driver.list, (list) => list.length === 1)
       assert.deepStrictEqual(yield* names, [working])
-    }), 40_000)
+    }))
 
   it.effect("keeps the least when no scheduler says anything", () =>
     Effect.gen(function*() {
@@ -61,7 +61,7 @@ layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("a scaler", (
       const silent = PoolId.make(`silent-${randomUUID().slice(0, 8)}`)
       yield* Effect.forkScoped(scaler("one", { pool: silent, policy: { ...quick, min: 2 } }))
       yield* until(driver.list, (list) => list.length === 2)
-    }), 40_000)
+    }))
 
   it.effect("is the only one to act on a pool; another takes over with the workers that are there", () =>
     Effect.gen(function*() {
@@ -81,7 +81,7 @@ layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("a scaler", (
       yield* Scope.close(scope, Exit.void)
       yield* until(Effect.sync(() => acted.filter((instance) => instance === "second").length), (count) => count > 5)
       assert.deepStrictEqual((yield* driver.list).map(({ id }) => id), before)
-    }), 40_000)
+    }))
 
   it.effect("goes on when the provider fails, takes the step then, and rests after it", () =>
     Effect.gen(function*() {
@@ -100,7 +100,7 @@ layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("a scaler", (
       const seen = looks
       yield* until(Effect.sync(() => looks), (count) => count > seen + 10)
       assert.strictEqual((yield* driver.list).length, 1)
-    }), 40_000)
+    }))
 
   it.effect("protects who works, and releases only who may go", () =>
     Effect.gen(function*() {
@@ -124,5 +124,5 @@ layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("a scaler", (
       say(() => ({ builds: 2, workers: [idle(one!, 2 * second, Date.now()), idle(two!, 0, Date.now())] }))
       yield* until(Effect.sync(() => calls.length), (count) => count === 2)
       assert.deepStrictEqual(calls, [[true, one!], [false, one!]])
-    }), 40_000)
+    }))
 })

@@ -49,7 +49,7 @@ const statementIn = (bytes: Uint8Array, { key }: Attester["Service"]) => {
   return JSON.parse(signed.toString()) as { readonly subject: ReadonlyArray<{ readonly name: string; readonly digest: { readonly sha256: string } }> }
 }
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("what goes with an image", (it) => {
+layer(SmallStack, { excludeTestServices: true })("what goes with an image", (it) => {
   it.effect("given the worker that pushes it, then it gets the bills of materials as they are stored, and provenance that is signed for the manifest", () =>
     Effect.gen(function*() {
       const [tenantId, blobs] = [newTenant(), yield* Blobs]

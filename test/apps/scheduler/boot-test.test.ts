@@ -28,7 +28,7 @@ const reportsOf = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId)
     : event._tag === "JobSucceeded" && event.outcome._tag === "Tested" && event.outcome.report !== undefined ? [event.outcome.report] : [])
 })
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a test job", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a test job", (it) => {
   it.effect("given a worker that can boot, when an image is built, then it is booted in each firmware where it lies, and what was seen is kept", () =>
     Effect.gen(function*() {
       const orders: Array<BootOrder> = []

@@ -1,5 +1,5 @@
 /** A compose is canceled wherever it stands: nothing of it goes on, nothing of it is left, and its slots are free. */
-import { existsSync, readdirSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
@@ -10,6 +10,7 @@ import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { type ImageBuilder, ImageBuilders } from "../../../domain/ports/image-builder.ts"
 import { run } from "../../../infra/process/run.ts"
 import { simulatedBuilder } from "../../../infra/simulated/simulated-builder.ts"
+import { gone } from "../../support/gone.ts"
 import { idleWorker } from "../../support/idle-worker.ts"
 import { Folder, historyOf, newTenant, requestSimulated, SmallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
 
@@ -20,8 +21,6 @@ const cancel = (tenantId: TenantId, composeId: ComposeId) =>
   execute({ tenantId, messageId: `cancel-${composeId}`, at: Millis.make(Date.now()), actor: { kind: "requester", id: "test" } }, CancelCompose.make({ composeId }))
 const tagsOf = (tenantId: TenantId, id: ComposeId) => Effect.map(historyOf(tenantId, id), (events) => events.map(({ _tag }) => _tag))
 const stands = (tenantId: TenantId, id: ComposeId, jobId: JobId, state: string) => until(stateOf(tenantId, id), ({ jobs }) => jobs.get(jobId)?.state === state)
-/** Within what is promised. */
-const soon = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (a: A) => boolean) => until(look, holds, "5 seconds")
 const isCanceled = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId) {
   const { jobs, status } = yield* stateOf(tenantId, id)
   assert.strictEqual(status, "canceled")
@@ -51,7 +50,7 @@ const stubborn = () => {
   return { pids, builders: ImageBuilders.of({ builders: new Map([[builder.name, builder]]) }) }
 }
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a cancel", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a cancel", (it) => {
   it.effect("given a job that waits for a worker, then it is over and no worker gets it", () =>
     Effect.gen(function*() {
       yield* startScheduler()
@@ -95,8 +94,8 @@ layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a cance
       assert.strictEqual(readdirSync(work).length, 1)
       yield* cancel(tenantId, id)
       yield* isCanceled(tenantId, id)
-      yield* soon(Effect.sync(() => pids.filter((pid) => existsSync(`/proc/${pid}/cwd`))), (left) => left.length === 0)
-      yield* soon(Effect.sync(() => readdirSync(work)), (left) => left.length === 0)
+      yield* gone(...pids)
+      yield* until(Effect.sync(() => readdirSync(work)), (left) => left.length === 0)
       yield* isFree
       assert.deepStrictEqual(yield* tagsOf(tenantId, id), ["ComposeRequested", "JobQueued", "JobStarted", "JobCanceled", "ComposeCanceled"])
     }))
@@ -129,7 +128,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a cance
       yield* stands(tenantId, id, upload, "running")
       yield* cancel(tenantId, id)
       yield* isCanceled(tenantId, id)
-      yield* Effect.timeout(Deferred.await(brokenOff), "5 seconds")
+      yield* Deferred.await(brokenOff)
       yield* isFree
       assert.deepStrictEqual((yield* tagsOf(tenantId, id)).slice(-3), ["JobStarted", "JobCanceled", "ComposeCanceled"])
     }))

@@ -11,6 +11,7 @@ import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { Blobs } from "../../../domain/ports/blobs.ts"
 import { Dispatch } from "../../../domain/ports/work.ts"
 import { JobFeed } from "../../../domain/ports/job-feed.ts"
+import { WorkNats } from "../../../infra/jetstream/nats.ts"
 import { gunzipSync } from "node:zlib"
 import { projections } from "../../../projections/all.ts"
 import {
@@ -24,7 +25,7 @@ const running = (tenantId: TenantId, id: ComposeId) =>
 const cancel = (tenantId: TenantId, composeId: ComposeId) =>
   execute({ tenantId, messageId: `cancel-${composeId}`, at: Millis.make(Date.now()), actor: { kind: "requester", id: "test" } }, CancelCompose.make({ composeId }))
 
-layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compose on its way", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a compose on its way", (it) => {
   it.effect("given scheduler and worker, when it is requested, then its jobs run one after the other and its bytes are in the store", () =>
     Effect.gen(function*() {
       yield* startScheduler()
@@ -49,7 +50,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       assert.isTrue(feed.some((item) => item._tag === "ProgressReport"))
     }))
 
-  it.effect("given a worker that may upload, when it has built, then it delivers at once, and both are one decision", () =>
+  it.effect("given a worker that may upload, when it has built, then it delivers at once, and that is one decision with the image's success", () =>
     Effect.gen(function*() {
       yield* startScheduler()
       yield* startWorker()
@@ -57,7 +58,10 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       const id = yield* requestSimulated(tenantId, { duration_ms: 300 })
       yield* ended(tenantId, id)
       const { recorded } = yield* (yield* EventLog).read(composeRef(tenantId, id))
-      assert.deepStrictEqual(tags(recorded.at(-1)!.events), ["JobSucceeded", "JobQueued", "JobStarted", "JobSucceeded", "ComposeFinished"])
+      // Its end as well, but on a machine so busy that to deliver takes a while.
+      const [built, delivered = []] = recorded.map(({ events }) => tags(events)).filter((decided) => decided.includes("JobSucceeded"))
+      assert.deepStrictEqual([...built!, ...delivered], ["JobSucceeded", "JobQueued", "JobStarted", "JobSucceeded", "ComposeFinished"])
+      assert.include(built!, "JobStarted")
     }))
 
   it.effect("given one worker that only builds and one that only uploads, then the image is built, and waits for its holder alone", () =>
@@ -116,10 +120,12 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       const scheduler = yield* startScheduler()
       yield* startWorker()
       const tenantId = newTenant()
-      const id = yield* requestSimulated(tenantId, { duration_ms: 700 })
+      const id = yield* requestSimulated(tenantId, { duration_ms: 2000 })
       yield* running(tenantId, id)
       yield* scheduler.stop
-      yield* Effect.sleep("1200 millis")
+      const { jsm } = yield* WorkNats
+      const waiting = Effect.promise(() => jsm.streams.getMessage("RESULTS", { last_by_subj: "worker.default.w1.result" }))
+      yield* until(waiting, (result) => result?.string().includes("AttemptSucceeded") === true)
       assert.strictEqual((yield* stateOf(tenantId, id)).status, "open")
       yield* startScheduler()
       assert.strictEqual((yield* ended(tenantId, id)).status, "succeeded")
@@ -131,12 +137,13 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a compo
       yield* startScheduler()
       const first = yield* startWorker("w1")
       const tenantId = newTenant()
-      const id = yield* requestSimulated(tenantId, { duration_ms: 1000 })
+      const id = yield* requestSimulated(tenantId, { duration_ms: 60_000 })
       yield* running(tenantId, id)
       yield* first.stop
       yield* startWorker("w2")
-      yield* ended(tenantId, id)
-      const started = (yield* historyOf(tenantId, id)).filter((event) => event._tag === "JobStarted" && event.jobId === "0-build")
+      const starts = Effect.map(historyOf(tenantId, id), (events) => events.filter((event) => event._tag === "JobStarted" && event.jobId === "0-build"))
+      const started = yield* until(starts, ({ length }) => length > 1)
+      yield* cancel(tenantId, id)
       assert.deepStrictEqual(started.map((event) => "attempt" in event && event.attempt), [1, 1])
     }))
 

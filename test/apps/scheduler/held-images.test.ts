@@ -14,7 +14,7 @@ const builds = { abilities: { slots: { resolve: 0, build: 2, upload: 0 } } }
 const lostAfterMs = 3500
 
 const built = (tenantId: TenantId, id: ComposeId) => until(stateOf(tenantId, id), ({ jobs }) => jobs.get(upload)?.state === "queued")
-const succeeded = (tenantId: TenantId, id: ComposeId) => until(stateOf(tenantId, id), ({ status }) => status === "succeeded", "25 seconds")
+const succeeded = (tenantId: TenantId, id: ComposeId) => until(stateOf(tenantId, id), ({ status }) => status === "succeeded")
 const startsOf = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId) {
   return (yield* historyOf(tenantId, id)).flatMap((event) => event._tag === "JobStarted" ? [`${event.jobId} ${event.attempt} ${event.worker}`] : [])
 })
@@ -22,7 +22,7 @@ const imagesOf = Effect.fnUntraced(function*(tenantId: TenantId, id: ComposeId) 
   return (yield* historyOf(tenantId, id)).flatMap((event) => event._tag === "JobSucceeded" && event.outcome._tag === "Built" ? [event.outcome] : [])
 })
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("an image that its worker holds", (it) => {
+layer(SmallStack, { excludeTestServices: true })("an image that its worker holds", (it) => {
   it.effect("given a worker that goes after it has built and comes back in time, then the upload has waited for it and nothing is built twice", () =>
     Effect.gen(function*() {
       yield* startScheduler()

@@ -71,7 +71,7 @@ describe("a scheduler that is killed while it archives", () => {
         assert.deepStrictEqual(yield* histories, known)
       }
       yield* start
-      yield* until(Effect.forEach(streams, isOnServer), (there) => !there.includes(true), "30 seconds")
+      yield* until(Effect.forEach(streams, isOnServer), (there) => !there.includes(true))
       const { ports } = yield* logIn(context, archive)
       yield* until(Context.get(ports, Periods).list, (all) => streams.every((stream) => all.find((each) => each.stream === stream)?.state === "dropped"))
       // Periods in which nothing happened go, too.
@@ -80,7 +80,7 @@ describe("a scheduler that is killed while it archives", () => {
       // As whoever begins now has it: of the archive alone.
       const later = Context.get(ports, EventLog)
       assert.deepStrictEqual(yield* Effect.forEach(refs, (ref) => Effect.map(later.read(ref), ({ recorded }) => recorded)), known)
-    }).pipe(Effect.scoped, Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))), 90_000)
+    }).pipe(Effect.scoped, Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))))
 })
 
 const web = PipelineName.make("web")
@@ -92,7 +92,7 @@ const pipelineOf = (tenantId: TenantId) => Effect.map(readPipeline(tenantId, web
 const eventsOf = (tenantId: TenantId) =>
   Effect.map(Effect.flatMap(EventLog, (log) => log.read(pipelineRef(tenantId, web))), ({ recorded }) => recorded.flatMap(({ events }) => events))
 
-layer(SmallStack, { excludeTestServices: true, timeout: "90 seconds" })("a scheduler that is killed while pipelines are under way", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a scheduler that is killed while pipelines are under way", (it) => {
   it.effect("given kill -9 again and again, then no build is doubled, numbers have no gap, and each build is promoted once", () =>
     Effect.gen(function*() {
       const tenants = [newTenant(), newTenant(), newTenant()]
@@ -109,20 +109,20 @@ layer(SmallStack, { excludeTestServices: true, timeout: "90 seconds" })("a sched
         (fiber) => Effect.timeoutOption(Fiber.interrupt(fiber), "3 seconds"))
       // Which lets the worker in, whose token the real one would refuse.
       const stop = yield* begin
-      for (const tenantId of tenants) yield* until(pipelineOf(tenantId), ({ promoted }) => promoted !== undefined, "20 seconds")
+      for (const tenantId of tenants) yield* until(pipelineOf(tenantId), ({ promoted }) => promoted !== undefined)
       yield* stop
       const progress = Effect.map(Effect.forEach(tenants, eventsOf), (all) => all.flat().length)
       for (let round = 0; round < 4; round++) {
         const child = yield* startSchedulerProcess(dir, "pipelines")
         const already = yield* progress
-        yield* until(progress, (count) => count > already + 2 + 3 * round, "30 seconds")
+        yield* until(progress, (count) => count > already + 2 + 3 * round)
         yield* child.signal("SIGKILL")
         yield* child.exited
       }
       yield* startSchedulerProcess(dir, "pipelines")
       for (const tenantId of tenants) {
         const { lastNumber } = yield* pipelineOf(tenantId)
-        yield* until(pipelineOf(tenantId), ({ promoted }) => (promoted?.number ?? 0) > lastNumber, "60 seconds")
+        yield* until(pipelineOf(tenantId), ({ promoted }) => (promoted?.number ?? 0) > lastNumber)
         yield* say(tenantId, DeletePipeline.make({ at: now() }))
         const events = yield* eventsOf(tenantId)
         const builds = events.filter((event) => event._tag === "BuildRequested")

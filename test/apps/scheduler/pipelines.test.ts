@@ -35,7 +35,7 @@ const declare = (tenantId: TenantId, rules: Omit<PipelineDefinition, "request"> 
   return say(tenantId, DeclarePipeline.make({ at: now(), definition: { request, ...rules }, means: { builder: "simulated", resolves } }), name)
 }
 const pipelineOf = (tenantId: TenantId, name = web) => Effect.map(readPipeline(tenantId, name), ({ pipeline }) => pipeline)
-const eventually = (tenantId: TenantId, holds: (pipeline: Pipeline) => boolean, name = web) => until(pipelineOf(tenantId, name), holds, "20 seconds")
+const eventually = (tenantId: TenantId, holds: (pipeline: Pipeline) => boolean, name = web) => until(pipelineOf(tenantId, name), holds)
 const eventsOf = (tenantId: TenantId, name = web) =>
   Effect.map(Effect.flatMap(EventLog, (log) => log.read(pipelineRef(tenantId, name))), ({ recorded }) => recorded.flatMap(({ events }) => events))
 const stack = (policy: Policy = {}, retentionEveryMs?: number) =>
@@ -44,7 +44,7 @@ const ask = (tenantId: TenantId) => say(tenantId, AskBuild.make({ at: now() }))
 const built = (number: number) => ({ promoted }: Pipeline) => promoted?.number === number
 const delivered = (tenantId: TenantId, composeId: ComposeId) => Effect.map(stateOf(tenantId, composeId), ({ removals }) => removals.size === 0)
 
-layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true, timeout: "60 seconds" })("a pipeline", (it) => {
+layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true })("a pipeline", (it) => {
   it.effect("given one that was declared, when its builds are good, then its name stands for the newest, and its composes carry its name and their number", () =>
     Effect.gen(function*() {
       const [tenantId, other] = [newTenant(), newTenant()]
@@ -69,7 +69,7 @@ layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true,
       yield* stack()
       yield* declare(same, { schedule: { everyMs: 150 } }, { packages_every_ms: ages })
       yield* declare(changing, { schedule: { everyMs: 150 } }, { packages_every_ms: 1 })
-      const skips = yield* until(eventsOf(same), (events) => events.filter(({ _tag }) => _tag === "BuildSkipped").length >= 2, "20 seconds")
+      const skips = yield* until(eventsOf(same), (events) => events.filter(({ _tag }) => _tag === "BuildSkipped").length >= 2)
       assert.deepStrictEqual(skips.filter(({ _tag }) => _tag === "BuildRequested").length, 1)
       const check = skips.find((event) => event._tag === "CheckRequested")!
       const { jobs, request, status } = yield* stateOf(same, check.composeId)
@@ -252,7 +252,7 @@ layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true,
       yield* startScheduler("pipelines", undefined, {}, undefined, beginWithinMs)
       for (const tenantId of tenants) {
         const before = yield* pipelineOf(tenantId)
-        const after = yield* until(pipelineOf(tenantId), ({ promoted }) => (promoted?.number ?? 0) > before.lastNumber, "40 seconds")
+        const after = yield* until(pipelineOf(tenantId), ({ promoted }) => (promoted?.number ?? 0) > before.lastNumber)
         yield* say(tenantId, DeletePipeline.make({ at: now() }))
         assert.strictEqual(after.failures, 0)
         const events = yield* eventsOf(tenantId)

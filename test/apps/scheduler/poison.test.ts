@@ -9,7 +9,7 @@ import { CoreNats, WorkNats } from "../../../infra/jetstream/nats.ts"
 import { idleWorker } from "../../support/idle-worker.ts"
 import { historyOf, newTenant, requestSimulated, smallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
 
-const impatient = smallStack({ deliveries: { JOBS: 2, RESULTS: 3 }, jobAckWaitMs: 100 })
+const impatient = smallStack({ deliveries: { JOBS: 2, RESULTS: 3 }, jobAckWaitMs: 1000 })
 const scope = PoolScope.make("default")
 const build = JobId.make("0-build")
 
@@ -33,7 +33,7 @@ const idle = Effect.fnUntraced(function*(name: string) {
   return { leave, nc, say }
 })
 
-layer(impatient, { excludeTestServices: true, timeout: "40 seconds" })("poison", (it) => {
+layer(impatient, { excludeTestServices: true })("poison", (it) => {
   it.effect("given a job that its worker takes and never begins, then it fails after some deliveries, operators see it, and the rest goes on", () =>
     Effect.gen(function*() {
       yield* startScheduler()
@@ -77,7 +77,7 @@ layer(impatient, { excludeTestServices: true, timeout: "40 seconds" })("poison",
     }))
 })
 
-layer(smallStack({ deliveries: { JOBS: 5, RESULTS: 3 }, jobAckWaitMs: 15_000 }), { excludeTestServices: true, timeout: "40 seconds" })("poison that takes its time", (it) => {
+layer(smallStack({ deliveries: { JOBS: 5, RESULTS: 3 }, jobAckWaitMs: 15_000 }), { excludeTestServices: true })("poison that takes its time", (it) => {
   it.effect("given a job that kills every worker it is given to before that can say so, then it is given up and the rest goes on", () =>
     Effect.gen(function*() {
       yield* startScheduler()
@@ -88,7 +88,7 @@ layer(smallStack({ deliveries: { JOBS: 5, RESULTS: 3 }, jobAckWaitMs: 15_000 }),
       work.nc.subscribe("jobs.default.w3", { callback: () => void session++ })
       const id = yield* requestSimulated(tenantId)
       // A new session for each job that it was given: it was started again.
-      yield* until(Effect.andThen(Effect.sync(() => say(`${session}`.padStart(16, "s"))), stateOf(tenantId, id)), ({ status }) => status === "failed", "25 seconds")
+      yield* until(Effect.andThen(Effect.sync(() => say(`${session}`.padStart(16, "s"))), stateOf(tenantId, id)), ({ status }) => status === "failed")
       assert.deepInclude(yield* lastFailure(tenantId, id), { class: "platform", message: "it was given to workers 5 times and never begun" })
       assert.include(yield* parked(`${id}/${build}`), { what: "job", tenantId, composeId: id })
       yield* leave

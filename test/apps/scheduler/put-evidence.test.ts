@@ -20,5 +20,6 @@ describe("what a worker says of an image", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* putEvidence({ spdx: "%%%", cyclonedx: packed(new Uint8Array(17 * 2 ** 20)) }), {})
       assert.deepStrictEqual(yield* putEvidence({}), {})
+      assert.deepStrictEqual(yield* putEvidence({ noBill: "nobody knows" }), { noBill: "nobody knows" })
     }).pipe(Effect.provide(BlobsInMemory)))
 })

@@ -9,7 +9,7 @@ import { Accounts, AccountsLive } from "../../../apps/accounts.ts"
 import { execute } from "../../../apps/execute.ts"
 import { newTenant, SmallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
 
-layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true, timeout: "60 seconds" })("a quota", (it) => {
+layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true })("a quota", (it) => {
   it.effect("is settled to the size of the image, through scheduler and worker", () =>
     Effect.gen(function*() {
       const accounts = yield* Accounts
@@ -29,5 +29,5 @@ layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true,
       assert.isAbove(size, 0)
       const account = yield* until(accounts.read(tenantId), ({ open }) => HashMap.isEmpty(open))
       assert.strictEqual(bytesOf(account), size)
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 })

@@ -40,7 +40,7 @@ const swept = Effect.fnUntraced(function*(tenantId: TenantId, dryRun = false) {
   return yield* until(scheduling.reaper(), ({ running }) => !running)
 })
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("the reaper", (it) => {
+layer(SmallStack, { excludeTestServices: true })("the reaper", (it) => {
   it.effect("given an object that a killed delivery has left, when two sweeps have seen it, then it is gone and on record, and copies, running uploads and others' things are there", () =>
     Effect.gen(function*() {
       const { dir } = yield* Folder

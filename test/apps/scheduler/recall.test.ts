@@ -10,7 +10,7 @@ import { Snapshots } from "../../../domain/ports/snapshots.ts"
 import { historyOf, newTenant, requestSimulated, SmallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
 import { waitingJob } from "../../support/waiting-job.ts"
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a snapshot that has missed that a job began", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a snapshot that has missed that a job began", (it) => {
   it.effect("given a worker that is gone since, when a scheduler starts from it, then the job is found to be lost and is done again", () =>
     Effect.gen(function*() {
       const [tenantId, log] = [newTenant(), yield* EventLog]
@@ -25,7 +25,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a snaps
 
       yield* startScheduler("test", 1000, {}, undefined, 300)
       yield* startWorker()
-      const { status } = yield* until(stateOf(tenantId, composeId), ({ status }) => status !== "open", "30 seconds")
+      const { status } = yield* until(stateOf(tenantId, composeId), ({ status }) => status !== "open")
       assert.strictEqual(status, "succeeded")
       const tags = (yield* historyOf(tenantId, composeId)).map(({ _tag }) => _tag)
       assert.strictEqual(tags.filter((tag) => tag === "JobLost").length, 1)

@@ -8,7 +8,7 @@ import { Accounts, AccountsLive } from "../../../apps/accounts.ts"
 import { execute } from "../../../apps/execute.ts"
 import { bytesOf, ReserveQuota } from "../../../domain/account.ts"
 import { RemoveCopy, RequestCompose } from "../../../domain/compose-commands.ts"
-import type { Compose } from "../../../domain/compose.ts"
+import type { Compose } from "../../../domain/compose-state.ts"
 import { ComposeId, JobId, Millis, type TenantId } from "../../../domain/ids.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import type { Policy } from "../../../domain/policy.ts"
@@ -48,7 +48,7 @@ const remove = (tenantId: TenantId, composeId: ComposeId) => execute(intent(tena
 const gone = (tenantId: TenantId, composeId: ComposeId) => until(stateOf(tenantId, composeId), ({ removed }) => removed.size === 1)
 const sizeOf = ({ artifact }: Pick<Extract<ReturnType<typeof uploaded>, unknown>, "artifact">) => Effect.flatMap(Artifacts, (artifacts) => artifacts.size(artifact.digest))
 
-layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true, timeout: "60 seconds" })("a copy", (it) => {
+layer(Layer.provideMerge(AccountsLive, SmallStack), { excludeTestServices: true })("a copy", (it) => {
   it.effect("given two composes with one image in Kiln's own store, when both are removed, then its bytes stay until the second, and the account has them back", () =>
     Effect.gen(function*() {
       const tenantId = newTenant()

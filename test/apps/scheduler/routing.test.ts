@@ -42,7 +42,7 @@ const seen = (workers: number) =>
 const waits = (tenantId: TenantId, id: ComposeId, reason: string) =>
   until(Effect.flatMap(Scheduling, (scheduling) => scheduling.waiting(tenantId, id)).pipe(Effect.orElseSucceed(() => [])), ([job]) => job?.reason === reason)
 
-layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a job's way to a worker", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a job's way to a worker", (it) => {
   it.effect("given workers of different architectures and distributions, then each job goes to one that can do it, and one for nobody waits until there is somebody", () =>
     Effect.gen(function*() {
       yield* startScheduler()
@@ -58,7 +58,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a job's
       assert.deepInclude(waiting, { pool: PoolId.make("default"), architecture: "x86_64", distribution: "test-distro-2", position: 1 })
       yield* startWorker("three-x86", { abilities: { architectures: ["x86_64"] } })
       assert.deepStrictEqual(yield* doneBy(tenantId, nobodys), ["three-x86"])
-    }), 60_000)
+    }))
 
   it.effect("given a pool of one tenant by policy, then it gets that tenant's jobs and nobody else's, wish for it who may", () =>
     Effect.gen(function*() {
@@ -71,7 +71,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a job's
       const ids = yield* Effect.forEach([gold, other, wisher, gold, other, wisher], (tenantId) =>
         Effect.map(request(tenantId), (id) => ({ id, tenantId })))
       for (const { id, tenantId } of ids) assert.deepStrictEqual(yield* doneBy(tenantId, id), [tenantId === gold ? "golden" : "common"])
-    }), 60_000)
+    }))
 
   it.effect("given a worker of two pools, then it does the jobs of both", () =>
     Effect.gen(function*() {
@@ -80,7 +80,7 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a job's
       yield* startWorker("both", { scope: PoolScope.make("default_mine") })
       yield* seen(1)
       for (const tenantId of [mine, other]) assert.deepStrictEqual(yield* doneBy(tenantId, yield* request(tenantId)), ["both"])
-    }), 60_000)
+    }))
 
   it.effect("given one slot and two jobs, then operators see who does what, and the second is told its place", () =>
     Effect.gen(function*() {
@@ -98,5 +98,5 @@ layer(SmallStack, { excludeTestServices: true, timeout: "30 seconds" })("a job's
       assert.deepStrictEqual(worker!.jobs.map(({ composeId, state }) => [composeId, state].join(" ")), [`${first} running`])
       const pools = yield* scheduling.pools
       assert.deepInclude(pools.find(({ pool }) => pool === "default")!.kinds.build, { waiting: 1, busySlots: 1 })
-    }), 60_000)
+    }))
 })

@@ -55,7 +55,7 @@ const finished = (composeId: ComposeId, outcome: "succeeded" | "failed") => Comp
 
 const until = (holds: (account: Account) => boolean) =>
   Effect.flatMap(Accounts, (accounts) => accounts.read(tenantId)).pipe(
-    Effect.repeat({ until: holds, schedule: Schedule.spaced("10 millis") }), Effect.timeout("10 seconds"))
+    Effect.repeat({ until: holds, schedule: Schedule.spaced("10 millis") }))
 const nothingOpen = ({ open }: Account) => HashMap.isEmpty(open)
 const used = (account: Account) => usedIn(account, window, Date.now())
 

@@ -28,7 +28,7 @@ const requested = Effect.fnUntraced(function*(tenantId: TenantId, digest: Digest
 })
 const ended = (tenantId: TenantId, id: ComposeId) => until(stateOf(tenantId, id), ({ status }) => status !== "open")
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a stored file", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a stored file", (it) => {
   it.effect("given a request that names it, then its bytes are in the image, however many messages they take", () =>
     Effect.gen(function*() {
       yield* startScheduler()

@@ -57,7 +57,7 @@ type Asked = Effect.Success<ReturnType<typeof asked>>
 const outlookOf = ({ composeId, tenantId }: Asked) =>
   Effect.map(Effect.flatMap(Scheduling, ({ waiting }) => waiting(tenantId, composeId)), ([outlook]) => outlook)
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("deliveries to an operator's account", (it) => {
+layer(SmallStack, { excludeTestServices: true })("deliveries to an operator's account", (it) => {
   it.effect("given room for one in a region, when two tenants deliver three images there and one elsewhere, then one at a time goes there, the others say so, and elsewhere is free", () =>
     Effect.gen(function*() {
       const { dir } = yield* Folder

@@ -1,5 +1,5 @@
 /** An image is built once more, elsewhere, from what it was built from: from the request to the verdict on the log. */
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -10,8 +10,9 @@ import { verification } from "../../../apps/gateway/verify.ts"
 import { RequestCompose } from "../../../domain/compose-commands.ts"
 import type { ImageOptions } from "../../../domain/image-options.ts"
 import { ComposeId, JobId, Millis, type TenantId, WorkerId } from "../../../domain/ids.ts"
+import { type ImageBuilder, ImageBuilders } from "../../../domain/ports/image-builder.ts"
 import { Scheduling } from "../../../domain/ports/scheduling.ts"
-import { simulatedDistribution } from "../../../infra/simulated/simulated-builder.ts"
+import { simulatedBuilder, simulatedDistribution } from "../../../infra/simulated/simulated-builder.ts"
 import { Folder, newTenant, requestSimulated, SmallStack, startScheduler, startWorker, stateOf, until } from "../../support/small-stack.ts"
 
 const build = JobId.make("0-build")
@@ -41,7 +42,18 @@ const heldBy = Effect.fnUntraced(function*(worker: string) {
   return existsSync(images) ? readdirSync(images) : []
 })
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a verification", (it) => {
+/** The simulated builder, where a tool has this version. */
+const withTool = (version: string) => {
+  const build: ImageBuilder["build"] = (manifest, secrets, workspace, report, files) =>
+    Effect.map(simulatedBuilder.build(manifest, secrets, workspace, report, files), (file) => {
+      const inventory = join(workspace, "inventory.json")
+      writeFileSync(inventory, JSON.stringify({ epoch: 1, packages: [], licenses: [], tools: { maker: version, steady: "1" } }))
+      return { ...file, inventory }
+    })
+  return Effect.provideService(ImageBuilders, ImageBuilders.of({ builders: new Map([[simulatedBuilder.name, { ...simulatedBuilder, build }]]) }))
+}
+
+layer(SmallStack, { excludeTestServices: true })("a verification", (it) => {
   it.effect("given two workers, then the one that has not built the image builds it again, finds the same bytes, and keeps none of it", () =>
     Effect.gen(function*() {
       yield* startScheduler()
@@ -79,5 +91,18 @@ layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a verif
       assert.strictEqual(verdict, "different")
       assert.notStrictEqual(artifact.digest, outcome.artifact.digest)
       assert.deepStrictEqual(yield* heldBy("w4"), before)
+    }))
+
+  it.effect("given other bytes from a worker whose tools are of other versions, then the verdict says which", () =>
+    Effect.gen(function*() {
+      yield* startScheduler()
+      const first = yield* withTool("1.0")(startWorker("w5"))
+      const tenantId = newTenant()
+      const { id } = yield* built(tenantId, { bytes: 80_000, varies: true })
+      yield* first.stop
+      yield* withTool("2.0")(startWorker("w6"))
+      const { by, note, verdict } = yield* verified(tenantId, id)
+      assert.deepStrictEqual([verdict, by], ["different", "w6"])
+      assert.match(note ?? "", /other versions of the worker's tools, which may be all the difference: maker 1\.0, now 2\.0$/u)
     }))
 })

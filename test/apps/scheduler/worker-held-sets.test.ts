@@ -44,7 +44,7 @@ const scene = Effect.gen(function*() {
   return { holder, known, objects, uploads }
 })
 
-layer(SmallStack, { excludeTestServices: true, timeout: "60 seconds" })("a set of credentials that one worker has", (it) => {
+layer(SmallStack, { excludeTestServices: true })("a set of credentials that one worker has", (it) => {
   it.effect("given a target that names it, when that is tried or a link is asked for, then that worker is sent and named", () =>
     Effect.gen(function*() {
       const { holder, known, objects, uploads } = yield* scene

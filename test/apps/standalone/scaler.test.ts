@@ -16,6 +16,6 @@ describe("a stack with a scaling file", () => {
     const stack = yield* startStack({ home, durable: false, processes: ["scheduler", "projector", "scaler"], env: { KILN_SCALING_FILE: file } })
     assert.isTrue(stack.processes.has("scaler"))
     const working = Effect.sync(() => existsSync(log) ? readFileSync(log, "utf8").split("\n").filter((line) => line.includes("\"working\"")).length : 0)
-    assert.strictEqual(yield* working.pipe(Effect.repeat({ until: (count) => count >= 2, schedule: Schedule.spaced("50 millis") }), Effect.timeout("40 seconds")), 2)
-  }), 60_000)
+    assert.strictEqual(yield* working.pipe(Effect.repeat({ until: (count) => count >= 2, schedule: Schedule.spaced("50 millis") })), 2)
+  }))
 })

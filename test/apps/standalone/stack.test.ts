@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Scope, Exit } from "effect"
 import { existsSync } from "node:fs"
 import { startStack } from "../../../apps/standalone/stack.ts"
+import { poll } from "../../../infra/process/poll.ts"
 import { temporaryFolder } from "../../support/servers-mode.ts"
 
 describe("a stack", () => {
@@ -20,10 +21,10 @@ describe("a stack", () => {
       gone.push(...found.map(({ name }) => name).toReversed())
     }, 1)
     yield* Scope.close(scope, Exit.void)
-    yield* Effect.sleep("20 millis")
+    yield* poll(5, () => gone.length === names.length || undefined)
     clearInterval(watch)
     assert.sameMembers(gone, names)
     const order = gone.map(tier)
     assert.deepStrictEqual(order, order.toSorted((a, b) => a - b))
-  }), 30_000)
+  }))
 })

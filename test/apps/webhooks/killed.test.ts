@@ -4,7 +4,7 @@ import { newTenant, until } from "../../support/small-stack.ts"
 import { firstOf, webhookReceiver } from "../../support/webhook-receiver.ts"
 import { addWebhook, live, startWebhooksProcess, typesOfLife, WebhooksStack } from "../../support/webhooks.ts"
 
-layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("the process of webhooks", (it) => {
+layer(WebhooksStack, { excludeTestServices: true })("the process of webhooks", (it) => {
   it.effect("given kill -9 again and again while it sends, then no event of a compose is missing, and their order is kept", () =>
     Effect.gen(function*() {
       const tenantId = newTenant()
@@ -19,13 +19,13 @@ layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("the 
       for (let round = 0; round < 3; round++) {
         const before = receiver.state.got.length
         composes.push(...yield* Effect.forEach(Array.from({ length: 25 }), () => live(tenantId), { concurrency: 10 }))
-        yield* until(Effect.sync(() => receiver.state.got.length), (got) => got >= before + 20, "20 seconds")
+        yield* until(Effect.sync(() => receiver.state.got.length), (got) => got >= before + 20)
         yield* child.signal("SIGKILL")
         yield* child.exited
         child = yield* start
       }
       const toldOfAll = (path: string) => composes.every((composeId) => firstOf(receiver.got(path), composeId).length === typesOfLife.length)
-      yield* until(Effect.sync(() => toldOfAll("/one") && toldOfAll("/other")), (all) => all, "20 seconds")
+      yield* until(Effect.sync(() => toldOfAll("/one") && toldOfAll("/other")), (all) => all)
       for (const path of ["/one", "/other"]) for (const composeId of composes) assert.deepStrictEqual(firstOf(receiver.got(path), composeId), typesOfLife)
       const distinct = new Set(receiver.state.got.map(({ id, path }) => `${path} ${id}`))
       assert.strictEqual(distinct.size, 2 * composes.length * typesOfLife.length, "what came twice came under the same id")

@@ -17,7 +17,7 @@ const drop = Effect.fnUntraced(function*(name: string) {
   assert.strictEqual((yield* find).state, "dropped")
 })
 
-layer(webhooksInPeriods(2000), { excludeTestServices: true, timeout: "40 seconds" })("webhooks of a log with periods", (it) => {
+layer(webhooksInPeriods(2000), { excludeTestServices: true })("webhooks of a log with periods", (it) => {
   it.effect("given webhooks that are added just before composes are asked for, then each is told all, though another stream tells of it; and again when that is asked for, from the archive too", () =>
     Effect.gen(function*() {
       const receiver = yield* webhookReceiver()

@@ -44,7 +44,7 @@ const webhookFor = (tenantId: TenantId, url: string) =>
 
 const positions = Effect.flatMap(Sql, ({ run }) => run((sql) => sql<Array<{ stream: string; position: number }>>`select stream, position from kiln.webhook_positions`))
 
-layer(webhooksInPeriods("month"), { excludeTestServices: true, timeout: "60 seconds" })("what the process of webhooks reads", (it) => {
+layer(webhooksInPeriods("month"), { excludeTestServices: true })("what the process of webhooks reads", (it) => {
   it.effect("given no webhook, when composes live, then the server has no consumer of composes for it and gives it nothing", () =>
     Effect.gen(function*() {
       yield* startWebhooks()
@@ -114,7 +114,7 @@ layer(webhooksInPeriods("month"), { excludeTestServices: true, timeout: "60 seco
         const composes = yield* Effect.forEach(Array.from({ length: 5 }), () => live(tenantId), { concurrency: 5 })
         if (moment === "arrival") yield* Effect.andThen(arrival(path), kill)
         child = yield* start
-        yield* until(Effect.sync(() => composes.every((id) => firstOf(receiver.got(path), id).length === 5)), (all) => all, "20 seconds")
+        yield* until(Effect.sync(() => composes.every((id) => firstOf(receiver.got(path), id).length === 5)), (all) => all)
         for (const id of composes) assert.deepStrictEqual(firstOf(receiver.got(path), id), typesOfLife)
         assert.strictEqual(new Set(receiver.got(path).map(({ id }) => id)).size, 25, "nothing of before came")
         yield* command(tenantId, RemoveWebhook.make({ webhookId }))
@@ -131,7 +131,7 @@ layer(webhooksInPeriods("month"), { excludeTestServices: true, timeout: "60 seco
         yield* webhookFor(tenantId, `${receiver.url}/${tenantId}`)
         return yield* live(tenantId)
       }), { concurrency: 8 })
-      yield* until(Effect.sync(() => receiver.state.got.length), (count) => count >= tenants.length * 5, "20 seconds")
+      yield* until(Effect.sync(() => receiver.state.got.length), (count) => count >= tenants.length * 5)
       for (const [at, tenantId] of tenants.entries()) assert.deepStrictEqual(firstOf(receiver.got(`/${tenantId}`), composes[at]!), typesOfLife)
       assert.strictEqual(receiver.state.got.length, tenants.length * 5)
       assert.deepStrictEqual(subjectsOf(yield* consumers, false), ["events.*.compose.>", "events.*.pipeline.>", "events.*.webhooks.>"])

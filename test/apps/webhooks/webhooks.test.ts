@@ -10,7 +10,7 @@ import { Sql } from "../../../infra/postgres/sql.ts"
 import { TenantRows } from "../../../infra/postgres/tenant-rows.ts"
 import { deliveryPage } from "../../../infra/postgres/webhook-log-postgres.ts"
 import { WebhookLog } from "../../../projections/webhook-log.ts"
-import { newKey } from "../../../apps/webhooks/sign.ts"
+import { newKey } from "../../../apps/webhook-key.ts"
 import { TestNats } from "../../support/servers.ts"
 import { newTenant, until } from "../../support/small-stack.ts"
 import { answering, firstOf, type Got, webhookReceiver } from "../../support/webhook-receiver.ts"
@@ -25,7 +25,7 @@ const settled = (webhookId: string, state: string, count: number) =>
   until(rowsOf(webhookId), (rows) => rows.filter((row) => row.state === state).length >= count)
 const ids = (got: ReadonlyArray<Got>) => new Set(got.map(({ id }) => id))
 
-layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("webhooks", (it) => {
+layer(WebhooksStack, { excludeTestServices: true })("webhooks", (it) => {
   it.effect("given one for everything, when a compose lives, then its endpoint is told of each event in order, signed, as a CloudEvent", () =>
     Effect.gen(function*() {
       const tenantId = newTenant()
@@ -117,7 +117,7 @@ layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("webh
         const more = () => void response.write("x".repeat(65_536), (error) => error === null || error === undefined ? more() : undefined)
         more()
       })
-      yield* startWebhooks({ sender: { timeoutMs: 300 } })
+      yield* startWebhooks({ sender: { timeoutMs: 1000 } })
       const dead = yield* Effect.forEach(["hangs", "redirects", "endless"], (path) => addWebhook(tenantId, { url: `${receiver.url}/${path}`, types: ["kiln.compose.requested"] }))
       yield* addWebhook(tenantId, { url: `${receiver.url}/` })
       const composeId = yield* live(tenantId)
@@ -125,7 +125,7 @@ layer(WebhooksStack, { excludeTestServices: true, timeout: "60 seconds" })("webh
       assert.deepStrictEqual(firstOf(receiver.got(), composeId), typesOfLife)
       const tried = yield* until(Effect.forEach(dead, ({ webhookId }) => rowsOf(webhookId)), (rows) => rows.every(([row]) => row !== undefined && row.attempts > 0))
       assert.deepStrictEqual(tried.map(([row]) => [row!.state, row!.status, row!.error]), [
-        ["waiting", null, "no answer within 0.3 s"], ["waiting", 307, "redirects are not followed"], ["delivered", 200, null]
+        ["waiting", null, "no answer within 1 s"], ["waiting", 307, "redirects are not followed"], ["delivered", 200, null]
       ])
       assert.isBelow(tried[2]![0]!.excerpt!.length, 2000)
       assert.deepStrictEqual(receiver.got("/led"), [])

@@ -50,6 +50,14 @@ describe("a worker", () => {
     assert.strictEqual(unpacked((await Effect.runPromise(makeEvidence(manifest, artifact, undefined)))?.cyclonedx)["components"].length, 2)
   })
 
+  it("says why where there is nothing to go by, and cuts what is said to what can be kept", async () => {
+    const unknown = { ...manifest, lock: undefined } as never
+    const made = (why?: string) => Effect.runPromise(makeEvidence(unknown, artifact, undefined, why))
+    assert.deepStrictEqual(await made(), { noBill: "its builder does not tell what is in its images" })
+    assert.deepStrictEqual(await made("nobody knows"), { noBill: "nobody knows" })
+    assert.strictEqual((await made(`\0${"x".repeat(499)}\u{1f600}`)).noBill, `${"x".repeat(499)}\ufffd`)
+  })
+
   it("says the same of an image that it uses again, also after a start", async () => {
     const evidence = await Effect.runPromise(makeEvidence(manifest, artifact, inventory))
     const held = () => Effect.provide(keptEvidence(digest), Layer.fresh(HeldImagesFiles(folder)))

@@ -6,14 +6,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Result } from "effect"
 import { afterEach, beforeEach } from "vitest"
 import { handleJob } from "../../../apps/worker/handle-job.ts"
-import { Architecture, ComposeId, JobId, TenantId } from "../../../domain/ids.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { BuildFailed, ImageBuilders, type ImageBuilder } from "../../../domain/ports/image-builder.ts"
 import { ImageContents } from "../../../domain/ports/image-contents.ts"
 import { ImageTests } from "../../../domain/ports/image-tests.ts"
-import type { WorkItem } from "../../../domain/work.ts"
 import { HeldImagesFiles } from "../../../infra/files/held-images-files.ts"
 import { targetsOfTest } from "../../support/targets.ts"
+import { itemNamed } from "./shared-item.ts"
 
 let folder = ""
 beforeEach(() => {
@@ -46,11 +45,6 @@ const slowBuilder = (alwaysBuilds = false) => {
   return { builder, runs, expected }
 }
 
-const item = (hostname: string): WorkItem => ({
-  speaker: "default/w1", tenantId: TenantId.make("acme"), composeId: ComposeId.make("0199d0a0-0000-7000-8000-000000000001"), jobId: JobId.make("0-build"), attempt: 1,
-  kind: "build", builder: "slow", distribution: "test-distro-1", image: { architecture: Architecture.make("x86_64"), type: "guest-image" }, customizations: { hostname }
-})
-
 const scene = (builder: ImageBuilder) => {
   const layer = Layer.mergeAll(
     HeldImagesFiles(join(folder, "held")),
@@ -62,7 +56,7 @@ const scene = (builder: ImageBuilder) => {
   )
   const lines: Array<string> = []
   const build = (hostname = "box") =>
-    Effect.suspend(() => handleJob(item(hostname), {
+    Effect.suspend(() => handleJob(itemNamed(hostname), {
       workspace: mkdtempSync(join(folder, "job-")), report: { progress: () => {}, line: (text) => void lines.push(text) }, secrets: Effect.succeed(new Map()), filePart: () => Effect.succeed("gone" as const),
       deployment: "test", isCanceled: () => false
     })).pipe(Effect.result)

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { v7 } from "uuid"
 import { execute } from "../../../apps/execute.ts"
 import { CancelCompose, RequestCompose, RetryCompose } from "../../../domain/compose-commands.ts"
-import type { Compose } from "../../../domain/compose.ts"
+import type { Compose } from "../../../domain/compose-state.ts"
 import { ComposeId, JobId, Millis, type TenantId } from "../../../domain/ids.ts"
 import { Artifacts } from "../../../domain/ports/artifacts.ts"
 import { JobFeed, type ProgressReport } from "../../../domain/ports/job-feed.ts"
@@ -42,7 +42,7 @@ const scene = Effect.fnUntraced(function*(name: string, targets: ReadonlyArray<I
   return { s3, bucket: s3.store.make("images", "eu-central-1"), tenantId: newTenant() }
 })
 
-const ended = (tenantId: TenantId, composeId: ComposeId) => until(stateOf(tenantId, composeId), ({ status }) => status !== "open" && status !== "absent", "60 seconds")
+const ended = (tenantId: TenantId, composeId: ComposeId) => until(stateOf(tenantId, composeId), ({ status }) => status !== "open" && status !== "absent")
 const outcomeOf = ({ outcomes }: Compose, jobId: JobId) => {
   const outcome = outcomes.get(jobId)
   return outcome?._tag === "Uploaded" ? outcome : undefined
@@ -90,7 +90,7 @@ layer(SmallStack, { excludeTestServices: true })("an upload", (it) => {
       const recent = yield* (yield* JobFeed).recent(tenantId, composeId, 0)
       const progress = recent.filter((item): item is ProgressReport => item._tag === "ProgressReport" && item.jobId === first)
       assert.strictEqual(progress.at(-1)?.progress.stage, "upload")
-    }), 60_000)
+    }))
 
   it.effect("given an upload in the midst of its bytes, when the compose is canceled, then nothing is left in the bucket", () =>
     Effect.gen(function*() {
@@ -107,7 +107,7 @@ layer(SmallStack, { excludeTestServices: true })("an upload", (it) => {
       yield* execute(intent(tenantId), CancelCompose.make({ composeId }))
       yield* until(Effect.sync(() => bucket.uploads.size), (open) => open === 0)
       assert.strictEqual(bucket.objects.size, 0)
-    }), 60_000)
+    }))
 
   it.effect("given a target that wants another format, when two deliveries of one image want it, then it is made once and both get it", () =>
     Effect.gen(function*() {
@@ -132,5 +132,5 @@ layer(SmallStack, { excludeTestServices: true })("an upload", (it) => {
       const said = yield* (yield* JobFeed).recent(tenantId, composeId, 0)
       assert.strictEqual(said.flatMap((item) => item._tag === "LogLines" ? item.lines : []).filter((line) => line === "converting from raw to vhd").length, 1)
       assert.isUndefined(yield* (yield* Artifacts).size(outcomeOf(state, first)!.artifact.digest), "Kiln's own store was not asked for")
-    }), 60_000)
+    }))
 })

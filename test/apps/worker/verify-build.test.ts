@@ -27,18 +27,22 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A builder of tar files with one text, of the time that is said; each build takes the next. */
-const tarBuilder = (...builds: ReadonlyArray<{ readonly text: string; readonly tarFormat?: string }>): ImageBuilder => {
+/** A builder of tar files with one text, of the time that is said, by the tools that are said; each build takes the next. */
+const tarBuilder = (
+  ...builds: ReadonlyArray<{ readonly text: string; readonly tarFormat?: string; readonly tools?: Readonly<Record<string, string>> }>
+): ImageBuilder => {
   let runs = 0
   return {
     name: "tars", offers: [], obstacles: Effect.succeed(new Map()), resolve: () => Effect.die("nothing to resolve"),
     build: (_manifest, _secrets, workspace) => Effect.sync((): BuiltFile => {
-      const { tarFormat = "gnu", text } = builds[runs++]!
+      const { tarFormat = "gnu", text, tools } = builds[runs++]!
+      const inventory = join(workspace, "inventory.json")
+      writeFileSync(inventory, JSON.stringify({ epoch: 1, packages: [], licenses: [], ...(tools && { tools }) }))
       mkdirSync(join(workspace, "tree"))
       writeFileSync(join(workspace, "tree/motd"), text)
       writeFileSync(join(workspace, "tree/same"), "same")
       execFileSync("tar", ["--sort=name", "--mtime=@1000000000", "--owner=0", "--group=0", `--format=${tarFormat}`, "-C", join(workspace, "tree"), "-cf", join(workspace, "image.tar"), "."])
-      return { path: join(workspace, "image.tar"), format: "tar", filename: "image.tar", mediaType: "application/x-tar" }
+      return { path: join(workspace, "image.tar"), format: "tar", filename: "image.tar", mediaType: "application/x-tar", inventory }
     })
   }
 }
@@ -54,8 +58,9 @@ const verify = (builder: ImageBuilder, between: (built: Built) => Effect.Effect<
   return Effect.gen(function*() {
     const built = (yield* work(item)) as Built
     yield* between(built)
-    const { artifact, manifest, revision } = built
-    const verified = (yield* work({ ...item, verify: { manifest, artifact, ...(revision !== undefined && { revision }) } })) as Extract<WorkOutcome, { _tag: "Verified" }>
+    const { artifact, evidence, manifest, revision } = built
+    const known = { ...(revision !== undefined && { revision }), ...(evidence?.tools && { tools: evidence.tools }) }
+    const verified = (yield* work({ ...item, verify: { manifest, artifact, ...known } })) as Extract<WorkOutcome, { _tag: "Verified" }>
     return { built, verified }
   }).pipe(
     Effect.provide(Layer.mergeAll(
@@ -111,6 +116,22 @@ describe("an image that is built again", () => {
     expect(verified).toMatchObject({ verdict: "different", differences: [{ where: "archive:/motd" }], note: expect.stringMatching(/revision 1{12} of the builder, and now by revision 2{12},/) })
     expect((await changing("hello", "hello")).verified).not.toHaveProperty("note")
   })
+
+  it("given other versions of the worker's tools, and other bytes, then it names them beside the differences", async () => {
+    const [before, here] = [{ tar: "1.34", mmdebstrap: "1.3", gone: "1" }, { tar: "1.35", mmdebstrap: "1.3" }]
+    const { verified } = await Effect.runPromise(verify(tarBuilder({ text: "hello", tools: before }, { text: "HELLO!", tools: here })))
+    expect(verified).toMatchObject({
+      verdict: "different", differences: [{ where: "archive:/motd" }],
+      note: "it was built first by other versions of the worker's tools, which may be all the difference: gone 1, now none; tar 1.34, now 1.35"
+    })
+  })
+
+  it.each([
+    ["the same bytes, whatever the tools", { text: "hello", tools: { tar: "1.34" } }, { text: "hello", tools: { tar: "1.35" } }],
+    ["the same tools", { text: "hello", tools: { tar: "1.35" } }, { text: "HELLO!", tools: { tar: "1.35" } }],
+    ["a first image whose tools nobody has told", { text: "hello" }, { text: "HELLO!", tools: { tar: "1.35" } }]
+  ])("given %s, then it says nothing of tools", async (_, first, second) =>
+    expect((await Effect.runPromise(verify(tarBuilder(first, second)))).verified).not.toHaveProperty("note"))
 
   it("given an image of a version of Kiln that did not say its revision, and other bytes, then it says so", async () => {
     const builder: { -readonly [Key in keyof ImageBuilder]: ImageBuilder[Key] } = tarBuilder({ text: "hello" }, { text: "HELLO!" })

@@ -5,6 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { afterEach, beforeEach } from "vitest"
 import { Workspaces } from "../../../apps/worker/workspace.ts"
+import { BuildFailed } from "../../../domain/ports/image-builder.ts"
+import { mountsNothing, smallDisk } from "../../support/small-disk.ts"
 
 let dir = ""
 beforeEach(() => {
@@ -43,6 +45,26 @@ describe("a workspace", () => {
       writeFileSync(join(dir, "job-old/scratch/tree"), "x")
       yield* new Workspaces(dir).clear
       assert.deepStrictEqual(readdirSync(dir), [])
+    }))
+
+  it.effect("may be made on a disk that is mounted there, which is emptied and stays", (context) =>
+    Effect.scoped(Effect.gen(function*() {
+      if (!(yield* smallDisk(dir, "1m"))) return context.skip(mountsNothing)
+      mkdirSync(join(dir, "job-old"))
+      const workspaces = new Workspaces(dir)
+      yield* workspaces.clear
+      assert.deepStrictEqual(readdirSync(dir), [])
+      yield* workspaces.use(leave)
+    })))
+
+  it.effect("that cannot be made fails its job, by the platform's fault, and none after it", () =>
+    Effect.gen(function*() {
+      const workspaces = new Workspaces(join(dir, "gone"))
+      const failed = yield* Effect.flip(workspaces.use(leave))
+      assert.instanceOf(failed, BuildFailed)
+      assert.match(failed.message, /^the worker cannot make a workspace: ENOENT/u)
+      yield* workspaces.clear
+      yield* workspaces.use(leave)
     }))
 
   it.effect("is removed by who has the right to, where other ids have worked in it", () =>

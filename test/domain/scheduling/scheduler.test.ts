@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ComposeCanceled, type ComposeEvent, JobCanceled, JobFailed, JobLost, JobReturned, JobSucceeded } from "../../../domain/compose-events.ts"
 import { Millis, PoolId, TenantId } from "../../../domain/ids.ts"
-import type { Share } from "../../../domain/scheduling/fair-queue.ts"
 import { load } from "../../../domain/scheduling/fleet.ts"
 import { demandOf } from "../../../domain/scheduling/outlook.ts"
 import { Scheduler } from "../../../domain/scheduling/scheduler.ts"
+import type { Share } from "../../../domain/scheduling/shares.ts"
 import type { Claim, Heartbeat, Lying } from "../../../domain/work.ts"
 import { failure, image, jobs, outcomes } from "../../support/composes.ts"
 import {

@@ -7,6 +7,7 @@ import { Deferred, Effect, Fiber, Metric } from "effect"
 import { afterEach, beforeEach } from "vitest"
 import { cacheAt, type Shelf } from "../../../infra/cache/cache.ts"
 import { locked } from "../../../infra/cache/lock.ts"
+import { mountsNothing, smallDisk } from "../../support/small-disk.ts"
 
 let dir = ""
 beforeEach(() => {
@@ -54,6 +55,16 @@ describe("a cache", () => {
       const shelf = yield* cacheAt(dir).shelf
       assert.isUndefined(yield* shelf.take("packages", "one", { size: 100 }))
       assert.deepStrictEqual(names(), [])
+    })))
+
+  it.effect("keeps no half of what a part of it on a disk of its own has no room for, and takes what fits", (context) =>
+    Effect.scoped(Effect.gen(function*() {
+      if (!(yield* smallDisk(join(dir, "packages"), "256k"))) return context.skip(mountsNothing)
+      const full = yield* Effect.flip(put("one", "x".repeat(1 << 20)))
+      assert.strictEqual((full as NodeJS.ErrnoException).code, "ENOSPC")
+      assert.deepStrictEqual(names(), [])
+      yield* put("two", "fits")
+      assert.deepStrictEqual(names(), ["two"])
     })))
 
   it.effect("removes what was used longest ago when there is too much, and nothing before", () =>
@@ -171,5 +182,39 @@ describe("a lock of the cache", () => {
       yield* Fiber.join(first)
       yield* Fiber.join(second)
       assert.deepStrictEqual(order, ["first goes", "second comes"])
+    }))
+
+  it.live("tells those who have to wait for it, and nobody else", () =>
+    Effect.gen(function*() {
+      const path = join(dir, "base", "key.lock")
+      const [has, waits, mayGo] = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()]
+      const waited: Array<string> = []
+      const first = yield* Effect.forkChild(Effect.scoped(Effect.gen(function*() {
+        yield* locked(path, () => void waited.push("first"))
+        yield* Deferred.succeed(has, undefined)
+        yield* Deferred.await(mayGo)
+      })))
+      yield* Deferred.await(has)
+      const second = yield* Effect.forkChild(Effect.scoped(locked(path, () => {
+        waited.push("second")
+        Deferred.doneUnsafe(waits, Effect.void)
+      })))
+      yield* Deferred.await(waits)
+      yield* Deferred.succeed(mayGo, undefined)
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(waited, ["second"])
+    }))
+
+  it.live("leaves nobody behind who got it when he was interrupted", () =>
+    Effect.gen(function*() {
+      const path = join(dir, "base", "key.lock")
+      for (let turns = 0; turns < 40; turns++) {
+        const fiber = yield* Effect.forkChild(Effect.scoped(Effect.andThen(locked(path), Effect.never)))
+        // Before there is a folder, before there is a holder, while it starts, and when it has it.
+        yield* Effect.sleep(`${turns % 8} millis`)
+        yield* Fiber.interrupt(fiber)
+      }
+      yield* Effect.scoped(locked(path))
     }))
 })

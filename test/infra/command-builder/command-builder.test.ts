@@ -7,6 +7,7 @@ import { Effect, Schema } from "effect"
 import { type ImageSpec, manifestOf } from "../../../domain/manifest.ts"
 import { commandBuilder } from "../../../infra/command-builder/builder.ts"
 import { CommandDistribution } from "../../../infra/command-builder/settings.ts"
+import { evidenceOf } from "../../support/evidence-of.ts"
 import { imageBuilderContract } from "../image-builder.contract.ts"
 
 const example = join(import.meta.dirname, "../../../infra/command-builder/example/make-tree.mjs")
@@ -23,7 +24,21 @@ const made = (name: string, program: ReadonlyArray<string>, more = {}) =>
   entry({ distribution: name, builder: "command", program, customizations: ["hostname", "users"], architectures: { x86_64: { tree: { parameters } } }, ...more })
 /** A program of a few words of shell, which has the job on its standard input. */
 const shell = (name: string, script: string, more = {}) => made(name, ["bash", "-c", script], more)
-const artifact = (path: string) => `echo '${JSON.stringify({ artifact: { path, format: "tar", filename: "a.tar", media_type: "application/x-tar" } })}'`
+const artifact = (path: string, inventory?: string) => `echo '${JSON.stringify({ artifact: { path, format: "tar", filename: "a.tar", media_type: "application/x-tar", inventory } })}'`
+const less = { name: "less", version: "668-1" }
+/** A program that lists packages like this, and an image that is none the worse. */
+const listing = (name: string, inventory: unknown, before = "true") =>
+  shell(name, `cat >/dev/null; printf %s '${JSON.stringify(inventory)}' >inventory.json; ${before}; echo x > output/a.tar; ${artifact("output/a.tar", "inventory.json")}`)
+const deb = { type: "deb", vendor: "debian", distribution: "debian-13" }
+const faulty = [
+  ["no-list", { ...deb, packages: [] }, /^the program's list of packages is not as agreed: packages/],
+  ["no-type", { packages: [less] }, /not as agreed: type/],
+  ["no-license", { ...deb, packages: [less, { ...less, license: "GPL 2 or so" }] }, /not as agreed: packages\.1\.license: must be an SPDX license expression/],
+  ["no-text", { ...deb, packages: [{ ...less, license: "(MIT OR LicenseRef-x) AND GPL-2.0-or-later" }] }, /packages\.0\.license: names a LicenseRef- that is not among licenses/],
+  ["misspelt", { ...deb, packages: [{ ...less, licence: "MIT" }] }, /packages\.0\.licence/],
+  ["gone-list", {}, /^the inventory "inventory.json" is not there$/, "rm inventory.json"],
+  ["linked-list", {}, /^the inventory "inventory.json" is reached through a symbolic link$/, `ln -sf ${outside} inventory.json`]
+] as const
 
 const hostile = [
   shell("hostile-parent", `cd ..; echo x > stray; ${artifact("../stray")}`),
@@ -46,6 +61,8 @@ const builder = commandBuilder([
   shell("chatty", `cat >/dev/null; echo '{"line": 7}'; echo '[1]'; echo '{"stage": "b", "percent": 50}'; echo '{"stage": "a", "percent": 20}'; head -c 100000 /dev/zero | tr '\\0' x; echo; echo x > output/a.tar; ${artifact("output/a.tar")}`),
   shell("echoes", `cat >&2; env >&2; echo x > output/a.tar; ${artifact("output/a.tar")}`, { env: { GIVEN: "by the operator" } }),
   shell("boxed", `cat >/dev/null; cat ${outside} 2>&1; cat ${given}; ls -A ${folder} ..; grep -vc lo: /proc/net/dev; id -u; echo x >output/a.tar; ${artifact("output/a.tar")}`, { sandbox: { read: [given] } }),
+  listing("listed", { ...deb, packages: [{ ...less, architecture: "amd64", source: less, maintainer: "Milan <milan@example.org>", license: "(MIT OR GPL-2.0+) AND GPL-3.0-or-later WITH Bison-exception-2.2" }, { ...less, name: "more" }] }),
+  ...faulty.map(([name, inventory, , before]) => listing(name, inventory, before)),
   ...hostile
 ])
 
@@ -77,6 +94,26 @@ describe("the command builder", () => {
       assert.deepInclude(file, { format: "tar", filename: "box.tar", mediaType: "application/x-tar" })
       const text = (name: string) => execFileSync("tar", ["--extract", "--to-stdout", "--file", file.path, name], { encoding: "utf8" })
       assert.deepStrictEqual(["./etc/hostname", "./etc/motd", "./etc/secrets/ann"].map(text), ["box\n", "good day\n", password])
+    }))
+
+  it.live("given a program that lists packages, then they are the image's bills of materials, with their licenses", () =>
+    Effect.gen(function*() {
+      const of1 = of("example-1", { hostname: "box" })
+      const example = yield* evidenceOf(manifestOf("command", of1, undefined), yield* run(of1))
+      assert.deepStrictEqual([example.purls, example.licenses], [["pkg:generic/example.org/greeting@1.0?arch=all&upstream=example"], ["MIT OR LicenseRef-example"]])
+      assert.strictEqual(example.documents?.spdx.creationInfo.comment, "Made right after the build from what the program that made the image has listed.")
+      const listed = yield* evidenceOf(manifestOf("command", of("listed"), undefined), yield* run(of("listed")))
+      assert.deepStrictEqual(listed.purls, ["pkg:deb/debian/less@668-1?arch=amd64&distro=debian-13", "pkg:deb/debian/more@668-1?distro=debian-13"])
+      assert.deepStrictEqual(listed.licenses, ["(MIT OR GPL-2.0+) AND GPL-3.0-or-later WITH Bison-exception-2.2", "NOASSERTION"])
+    }))
+
+  it.live("given a program that lists none, or not as agreed, then the image is there, and its evidence says why it has no bill", () =>
+    Effect.gen(function*() {
+      const why = Effect.fnUntraced(function*(name: string) {
+        return (yield* evidenceOf(manifestOf("command", of(name), undefined), yield* run(of(name)))).noBill
+      })
+      for (const [name, , expected] of faulty) assert.match((yield* why(name)) ?? "", expected)
+      assert.strictEqual(yield* why("chatty"), "the program that made it has listed no packages")
     }))
 
   it.live("given a job, then the program gets it on its standard input alone, and nothing of the worker's environment", () =>

@@ -27,7 +27,7 @@ describe("the distributions on offer", () => {
       "guest-image", "minimal-raw", "aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova", "wsl", "container", "network-boot", "live-iso"
     ])
     expect(types.filter(({ options }) => options.includes("mountpoints")).length).toBe(8)
-    expect(types.filter(({ bootable }) => bootable).map(({ type }) => type)).toEqual(["guest-image", "minimal-raw", "aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova"])
+    expect(types.filter(({ bootable }) => bootable).map(({ type }) => type)).toEqual(["guest-image", "minimal-raw", "aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova", "live-iso"])
     expect(types.filter(({ ownUserData }) => ownUserData).map(({ type }) => type)).toEqual(["aws", "azure", "gcp", "oci", "vsphere", "vsphere-ova"])
     expect(types.filter(({ unfit }) => unfit !== undefined).map(({ type }) => type)).toEqual(["wsl", "container"])
   })
@@ -62,6 +62,12 @@ describe("mirrors", () => {
       mirrors: { debian: "http://near/debian" },
       imageMirrors: { debian: "http://far/debian" }
     }))
+
+  it("may have an archive of snapshots beside them, at an address of http or https", () => {
+    expect(debianConfigOf("/c", { KILN_DEBIAN_SNAPSHOT: "http://snapshot/archive/" }).snapshots).toBe("http://snapshot/archive")
+    expect(debianConfigOf("/c", { KILN_DEBIAN_SNAPSHOT: "" }).snapshots).toBe(undefined)
+    expect(() => debianConfigOf("/c", { KILN_DEBIAN_SNAPSHOT: "/srv/archive" })).toThrow(/^KILN_DEBIAN_SNAPSHOT: /)
+  })
 
   it("of an image are those of its lock", () =>
     expect(imageSources(release, sources, {})).toBe(

@@ -6,17 +6,21 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import type { LockedPackage } from "../../../domain/manifest.ts"
+import { Effect, Result } from "effect"
+import { type Lock, type LockedPackage, manifestOf } from "../../../domain/manifest.ts"
+import type { BuildFailed } from "../../../domain/ports/image-builder.ts"
 import { cacheAt, type Shelf } from "../../../infra/cache/cache.ts"
+import { debianBuilder } from "../../../infra/debian/builder.ts"
 import { closedRepository } from "../../../infra/debian/closed-repository.ts"
+import { debianConfigOf } from "../../../infra/debian/config.ts"
 import { releases } from "../../../infra/debian/distributions.ts"
 import { checkedPackages, fetchPackages, poolOf } from "../../../infra/debian/packages.ts"
+import { snapshotsOf } from "../../../infra/debian/snapshots.ts"
 import { probe } from "../../../infra/debian/tools.ts"
 import { limitsOf } from "../../../infra/sandbox/limits.ts"
 import { aptRepository } from "../../support/apt-repository.ts"
 import { skipWhere } from "../../support/needs.ts"
-import { hearing } from "./real.ts"
+import { hearing, typedSpec } from "./real.ts"
 
 type Answer = (response: ServerResponse) => void
 
@@ -128,8 +132,8 @@ describe("archives of packages", () => {
       response.write(archive.subarray(0, 100), () => response.destroy())
     }, /: aborted$/],
     ["end before their time", answering(archive.subarray(0, 100)), /its SHA-256 is /],
-    ["are not there", (response) => void response.writeHead(404).end(archive), /the mirror answered 404$/],
-    ["cannot be given", (response) => void response.writeHead(500).end(archive), /the mirror answered 500$/]
+    ["are not there", (response) => void response.writeHead(404).end(archive), /the server answered 404$/],
+    ["cannot be given", (response) => void response.writeHead(500).end(archive), /the server answered 500$/]
   ]
   it.effect.each(wrong)("that %s fail for the repository's sake, and nothing of them stays", ([, answer, message]) =>
     Effect.gen(function*() {
@@ -142,6 +146,130 @@ describe("archives of packages", () => {
       assert.include(failure.message, `cannot fetch hello 1 from ${item.url}: `)
       assert.deepStrictEqual([left, kept()], [[], []])
     }))
+})
+
+const [release] = releases
+const suites = ["bookworm", "bookworm-updates", "bookworm-security"]
+
+/** A lock whose Release files were made at these times, of two mirrors on one server. */
+const lockOf = (uri: string, dates: ReadonlyArray<string | undefined>): Lock => ({
+  distribution: "debian-12", architecture: "x86_64", packages: [],
+  sources: suites.map((suite, at) => ({
+    uri: `${uri}/${at < 2 ? "debian" : "debian-security"}`, suite, revision: "r", ...(dates[at] !== undefined && { date: dates[at] })
+  }))
+})
+const dates = ["2025-09-06T09:12:05.000Z", "2025-11-20T02:00:00.000Z", "2025-11-21T23:30:00.000Z"]
+
+describe("archives that the mirror has dropped", () => {
+  const lost = `/debian${path}`
+  const snapshot = `/archive/debian/20251121T020000Z${path}`
+  const fetched = Effect.fnUntraced(function*(mirrors: Record<string, Answer>, snapshots: Record<string, Answer>, from = dates) {
+    const mirror = yield* serving(mirrors)
+    const archives = yield* serving(snapshots)
+    const item = { ...packageOf(""), url: `${mirror.uri}${lost}` }
+    const report = hearing()
+    const elsewhere = snapshotsOf(`${archives.uri}/archive`, release!, lockOf(mirror.uri, from))
+    const result = yield* Effect.result(onShelf((shelf) => fetchPackages([item], shelf, report, 1, { guarded: () => false, elsewhere })))
+    return { archives, item, mirror, report, result }
+  })
+  const failureOf = <A>(result: Result.Result<A, BuildFailed>) => {
+    assert.isTrue(Result.isFailure(result))
+    return Result.isFailure(result) ? result.failure : assert.fail()
+  }
+
+  it.effect.each([404, 410])("with %s come from the snapshot of the lock's time, at once", (status) =>
+    Effect.gen(function*() {
+      const gone: Answer = (response) => void response.writeHead(status).end()
+      const { archives, item, mirror, report, result } = yield* fetched({ [lost]: gone }, { [snapshot]: answering(archive) })
+      assert.isTrue(Result.isSuccess(result))
+      assert.isTrue(readFileSync(inCache(item)).equals(archive))
+      assert.deepStrictEqual([mirror.asked, archives.asked], [[lost], [snapshot]])
+      assert.include(report.lines, `hello 1 is gone from the mirror and came from ${archives.uri}${snapshot}`)
+    }))
+
+  it.effect("are not taken from a snapshot that has other bytes", () =>
+    Effect.gen(function*() {
+      const { archives, item, result } = yield* fetched({}, { [snapshot]: answering(flipped) })
+      const failure = failureOf(result)
+      assert.strictEqual(failure.class, "repository")
+      assert.match(failure.message, /its SHA-256 is [0-9a-f]{64}, not the lock's [0-9a-f]{64}$/)
+      assert.include(failure.message, `from ${item.url}: the server answered 404; nor from ${archives.uri}${snapshot}: `)
+      assert.deepStrictEqual(kept(), [])
+    }))
+
+  it.effect("and the snapshot lacks too, fail after one question each, with both places in the message", () =>
+    Effect.gen(function*() {
+      const { archives, item, mirror, result } = yield* fetched({}, {})
+      const failure = failureOf(result)
+      assert.strictEqual(failure.class, "repository")
+      assert.strictEqual(failure.message,
+        `cannot fetch hello 1 from ${item.url}: the server answered 404; nor from ${archives.uri}${snapshot}: the server answered 404`)
+      assert.deepStrictEqual([mirror.asked.length, archives.asked.length], [1, 1])
+    }))
+
+  it.effect("are asked for again where the snapshots cannot answer now", () =>
+    Effect.gen(function*() {
+      let refusals = 1
+      const { archives, result } = yield* fetched({}, {
+        [snapshot]: (response) => void (refusals-- > 0 ? response.writeHead(503).end() : response.end(archive))
+      })
+      assert.isTrue(Result.isSuccess(result))
+      assert.deepStrictEqual(archives.asked, [snapshot, snapshot])
+    }))
+
+  it.effect("are looked for nowhere else while the mirror cannot answer", () =>
+    Effect.gen(function*() {
+      const { archives, mirror, result } = yield* fetched({ [lost]: (response) => void response.writeHead(503).end() }, { [snapshot]: answering(archive) })
+      assert.match(failureOf(result).message, /the server answered 503$/)
+      assert.deepStrictEqual([mirror.asked.length, archives.asked.length], [3, 0])
+    }))
+
+  it.effect("are looked for nowhere else by a lock that does not say when it was made", () =>
+    Effect.gen(function*() {
+      const { archives, mirror, result } = yield* fetched({}, { [snapshot]: answering(archive) }, [])
+      assert.match(failureOf(result).message, /the server answered 404$/)
+      assert.deepStrictEqual([mirror.asked.length, archives.asked.length], [1, 0])
+    }))
+})
+
+describe("a build of a lock whose mirror has dropped a package", () => {
+  it.effect("asks the archive of snapshots that is configured", () =>
+    Effect.gen(function*() {
+      const mirror = yield* serving({})
+      const archives = yield* serving({})
+      const config = debianConfigOf(dir, { KILN_DEBIAN_SNAPSHOT: `${archives.uri}/archive/` })
+      const lock = { ...lockOf(mirror.uri, dates), packages: [{ ...packageOf(""), url: `${mirror.uri}/debian-security${path}` }] }
+      const spec = typedSpec("container", {}, undefined, "debian-12")
+      const failure = yield* Effect.flip(debianBuilder(config).build(manifestOf("debian", spec, lock), new Map(), dir, hearing()))
+      assert.strictEqual(failure.class, "repository")
+      assert.deepStrictEqual(archives.asked, [`/archive/debian-security/20251122T233000Z${path}`])
+    }))
+})
+
+describe("where a dropped archive may be", () => {
+  const lock = lockOf("http://m", dates)
+  const places = (url: string, from = lock, of = release!) => snapshotsOf("http://s/archive", of, from)(url)
+
+  it("is the snapshot of a day after the newest of its mirror's Release files", () => {
+    assert.deepStrictEqual(places("http://m/debian/pool/a_1%2b2.deb"), ["http://s/archive/debian/20251121T020000Z/pool/a_1%2b2.deb"])
+    assert.deepStrictEqual(places("http://m/debian-security/pool/a.deb"), ["http://s/archive/debian-security/20251122T233000Z/pool/a.deb"])
+  })
+  it("is nowhere without an archive of snapshots", () => assert.deepStrictEqual(snapshotsOf(undefined, release!, lock)("http://m/debian/a.deb"), []))
+  it("is nowhere for what a tenant's repository had", () => {
+    const own = { ...lock, sources: [...lock.sources, { uri: "http://t", suite: "bookworm", revision: "r", date: dates[0]! }] }
+    assert.deepStrictEqual(places("http://t/pool/a.deb", own), [])
+  })
+  it("is nowhere for Ubuntu, which Debian's archive does not have", () => {
+    const ubuntu = releases.find(({ id }) => id === "ubuntu-24.04")!
+    const sources = ubuntu.sources.map(({ suite }) => ({ uri: "http://u", suite, revision: "r", date: dates[0]! }))
+    assert.deepStrictEqual(places("http://u/pool/a.deb", { ...lock, sources }, ubuntu), [])
+  })
+  it("is in one or the other where one mirror has both", () => {
+    const both = { ...lock, sources: lock.sources.map((source) => ({ ...source, uri: "http://m" })) }
+    assert.deepStrictEqual(places("http://m/pool/a.deb", both), [
+      "http://s/archive/debian/20251121T020000Z/pool/a.deb", "http://s/archive/debian-security/20251122T233000Z/pool/a.deb"
+    ])
+  })
 })
 
 const { ready, summary } = await Effect.runPromise(probe)

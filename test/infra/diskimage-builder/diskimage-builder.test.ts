@@ -4,10 +4,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { type ImageSpec, manifestOf } from "../../../domain/manifest.ts"
+import { type ImageSpec, type Manifest, manifestOf } from "../../../domain/manifest.ts"
 import { diskimageBuilder } from "../../../infra/diskimage-builder/builder.ts"
 import { DibDistribution } from "../../../infra/diskimage-builder/settings.ts"
 import { skipWhere } from "../../support/needs.ts"
+import { evidenceOf } from "../../support/evidence-of.ts"
 import { imageBuilderContract, type Subject } from "../image-builder.contract.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "kiln-test-"))
@@ -26,7 +27,7 @@ describe("the diskimage-builder builder, with a stand-in for the tool", () => {
   skipWhere(!isRoot, "diskimage-builder works as root only")
   const standing = (distribution: string, mode = "") =>
     entry({ distribution, builder: "diskimage-builder", program: [standIn], elements: ["debian-minimal"], release: "bookworm", env: { STAND_IN: mode }, architectures: tree })
-  const builder = diskimageBuilder([standing("sound"), standing("fails", "fails"), standing("endless", "endless"), standing("link", "link")], join(folder, "cache"))
+  const builder = diskimageBuilder([standing("sound"), standing("fails", "fails"), standing("endless", "endless"), standing("link", "link"), standing("dpkg", "dpkg"), standing("listed", "listed")], join(folder, "cache"))
   imageBuilderContract({
     builder, contentOf, sound: [of("sound"), of("sound", { packages: ["tree"] }, { greeting: "hi" })], endless: { ...of("endless"), begun: /^endless$/ },
     failing: {
@@ -45,6 +46,20 @@ describe("the diskimage-builder builder, with a stand-in for the tool", () => {
       assert.strictEqual(contentOf(file), "bookworm hi tree,jq debian-minimal\n")
       assert.deepInclude(file, { format: "tar", filename: "sound.tar", mediaType: "application/x-tar" })
       assert.deepStrictEqual([...stages], ["root.d", "extra-data.d", "pre-install.d", "install.d", "finalise.d", "cleanup.d", "image", "done"])
+    }))
+
+  it.live("given an image with dpkg in it, a list of dpkg's beside it, or neither, then its bills are of these, or the evidence says why there are none", () =>
+    Effect.gen(function*() {
+      const made = Effect.fnUntraced(function*(name: string) {
+        const [manifest, lines]: [Manifest, Array<string>] = [manifestOf(builder.name, of(name), undefined), []]
+        const file = yield* builder.build(manifest, new Map(), mkdtempSync(join(folder, "job-")), { line: (text) => void lines.push(text), progress: () => {} })
+        return yield* evidenceOf(manifest, file)
+      })
+      const [dpkg, listed, none] = [yield* made("dpkg"), yield* made("listed"), yield* made("sound")]
+      assert.deepStrictEqual([dpkg.purls, dpkg.licenses], [["pkg:deb/debian/less@668-1?arch=amd64&distro=debian-12"], ["GPL-3.0-or-later OR LicenseRef-less-Less"]])
+      assert.strictEqual(dpkg.documents?.spdx.creationInfo.comment, "Made right after the build from what dpkg says is installed in the image.")
+      assert.deepStrictEqual([listed.purls, listed.licenses], [["pkg:deb/less@668-1?arch=amd64"], ["NOASSERTION"]])
+      assert.strictEqual(none.noBill, "no dpkg could be found in it, and disk-image-create has left no list of packages")
     }))
 
   it("refuses a format that nobody can make, at its place", () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -8,6 +8,7 @@ import { afterEach, beforeEach } from "vitest"
 import { Digest } from "../../../domain/ids.ts"
 import { HeldImages } from "../../../domain/ports/held-images.ts"
 import { HeldImagesFiles } from "../../../infra/files/held-images-files.ts"
+import { mountsNothing, smallDisk } from "../../support/small-disk.ts"
 
 let folder = ""
 beforeEach(() => {
@@ -106,6 +107,17 @@ describe("the images a worker holds", () => {
         assert.deepStrictEqual(yield* images.held, [])
       }))
     }))
+
+  it.effect("are none that the disk has no room for, and no half of one stays: the next that fits is held", (context) =>
+    Effect.scoped(Effect.gen(function*() {
+      if (!(yield* smallDisk(join(folder, "held"), "1m"))) return context.skip(mountsNothing)
+      yield* inOneRun((images) => Effect.gen(function*() {
+        assert.match((yield* Effect.flip(keep(images, large, digestOf(large)))).message, /no space left/u)
+        assert.deepStrictEqual(readdirSync(join(folder, "held", "images")), [])
+        const { digest } = yield* keep(images, first)
+        assert.deepStrictEqual(yield* images.held, [digest])
+      }))
+    })))
 
   it.effect("are not offered any more once somebody has removed the file, nor is half a copy of a run that was killed", () =>
     Effect.gen(function*() {

@@ -54,7 +54,7 @@ const advanced = Effect.fnUntraced(function*({ archive, drop, seal }: Periods["S
 
 const given = (name: string, run: (archive: string) => Effect.Effect<void, unknown, CoreNats | Scope.Scope>) =>
   it.live(`given ${name}, then nothing is lost and the next one goes on`, () =>
-    Effect.scoped(run(location(v7()))).pipe(Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))), 20_000)
+    Effect.scoped(run(location(v7()))).pipe(Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))))
 
 /** The first dies there; whether it went well is for the second to find out. */
 const diesThen = (archive: string, dying: (log: EventLog["Service"], periods: Periods["Service"], stream: string) => Effect.Effect<unknown, unknown, CoreNats>) =>
@@ -128,7 +128,7 @@ describe("an archive that is not whole", () => {
         const error = yield* Effect.flip(Context.get(later, Periods).drop(stream))
         assert.match(error.message, /is not in s3:|is damaged/)
         assert.isTrue(yield* isOnServer(stream))
-      })).pipe(Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))), 20_000)
+      })).pipe(Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))))
   }
 
   it.live("given more than one segment and thousands of composes, then each is found in it, and all are told in order", () =>
@@ -147,5 +147,5 @@ describe("an archive that is not whole", () => {
       for (const ref of [many[0]!, many[1500]!, many[2999]!]) assert.isAtLeast((yield* log.read(ref)).revision, 1)
       assert.strictEqual((yield* log.read(composeRef(TenantId.make("acme"), ComposeId.make(v7())))).revision, 0)
       assert.isAbove([...objects.keys()].filter((key) => key.startsWith(`${run}/segments/`)).length, 1)
-    })).pipe(Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))), 30_000)
+    })).pipe(Effect.provide(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))))))
 })

@@ -6,4 +6,4 @@ import { eventLogContract } from "../event-log.contract.ts"
 
 const Stack = EventLogJetStream({ partitions: 1, replicas: 3 }).pipe(Layer.provideMerge(ThreeNodes.accounts))
 
-layer(Stack, { excludeTestServices: true, timeout: "60 seconds" })("the log on three nodes", eventLogContract)
+layer(Stack, { excludeTestServices: true })("the log on three nodes", eventLogContract)

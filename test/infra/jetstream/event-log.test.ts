@@ -15,7 +15,7 @@ import { eventLogContract } from "../event-log.contract.ts"
 const logOf = (partitions: number, period?: "month") =>
   EventLogJetStream({ partitions, replicas: 1, ...(period && { period }) }).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
 
-layer(logOf(1), { excludeTestServices: true, timeout: "20 seconds" })("the log on JetStream", (it) => {
+layer(logOf(1), { excludeTestServices: true })("the log on JetStream", (it) => {
   eventLogContract(it)
 
   it.effect("is write-once by the server's own rule, and cannot be deleted from or purged", () =>
@@ -56,7 +56,7 @@ layer(logOf(1), { excludeTestServices: true, timeout: "20 seconds" })("the log o
     }))
 })
 
-layer(logOf(4), { excludeTestServices: true, timeout: "20 seconds" })("the log in four partitions", (it) => {
+layer(logOf(4), { excludeTestServices: true })("the log in four partitions", (it) => {
   eventLogContract(it)
 
   it.effect("refuses to open with another number of partitions", () =>
@@ -68,7 +68,7 @@ layer(logOf(4), { excludeTestServices: true, timeout: "20 seconds" })("the log i
     }))
 })
 
-layer(logOf(2, "month"), { excludeTestServices: true, timeout: "20 seconds" })("the log in months", (it) => {
+layer(logOf(2, "month"), { excludeTestServices: true })("the log in months", (it) => {
   eventLogContract(it)
 })
 

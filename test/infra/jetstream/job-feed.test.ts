@@ -20,7 +20,7 @@ const say = Effect.fnUntraced(function*(composeId: ComposeId, feed: "log" | "pro
   yield* Effect.tryPromise(() => js.publish(`worker.default.w1.${feed}.${tenantId}.${composeId}.${jobId}`, JSON.stringify({ attempt: 1, token, at: 1, ...body }), { timeout: 500 }))
 })
 
-layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("the feed of a compose", (it) => {
+layer(Stack, { excludeTestServices: true })("the feed of a compose", (it) => {
   it.effect("has nothing to tell of a compose that has said nothing, whoever else has spoken", () =>
     Effect.gen(function*() {
       const feed = yield* JobFeed
@@ -44,7 +44,7 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("the feed of 
       assert.deepStrictEqual(items.filter((item) => item._tag === "ProgressReport").map((item) => item.progress.stage), ["late"])
       const rest = yield* feed.recent(tenantId, id, lines[1000]!.sequence)
       assert.strictEqual(rest.filter((item) => item._tag === "LogLines").length, 4)
-    }), 20_000)
+    }))
 
   it.effect("gives kept lines by pages, and none of before a time that is said", () =>
     Effect.gen(function*() {
@@ -59,7 +59,7 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("the feed of 
       assert.deepStrictEqual([first.more, second.more], [true, false])
       assert.deepStrictEqual(yield* feed.lines(tenantId, id, second.lines.at(-1)!.sequence), { lines: [], more: false })
       assert.deepStrictEqual(yield* feed.lines(tenantId, id, 0, Date.now() + 60_000), { lines: [], more: false })
-    }), 20_000)
+    }))
 
   it.effect("gives no more at once than is good to have in memory", () =>
     Effect.gen(function*() {

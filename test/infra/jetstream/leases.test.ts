@@ -9,7 +9,7 @@ import { TestNats } from "../../support/servers.ts"
 
 const Stack = LeasesJetStream({ replicas: 1 }).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
 
-layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a lease", (it) => {
+layer(Stack, { excludeTestServices: true })("a lease", (it) => {
   it.effect("is one owner's at a time, and goes on with a higher fence when it is given back", () =>
     Effect.gen(function*() {
       const leases = yield* Leases
@@ -27,7 +27,7 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a lease", (i
     Effect.gen(function*() {
       const leases = yield* Leases
       const first = yield* leases.acquire("b", "one")
-      assert.isAbove((yield* leases.acquire("b", "one").pipe(Effect.timeout("1 second"))).fence, first.fence)
+      assert.isAbove((yield* leases.acquire("b", "one")).fence, first.fence)
     }))
 
   it.effect("is lost to who took it, and its former holder hears of it", () =>
@@ -37,9 +37,9 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a lease", (i
       const held = yield* leases.acquire("c", "one")
       const bucket = yield* Effect.promise(() => new Kvm(js).open("LEASES"))
       yield* Effect.promise(() => bucket.put("c", "somebody else"))
-      const error = yield* Effect.flip(held.lost).pipe(Effect.timeout("15 seconds"))
+      const error = yield* Effect.flip(held.lost)
       assert.strictEqual(error._tag, "LeaseLost")
-    }), 20_000)
+    }))
 
   it.effect("is kept by a holder whose renewal was stored though its answer was lost", () =>
     Effect.gen(function*() {
@@ -51,5 +51,5 @@ layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a lease", (i
       const renewed = Effect.promise(async () => (await bucket.get("d"))!.revision > revision)
       yield* Effect.raceFirst(held.lost, Effect.repeat(renewed, { until: (is) => is, schedule: Schedule.spaced("50 millis") }))
       assert.isTrue(held.isHeld())
-    }), 20_000)
+    }))
 })

@@ -10,7 +10,7 @@ import { parkedContract } from "../parked.contract.ts"
 
 const Stack = ParkedJetStream({ replicas: 1 }).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
 
-layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("what is parked in JetStream", (it) => {
+layer(Stack, { excludeTestServices: true })("what is parked in JetStream", (it) => {
   it.effect("given nothing was ever put aside, then the list is empty", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* (yield* Parked).list, [])

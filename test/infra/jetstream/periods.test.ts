@@ -41,9 +41,10 @@ const archived = (stream: string) =>
     yield* periods.drop(stream)
   })
 const stateOf = (stream: string) => Effect.flatMap(Periods, ({ list }) => Effect.map(list, (streams) => streams.find((each) => each.stream === stream)))
+const look = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds })
 const wordsOf = (entries: Iterable<LogEntry>) => Array.from(entries, ({ position: { sequence, stream } }) => `${stream} ${sequence}`)
 
-layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("a log in periods of a second", (it) => {
+layer(Stack, { excludeTestServices: true })("a log in periods of a second", (it) => {
   it.effect("keeps composes in the stream of the time they were asked for, and what lives long apart", () =>
     Effect.gen(function*() {
       const log = yield* EventLog
@@ -66,14 +67,13 @@ layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("a log in per
       const heads = new Map<string, number>()
       const told = yield* log.streamsAsTheyCome.pipe(
         Stream.mapEffect((stream) => Effect.map(log.head(stream), (head) => void heads.set(stream, head))), Stream.runDrain, Effect.forkChild)
-      yield* Effect.sleep("100 millis")
+      yield* look(() => heads.size > 0)
       const known = new Set(heads.keys())
       yield* nextPeriod
       yield* nextPeriod
       const { stream } = yield* log.append(newCompose(), 0, decisionOf(v7(), requested))
-      yield* Effect.sleep("100 millis")
       assert.isFalse(known.has(stream))
-      assert.isTrue(heads.has(stream))
+      yield* look(() => heads.has(stream))
       yield* Fiber.interrupt(told)
     }))
 
@@ -100,7 +100,7 @@ layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("a log in per
       const from = yield* Stream.runCollect(log.follow(stream, head - 2).pipe(Stream.take(2)))
       assert.deepStrictEqual(wordsOf(from), [`${stream} ${head - 1}`, `${stream} ${head}`])
       const expected = wordsOf(entries.filter(({ position }) => position.stream === stream && position.sequence > 3))
-      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => followed.length >= expected.length, times: 500 })
+      yield* look(() => followed.length >= expected.length)
       assert.deepStrictEqual(wordsOf(followed), expected)
       const ofNobody = yield* Stream.runCollect(log.scan(stream, { after: 0, upTo: head, tenantId: TenantId.make("nobody") }))
       assert.deepStrictEqual(ofNobody, [])
@@ -137,17 +137,21 @@ layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("a log in per
       const { stream } = yield* log.append(refs[0]!, 0, decisionOf(v7(), requested))
       for (const ref of refs.slice(1)) yield* log.append(ref, 0, decisionOf(v7(), requested))
       yield* nextPeriod
+      let isArchived = false
       const writers = yield* Effect.forEach(refs, Effect.fnUntraced(function*(ref) {
-        for (let after = 1; after < 20; after++) {
+        let after = 1
+        for (; after < 20 || !isArchived; after++) {
           const decision = decisionOf(v7(), queued(jobs.build, after))
           yield* log.append(ref, after, decision).pipe(Effect.retry({ while: ({ _tag }) => _tag === "LogUnavailable", times: 100 }))
         }
-      }), { concurrency: "unbounded", discard: true }).pipe(Effect.forkChild)
+        return after
+      }), { concurrency: "unbounded" }).pipe(Effect.forkChild)
       yield* Effect.sleep("20 millis")
       yield* archived(stream)
-      yield* Fiber.join(writers)
-      for (const ref of refs) {
-        assert.deepStrictEqual((yield* log.read(ref)).recorded.map(({ revision }) => revision), Array.from({ length: 20 }, (_, at) => at + 1))
+      isArchived = true
+      const written = yield* Fiber.join(writers)
+      for (const [at, ref] of refs.entries()) {
+        assert.deepStrictEqual((yield* log.read(ref)).recorded.map(({ revision }) => revision), Array.from({ length: written[at]! }, (_, at) => at + 1))
       }
       const tail = (yield* log.read(refs[0]!)).recorded.filter(({ position }) => position.stream === "EVENTS")
       assert.isAbove(tail.length, 0)
@@ -169,7 +173,7 @@ layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("a log in per
 /** Without an archive, as it was before there were periods. */
 const plain = (period?: number) => Layer.build(Layer.fresh(EventLogJetStream({ partitions: 1, replicas: 1, ...(period !== undefined && { period }) })))
 
-layer(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))), { excludeTestServices: true, timeout: "20 seconds" })("a log that was there before there were periods", (it) => {
+layer(TestAccounts.pipe(Layer.provideMerge(Layer.fresh(TestNats.layer))), { excludeTestServices: true })("a log that was there before there were periods", (it) => {
   it.effect("goes on where it is, has periods from the next but one on, and the same for whoever was started otherwise", () =>
     Effect.gen(function*() {
       const old = Context.get(yield* plain(), EventLog)

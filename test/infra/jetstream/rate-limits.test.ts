@@ -13,7 +13,7 @@ const gateway = Effect.map(
   (context) => ({ limits: Context.get(context, RateLimits), nats: Context.get(context, CoreNats) })
 )
 
-layer(TestNats.layer, { excludeTestServices: true, timeout: "20 seconds" })("rate limits on JetStream", (it) => {
+layer(TestNats.layer, { excludeTestServices: true })("rate limits on JetStream", (it) => {
   rateLimitsContract(it, Effect.map(gateway, ({ limits }) => limits))
 
   it.effect("count in this process alone while NATS is away, from a full bucket, and say so once", () =>

@@ -33,7 +33,7 @@ describe("a request whose server dies", () => {
       assert.strictEqual((yield* Fiber.join(written)).seq, 1)
       assert.strictEqual((yield* Fiber.join(read)).json<{ config: { name: string } }>().config.name, "T")
       assert.strictEqual((yield* Effect.promise(() => jsm.streams.info("T"))).state.messages, 1)
-    }).pipe(Effect.scoped), 30_000)
+    }).pipe(Effect.scoped))
 
   it.live("given a write that could count twice, when the connection comes back, then it fails at once and is not sent again", () =>
     Effect.gen(function*() {
@@ -45,7 +45,7 @@ describe("a request whose server dies", () => {
       assert.match(error.message, /the connection broke/)
       yield* Fiber.join(back)
       assert.strictEqual((yield* Effect.promise(() => jsm.streams.info("T"))).state.messages, 0)
-    }).pipe(Effect.scoped), 30_000)
+    }).pipe(Effect.scoped))
 
   it.live("given requests that were answered or refused, then nothing is kept of them for the day on which the connection breaks", () =>
     Effect.gen(function*() {
@@ -60,5 +60,5 @@ describe("a request whose server dies", () => {
         assert.strictEqual(await lasting, "broken")
         assert.strictEqual(reconnected.waiting, 0)
       })
-    }).pipe(Effect.scoped), 30_000)
+    }).pipe(Effect.scoped))
 })

@@ -9,7 +9,7 @@ import { aScheduler, deskOf, schedulingContract, serving } from "../scheduling.c
 
 const Stack = Layer.merge(SchedulingNats, SchedulingAnswersNats).pipe(Layer.provideMerge(TestAccounts), Layer.provideMerge(TestNats.layer))
 
-layer(Stack, { excludeTestServices: true, timeout: "30 seconds" })("asking the scheduler over NATS", (it) => {
+layer(Stack, { excludeTestServices: true })("asking the scheduler over NATS", (it) => {
   schedulingContract(it)
 
   it.effect("given more workers than a message holds as text, then all of them are listed", () =>

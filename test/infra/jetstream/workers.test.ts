@@ -51,7 +51,7 @@ const violates = (nc: NatsConnection, act: () => void) =>
     return Promise.race([said, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 150))])
   })
 
-layer(Stack, { excludeTestServices: true, timeout: "20 seconds" })("a worker of pool a", (it) => {
+layer(Stack, { excludeTestServices: true })("a worker of pool a", (it) => {
   it.effect("is admitted with a token and refused without one, or under a name that its token does not have", () =>
     Effect.gen(function*() {
       yield* workerOf("a", "w1")

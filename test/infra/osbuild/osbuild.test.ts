@@ -7,6 +7,7 @@ import { type ImageSpec, type Manifest, manifestOf } from "../../../domain/manif
 import { blueprintOf } from "../../../infra/osbuild/blueprint.ts"
 import { osbuildBuilder } from "../../../infra/osbuild/builder.ts"
 import { OsbuildDistribution } from "../../../infra/osbuild/settings.ts"
+import { evidenceOf } from "../../support/evidence-of.ts"
 import { imageBuilderContract } from "../image-builder.contract.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "kiln-test-"))
@@ -26,6 +27,16 @@ const manifestWith = (type: string, greeting = "hello", sources = { "org.osbuild
     { name: "archive", stages: [{ type: "org.test.tar" }] }
   ]
 })
+const rpm = (...packages: ReadonlyArray<object>) => ({ type: "org.osbuild.rpm", options: { packages } })
+/** What builds the image has packages of its own, which are none of the image's. */
+const rpmManifest = {
+  version: "2", sources: {},
+  pipelines: [
+    { name: "build", stages: [rpm({ name: "gcc", version: "15", release: "1.fc42", epoch: null })] },
+    { name: "os", build: "name:build", stages: [rpm({ name: "bash", version: "5.2", release: "3.fc42", epoch: "1" }, { name: "filesystem", version: "3.18", release: "2.fc42", epoch: null })] },
+    { name: "archive", build: "name:build", stages: [{ type: "org.test.tar", inputs: { tree: { origin: "org.osbuild.pipeline", references: ["name:os"] } } }] }
+  ]
+}
 const standing = (distribution: string, manifest: object) =>
   entry({
     distribution, builder: "osbuild", program: [process.execPath, standIn],
@@ -36,7 +47,7 @@ const of = (distribution: string): ImageSpec => ({ distribution, image: { archit
 const builder = osbuildBuilder([
   standing("one", manifestWith("org.test.more")), standing("two", manifestWith("org.test.more", "good day")), standing("endless", manifestWith("org.test.sleep")),
   standing("fails", manifestWith("org.test.fail")), standing("gone", manifestWith("org.test.more", "", { "org.test.gone": {} } as never)),
-  standing("invalid", { version: "2" }), standing("link", manifestWith("org.test.link")),
+  standing("rpm", rpmManifest), standing("invalid", { version: "2" }), standing("link", manifestWith("org.test.link")),
   standing("no-export", { version: "2", pipelines: [{ name: "other", stages: [] }] })
 ], join(folder, "cache"))
 const failureOf = (distribution: string) =>
@@ -57,6 +68,16 @@ describe("the osbuild builder, with a stand-in for the tool", () => {
         ["platform", "osbuild refuses the manifest: pipelines: 'pipelines' is a required property"],
         ["platform", "osbuild failed (exit 1)"]
       ])
+    }))
+
+  it.live("given packages in osbuild's result, then they are the image's bills, without those of what built it; given none, then the evidence says so", () =>
+    Effect.gen(function*() {
+      const made = Effect.fnUntraced(function*(name: string) {
+        const manifest = manifestOf("osbuild", of(name), undefined)
+        return yield* evidenceOf(manifest, yield* builder.build(manifest, new Map(), mkdtempSync(join(folder, "job-")), { line: () => {}, progress: () => {} }))
+      })
+      assert.deepStrictEqual((yield* made("rpm")).purls, ["pkg:rpm/bash@5.2-3.fc42?arch=x86_64&epoch=1", "pkg:rpm/filesystem@3.18-2.fc42?arch=x86_64"])
+      assert.strictEqual((yield* made("one")).noBill, "osbuild's result lists no packages, and no dpkg could be found in the image")
     }))
 
   it.live("given a cancel, then the tool is asked by SIGINT, which leaves no mounts, and is given the time to listen", () =>

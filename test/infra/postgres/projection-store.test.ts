@@ -19,7 +19,7 @@ const dyingOf = (tag: string): Projection => ({
   }
 })
 
-layer(ReadModels, { excludeTestServices: true, timeout: "30 seconds" })("the store of read models", (it) => {
+layer(ReadModels, { excludeTestServices: true })("the store of read models", (it) => {
   it.effect("given an event that cannot be taken in, then its aggregate stays as it was, nothing of its decision counts, and all others go on", () =>
     Effect.gen(function*() {
       yield* prepareAll

@@ -34,7 +34,7 @@ const lifeOf = (tenantId: typeof acme, n: number): ReadonlyArray<Recorded<"compo
   ]
 }
 
-layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true, timeout: "30 seconds" })("lists of read models", (it) => {
+layer(Layer.provideMerge(RowsPostgres, ReadModels), { excludeTestServices: true })("lists of read models", (it) => {
   it.effect("given what happened, then each list and each sum is what the fold of it says, page by page", () =>
     Effect.gen(function*() {
       yield* prepareAll

@@ -9,7 +9,7 @@ import { acme, asked, birch, composeAt, decided, named, prepareAll, ReadModels, 
 
 const numbers = (rows: ReadonlyArray<{ readonly composeId: string }>) => rows.map(({ composeId }) => Number(composeId.slice(-4)))
 
-layer(Layer.provideMerge(ComposeQueriesPostgres, ReadModels), { excludeTestServices: true, timeout: "30 seconds" })("rows of a tenant", (it) => {
+layer(Layer.provideMerge(ComposeQueriesPostgres, ReadModels), { excludeTestServices: true })("rows of a tenant", (it) => {
   it.effect("given rows of two tenants, then each sees its own, and who names none sees nothing", () =>
     Effect.gen(function*() {
       yield* prepareAll

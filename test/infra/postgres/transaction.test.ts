@@ -4,7 +4,7 @@ import { Sql } from "../../../infra/postgres/sql.ts"
 import { transaction } from "../../../infra/postgres/transaction.ts"
 import { ReadModels } from "./read-models.ts"
 
-layer(ReadModels, { excludeTestServices: true, timeout: "30 seconds" })("a transaction", (it) => {
+layer(ReadModels, { excludeTestServices: true })("a transaction", (it) => {
   it.effect("given a server that ends its connection in the midst of it, then it fails, nothing is thrown where nobody sees it, and the pool goes on", () =>
     Effect.gen(function*() {
       const { sql } = yield* Sql

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync } from "node:fs"
 import { spawnChild } from "../../../infra/process/child.ts"
 import { poll } from "../../../infra/process/poll.ts"
+import { gone } from "../../support/gone.ts"
 
 describe("a child process", () => {
   it.effect("is killed with its children when it does not end in time", () =>
@@ -15,7 +15,7 @@ describe("a child process", () => {
         const sleeper = yield* poll(5, () => lines[0])
         return [child.pid, Number(sleeper)]
       }))
-      for (const pid of pids) assert.isFalse(existsSync(`/proc/${pid}/cwd`))
+      yield* gone(...pids)
     }))
 
   it.effect("tells how it ended, and that it could not start", () =>

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { natsServerBinary } from "../../../infra/nats-server/binary.ts"
 import { startNatsServer } from "../../../infra/nats-server/nats-server.ts"
 import { startPostgresServer } from "../../../infra/postgres-server/postgres-server.ts"
-import { poll } from "../../../infra/process/poll.ts"
 import { claimFolder } from "../../../infra/process/server-folder.ts"
+import { gone } from "../../support/gone.ts"
 import { temporaryFolder } from "../../support/servers.ts"
 
 const holder = Effect.fnUntraced(function*(dir: string) {
@@ -21,9 +21,6 @@ const holder = Effect.fnUntraced(function*(dir: string) {
   return { child, pids: JSON.parse(line) as ReadonlyArray<number> }
 })
 
-const gone = (pid: number) =>
-  poll(10, () => !existsSync(`/proc/${pid}`) || /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8")) || undefined)
-
 describe("servers whose Kiln was killed", () => {
   it.effect("end with it, and a later start on the same folders works", () =>
     Effect.gen(function*() {
@@ -32,7 +29,7 @@ describe("servers whose Kiln was killed", () => {
       const busy = yield* Effect.flip(Effect.scoped(startPostgresServer({ dir: join(dir, "postgres") })))
       assert.strictEqual(busy.message, `${join(dir, "postgres")} is in use by another Kiln, process ${child.pid}`)
       child.kill("SIGKILL")
-      for (const pid of [child.pid!, ...pids]) yield* gone(pid)
+      yield* gone(child.pid!, ...pids)
       yield* startNatsServer({ binary: natsServerBinary(), dir: join(dir, "nats") })
       yield* startPostgresServer({ dir: join(dir, "postgres") })
     }))

@@ -86,7 +86,7 @@ describe("an agent's answer", () => {
     "= unit nginx", " LoadState=loaded", " ActiveState=failed", " Result=exit-code", " UnitFileState=enabled", "",
     "= file /etc/a b", " 640 ann adm 1000 4", ` ${"0a".repeat(32)}  -`, "", "= file /srv", " 755 root root 0 0", "", "= file /nope", "", "= sysctl net.ipv4.ip_forward", " 1", "",
     "= keys ann", " ssh-ed25519 AAAA", "", "= sudo ann", "     (ALL : ALL) NOPASSWD: ALL", "", "= certificates", " abc", "", "= keyboard", " XKBLAYOUT=\"de\"", "",
-    "= timeservers", " a.example", "", "= environment", "", "= firewall", " \t\ttcp dport 22 accept", "", "= exit", " 3", "", "= said", " one", " two", "", "kiln-test-end 0", ""
+    "= timeservers", " a.example", "", "= environment", "", "= firewall", " \t\ttcp dport 22 accept", "", "= services", " ssh 22/tcp", "", "= exit", " 3", "", "= said", " one", " two", "", "kiln-test-end 0", ""
   ].join("\n")
   it("ends with its mark", () => expect([answered.test(answer), answered.test(answer.slice(0, -3))]).toEqual([true, false]))
   it("says what the machine is, and only the first of a kind counts", () =>
@@ -101,7 +101,7 @@ describe("an agent's answer", () => {
         ["/etc/a b", { mode: "640", user: "ann", group: "adm", uid: 1000, gid: 4, sha256: "0a".repeat(32) }], ["/srv", { mode: "755", user: "root", group: "root", uid: 0, gid: 0 }]
       ]),
       keys: new Map([["ann", ["ssh-ed25519 AAAA"]]]), sudo: new Map([["ann", ["    (ALL : ALL) NOPASSWD: ALL"]]]), certificates: new Set(["abc"]),
-      keyboard: ["XKBLAYOUT=\"de\""], timeServers: ["a.example"], environment: [], firewall: ["\t\ttcp dport 22 accept"],
+      keyboard: ["XKBLAYOUT=\"de\""], timeServers: ["a.example"], environment: [], firewall: ["\t\ttcp dport 22 accept"], services: ["ssh 22/tcp"],
       sysctl: new Map([["net.ipv4.ip_forward", "1"]]),
       script: { exit: 3, output: "one\ntwo" }
     }))

@@ -163,7 +163,7 @@ describe("a build in a control group", () => {
     for (const dir of [old, others]) mkdirSync(dir)
     try {
       const orphan = spawn("sh", ["-c", "echo 0 >\"$0/cgroup.procs\" && exec sleep 626262", old], { stdio: "ignore" })
-      await vi.waitFor(() => expect(readFileSync(join(old, "cgroup.procs"), "utf8")).toBe(`${orphan.pid}\n`), 10_000)
+      await vi.waitFor(() => expect(readFileSync(join(old, "cgroup.procs"), "utf8")).toBe(`${orphan.pid}\n`), 60_000)
       const ended = new Promise((resolve) => orphan.once("exit", (_, signal) => resolve(signal)))
       await inside("after", "true", limits)
       expect(await ended).toBe("SIGKILL")

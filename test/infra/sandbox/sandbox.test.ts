@@ -77,7 +77,7 @@ describe("a program in the sandbox", () => {
     await began.promise
     await Effect.runPromise(Fiber.interrupt(fiber))
     // The kernel takes its moment to end what was told to.
-    await vi.waitFor(() => expect(running("7878")).toEqual([]), 10_000)
+    await vi.waitFor(() => expect(running("7878")).toEqual([]), 60_000)
   })
 })
 

@@ -137,7 +137,7 @@ describe("an image delivered to Azure", () => {
             }))
           }
         }
-      }), 120_000)
+      }))
   }
 
   it.live("is sent from where the last attempt stopped, and anew where the blob has been taken away", () =>

@@ -122,7 +122,7 @@ describe("an image delivered to Compute Engine", () => {
           }))
         }
       }
-    }), 120_000)
+    }))
 
   it.live("is sent from where the last attempt stopped", () =>
     Effect.gen(function*() {

@@ -107,7 +107,7 @@ describe("a registry that knows its users", () => {
       yield* refusalOf(`127.0.0.1:${registry}`, { username: "ann", password: secret })
       assert.isNotEmpty(seen)
       assert.deepStrictEqual(new Set(seen), new Set([undefined]))
-    })), 30_000)
+    })))
 })
 
 describe("where a registry may be", () => {
@@ -162,7 +162,7 @@ describe("a registry with ways of its own", () => {
       const front = yield* registryFront(yield* dockerRegistry())
       front.answering = (_, number) => number % 5 === 0 ? { status: number % 2 === 0 ? 429 : 503, headers: { "retry-after": "0" } } : undefined
       yield* pushed(front.host)
-    })), 30_000)
+    })))
 
   it.live("given one that removes nothing, then a removal fails by the user's fault and in its words", () =>
     Effect.scoped(Effect.gen(function*() {

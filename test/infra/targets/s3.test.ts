@@ -8,7 +8,8 @@ import type { Credentials } from "../../../domain/credentials.ts"
 import type { TargetOf } from "../../../domain/target.ts"
 import { s3Target } from "../../../infra/targets/s3/target.ts"
 import { openS3 } from "../../../infra/targets/s3/client.ts"
-import { type ObjectUpload, partSizeFor, uploadObject } from "../../../infra/targets/s3/upload.ts"
+import type { ObjectUpload } from "../../../infra/targets/s3/object-upload.ts"
+import { partSizeFor, uploadObject } from "../../../infra/targets/s3/upload.ts"
 import { journalAt } from "../../../infra/targets/journals.ts"
 import { deliver, deliveryOf, deployment, newJournal, type Said } from "../../support/deliver.ts"
 import { nth, s3Keys, s3StandIn, type S3Server } from "../../support/s3-stand-in.ts"
@@ -133,7 +134,7 @@ describe("the s3 target", () => {
           assert.isTrue(isWhole(), `${JSON.stringify(fault)} at ${n}`)
         }
       }
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 
   it.live("given a store that refuses large parts before it has read them, or in their midst, then they are sent again as they are in the file", () =>
     Effect.gen(function*() {
@@ -152,7 +153,7 @@ describe("the s3 target", () => {
       const [object] = bucket.objects.values()
       assert.isTrue(bytesOf(object!).equals(bytes))
       assert.deepStrictEqual(s3.asked.filter(({ operation }) => operation === "UploadPart").map(({ status }) => status).toSorted(), [0, 0, 200, 200, 200, 503, 503, 503])
-    }).pipe(Effect.scoped), 60_000)
+    }).pipe(Effect.scoped))
 
   it.live("given an upload that ended after some parts, when it goes on, then only the parts that are missing are sent, and those that are not the file's", () =>
     Effect.gen(function*() {

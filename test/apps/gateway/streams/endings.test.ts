@@ -50,7 +50,7 @@ describe("a reader", () => {
     // The id comes with the last line of a batch.
     const whole = seen.slice(0, seen.findLastIndex(({ event, id }, at) => event === "line" && id !== seen[at - 1]?.id) + 1)
     expect([...textsOf(whole), ...textsOf(rest)]).toEqual(Array.from({ length: 300 }, (_, batch) => longLines(batch)).flat())
-  }, 30_000)
+  })
 
   it("is sent away when its token expires, from a compose and from a tenant, and told so", async () => {
     const { id } = await given(gateway)
@@ -75,7 +75,7 @@ describe("a reader", () => {
   })
 
   it("who was sent away is told when to come back", async () => {
-    const token = await gateway.token({ ttl: 1000 })
+    const token = await gateway.token({ ttl: 2000 })
     const response = await gateway.call(`${api}/events`, { token })
     const body = await response.text()
     const [, retry] = /^retry: (\d+)\nevent: reconnect$/m.exec(body)!
@@ -90,10 +90,10 @@ describe("streams", () => {
     const open = () => measured('kiln_event_streams\\{kind="tenant"\\}')
     const expired = () => measured('kiln_event_streams_ended_total\\{reason="token-expired"\\}')
     const [openBefore, expiredBefore] = [await open(), await expired()]
-    const reader = await follow("/events", {}, await gateway.token({ ttl: 1000 }))
+    const reader = await follow("/events", {}, await gateway.token({ ttl: 3000 }))
     expect(await open()).toBe(openBefore + 1)
     await reader.until(() => false)
     await expect.poll(open).toBe(openBefore)
-    expect(await expired()).toBe(expiredBefore + 1)
+    await expect.poll(expired).toBe(expiredBefore + 1)
   })
 })

@@ -30,7 +30,7 @@ const openOn = () => openGateway({ keepAlive: 200 }, EventLogJetStream(log).pipe
 beforeAll(async () => {
   nats = await Effect.runPromise(Scope.provide(scope)(natsServer))
   gateway = await openOn()
-}, 30_000)
+})
 afterAll(async () => {
   await Promise.all([gateway.close(), later?.close()])
   await Effect.runPromise(Scope.close(scope, Exit.void))
@@ -74,5 +74,5 @@ describe("the events of a tenant, of which the first lie in the archive alone", 
       expect(toldOf(events)).toEqual(expected)
       await reader.close()
     }
-  }, 30_000)
+  })
 })
