@@ -103,7 +103,7 @@ const foundOrBuilt = Effect.fnUntraced(function*(
   const file = yield* built(item, builder, manifest, context)
   const inventory = yield* readInventory(file, context.report)
   const artifact = yield* held.keep(key, file)
-  const evidence = yield* makeEvidence(manifest, artifact, inventory)
+  const evidence = yield* makeEvidence(manifest, artifact, inventory, file.noBill)
   yield* keepEvidence(key, evidence)
   return Built.make({ ...by, artifact, reused: false, ...said(evidence) })
 }, Effect.scoped)

@@ -1,6 +1,6 @@
 /** Evidence of images of other builders on its whole way: made where they are built, downloaded, and checked with nobody to ask. */
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Schedule, Scope } from "effect"
@@ -19,6 +19,10 @@ const example = join(import.meta.dirname, "../../infra/command-builder/example/m
 const builders = {
   distributions: [
     { distribution: "example-1", builder: "command", program: [process.execPath, example], architectures: { x86_64: { tree: {} } } },
+    {
+      distribution: "silent-1", builder: "command", architectures: { x86_64: { tree: {} } },
+      program: ["bash", "-c", "echo x >a; echo '{\"artifact\": {\"path\": \"a\", \"format\": \"raw\", \"filename\": \"silent.raw\", \"media_type\": \"application/octet-stream\"}}'"]
+    },
     {
       distribution: "tiny-1", builder: "diskimage-builder", program: ["disk-image-create", "-n"], elements: ["kiln-tiny"], elements_path: [at("elements")], env: { DIB_IMAGE_SIZE: "1" },
       architectures: { x86_64: { tree: { format: "tar" } } }
@@ -89,5 +93,13 @@ describe("evidence of images of other builders", () => {
     writeFileSync(`${path}.spdx.json`, spdx)
     writeFileSync(path, "another image")
     assert.match(await wrongIn(path), /^The file is not what the statement is about/)
+  })
+
+  it("of a program that lists no packages is a signed word that there is no bill, and why", async () => {
+    const path = built.get("silent-1")!
+    assert.isFalse(existsSync(`${path}.spdx.json`))
+    const { code, out } = await kilnProcess(["verify-image", path, "--key", at("key.pem")], {})
+    assert.strictEqual(code, 0)
+    assert.match(out, /has no bill of materials: +the program that made it has listed no packages/)
   })
 })
