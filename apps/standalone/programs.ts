@@ -14,8 +14,8 @@ export type ProgramName = typeof programs[number] | "scaler"
 /** MiB. Small young generations save tens of MiB in each of the processes; the busiest get more, for their speed. */
 const youngGeneration: Record<ProgramName, number> = { gateway: 8, scheduler: 8, projector: 8, webhooks: 4, worker: 8, scaler: 2 }
 
-/** Thousands of streams are opened at once, and what that leaves behind should go before as much again has come. */
-const others: Partial<Record<ProgramName, string>> = { gateway: "--heap-growing-percent=20" }
+/** What is left behind should go before as much again has come: by thousands of streams that are opened at once, by a package index that is read. */
+const others: Partial<Record<ProgramName, string>> = { gateway: "--heap-growing-percent=20", worker: "--heap-growing-percent=50" }
 
 /** What Node is started with. */
 export const nodeFlags = (program: ProgramName): ReadonlyArray<string> =>
